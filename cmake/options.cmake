@@ -1,0 +1,56 @@
+# Compiler settings shared by every target.
+option(TOUCHSTONE_TESTS "Build the tests" ON)
+option(TOUCHSTONE_BENCHMARKS "Build the benchmarks (bench/)" OFF)
+option(TOUCHSTONE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+set(TOUCHSTONE_SANITIZE "" CACHE STRING "address,undefined or thread; empty for none")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+# Checks (BASE_CHECK) are on in every build, so NDEBUG changes nothing of ours.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g")
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM NAMES mold)
+find_program(LLD_PROGRAM NAMES ld.lld)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+elseif(LLD_PROGRAM)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+# -ffp-contract=off: a floating-point result must not depend on what the compiler fuses.
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                    -ffp-contract=off)
+option(TOUCHSTONE_WERROR "Warnings are errors" OFF)
+if(TOUCHSTONE_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(TOUCHSTONE_SANITIZE)
+  add_compile_options(-fsanitize=${TOUCHSTONE_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${TOUCHSTONE_SANITIZE})
+  if(TOUCHSTONE_SANITIZE MATCHES undefined)
+    add_compile_options(-fno-sanitize-recover=all)
+  endif()
+endif()
+
+include_directories(${CMAKE_SOURCE_DIR})
+
+# touchstone_library(NAME SOURCES … LINKS …): a static library `touchstone_NAME`. LINKS are the
+# folders it may include (the arrows) and third-party targets.
+function(touchstone_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  add_library(touchstone_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(touchstone_${name} PUBLIC ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
+endfunction()

@@ -1,0 +1,51 @@
+// Streaming text of one completion: tokens in, text out that is never cut inside a character, with
+// stop strings. Source: vLLM 0.32 v1/engine/detokenizer.py (stop strings hold back their longest
+// length - 1 characters). Thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reference_engine/tokenizer/tokenizer.h"
+
+namespace touchstone::tokenizer {
+
+struct DetokenizerOptions {
+  std::vector<std::string> stop;
+  bool include_stop_in_output = false;
+  bool skip_special_tokens = true;
+  /// Stop strings are not looked for in the first this many tokens.
+  int32_t min_tokens = 0;
+};
+
+class Detokenizer final {
+ public:
+  /// `tokenizer` must outlive this.
+  Detokenizer(const Tokenizer& tokenizer, DetokenizerOptions options);
+
+  /// Adds one token; returns the stop string that is now complete, if any. After that the text is
+  /// final (cut before or after the stop string) and nothing more may be added.
+  std::optional<std::string> add(int32_t token);
+  /// The completion ended otherwise: releases what was held back; an incomplete character becomes
+  /// U+FFFD.
+  void finish();
+  /// Text that may be sent and was not yet taken; empty while a character or a possible stop
+  /// string is incomplete.
+  std::string take_delta();
+  /// All text so far that may be sent.
+  const std::string& text() const;
+
+ private:
+  const Tokenizer& tokenizer_;
+  DetokenizerOptions options_;
+  std::string text_;
+  std::string pending_;  // bytes of an incomplete character
+  size_t taken_ = 0;
+  size_t releasable_ = 0;
+  int32_t tokens_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace touchstone::tokenizer

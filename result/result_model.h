@@ -1,0 +1,155 @@
+// The one result model: what check, audit, simulate and bench found. Reports render it and compute
+// nothing. Values; thread-compatible. JSON form: result/result_json.h, schema version kSchemaVersion.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace touchstone::result {
+
+inline constexpr int kSchemaVersion = 1;
+
+/// fail > unknown > pass when verdicts are combined; skip never decides.
+enum class Verdict { kPass, kFail, kUnknown, kSkip };
+enum class Level { kMust, kShould, kMay };
+
+const char* to_string(Verdict verdict);  // "pass", "fail", "unknown", "skip"
+const char* to_string(Level level);      // "MUST", "SHOULD", "MAY"
+/// The worse of the two by fail > unknown > pass > skip.
+Verdict combine(Verdict a, Verdict b);
+
+/// One violated requirement at one place.
+struct Finding {
+  std::string check_id;  ///< a name, never a number: "span.attribute.required"
+  Level level = Level::kMust;
+  std::string signal;  ///< "span", "metric", "resource", "ledger", "log", "collector"
+  std::string subject;  ///< what it is about: span "llm_request 0ff6…", attribute, metric, request
+  std::string message;  ///< one sentence: requirement, expected, actual
+  std::string expected;
+  std::string actual;
+  std::map<std::string, std::string> context;  ///< trace_id, span_id, attribute, request, file, …
+  /// How many places this finding stands for when equal ones were folded; at least 1.
+  int64_t count = 1;
+};
+
+/// What one check came to. A check that examined nothing is never a pass.
+struct CheckOutcome {
+  std::string id;
+  std::string title;
+  std::string group;  ///< "schema", "coverage", "completeness", "topology", "reconciliation", …
+  Level level = Level::kMust;
+  std::string source;  ///< specification, version, sentence
+  Verdict verdict = Verdict::kUnknown;
+  std::string reason;    ///< why skip or unknown, or a one-line summary
+  int64_t examined = 0;  ///< how many spans, requests, series it looked at
+  std::vector<Finding> findings;
+};
+
+/// Present in `present` of `total` spans of `span_type`.
+struct CoverageRow {
+  std::string name_space;  ///< "gen_ai.latency", "gen_ai.usage", "resource", …
+  std::string attribute;
+  std::string span_type;
+  Level level = Level::kMust;
+  int64_t present = 0;
+  int64_t total = 0;
+};
+
+/// One latency budget: the quantile of a phase against a threshold, with its confidence interval.
+struct BudgetRow {
+  std::string phase;  ///< "queue", "prefill", "ttft", "itl", "tpot", "e2e"
+  double quantile = 0;
+  double threshold_s = 0;
+  std::optional<double> measured_s;
+  std::optional<double> low_s;  ///< interval at `confidence`
+  std::optional<double> high_s;
+  double confidence = 0.95;
+  int64_t samples = 0;
+  Verdict verdict = Verdict::kUnknown;
+};
+
+/// A number that stands in a table: measured beside simulated, say.
+struct Figure {
+  std::string name;  ///< "steps", "ttft p50"
+  std::string unit;  ///< "", "s", "blocks", "requests/s"
+  /// column name → value; columns in the table's own order.
+  std::vector<std::pair<std::string, double>> values;
+};
+struct FigureTable {
+  std::string title;
+  std::vector<std::string> columns;
+  std::vector<Figure> rows;
+  std::vector<std::string> notes;
+};
+
+/// A chart: several named lines over one x axis.
+struct Series {
+  std::string name;
+  std::vector<double> x;
+  std::vector<double> y;
+};
+struct Chart {
+  enum class Kind { kLine, kStep, kCdf };
+  std::string title;
+  Kind kind = Kind::kLine;
+  std::string x_label;
+  std::string y_label;
+  std::vector<Series> series;
+};
+
+/// One bar of a trace waterfall; times in seconds from the trace's start.
+struct WaterfallBar {
+  std::string label;
+  double start_s = 0;
+  double end_s = 0;
+  int depth = 0;
+  std::vector<std::pair<std::string, std::string>> attributes;
+};
+struct Waterfall {
+  std::string title;  ///< the trace id and what it is an example of
+  std::vector<WaterfallBar> bars;
+};
+
+/// A request shown to the reader so that they see the subject really answered.
+struct Sample {
+  std::string title;
+  std::string prompt;
+  std::string completion;
+};
+
+struct Provenance {
+  std::string tool_version;
+  std::string command;  ///< as a person would type it again
+  std::optional<uint64_t> seed;
+  std::map<std::string, std::string> versions;  ///< "collector" → "0.155.0", "profile" → …
+  std::map<std::string, std::string> digests;   ///< input name → sha256 hex
+};
+
+struct Report {
+  std::string title;  ///< "check quickstart"
+  Verdict verdict = Verdict::kUnknown;
+  std::string summary;  ///< one sentence
+  std::vector<CheckOutcome> checks;
+  std::vector<CoverageRow> coverage;
+  std::vector<BudgetRow> budgets;
+  std::vector<FigureTable> tables;
+  std::vector<Chart> charts;
+  std::vector<Waterfall> waterfalls;
+  std::vector<Sample> samples;
+  std::vector<std::string> notes;  ///< what was not run or looked at, and why
+  Provenance provenance;
+};
+
+/// Combines the verdicts of `checks` and `budgets` (SHOULD and MAY findings do not fail a check
+/// unless fail_on says so); kUnknown when nothing was decided. Sets report.verdict.
+/// `fail_on`: the weakest level whose failed checks fail the report.
+void decide(Report& report, Level fail_on);
+
+/// 0 pass, 1 fail, 3 unknown or nothing decided.
+int exit_code(const Report& report);
+
+}  // namespace touchstone::result
