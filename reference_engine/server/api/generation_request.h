@@ -1,0 +1,103 @@
+// One validated POST /v1/completions or /v1/chat/completions, and how bodies become one.
+// Pure functions: no sockets, threads, clocks or randomness. Thread-safe.
+// Source: vLLM 0.32.0 (recorded exchanges; entrypoints/openai/*/protocol.py, sampling_params.py).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "reference_engine/sampling/params.h"
+#include "reference_engine/server/api/api_error.h"
+#include "reference_engine/server/api/context.h"
+
+namespace touchstone::server::api {
+
+enum class Endpoint { kCompletions, kChatCompletions };
+
+struct Prompt {
+  std::vector<int32_t> token_ids;  ///< 1 <= size; size + max_tokens <= max_model_len
+  std::string text;                ///< as sent, rendered from the messages, or decoded from ids
+  int32_t max_tokens = 0;          ///< >= 1: the most tokens to generate for this prompt
+};
+
+struct GenerationRequest {
+  Endpoint endpoint = Endpoint::kCompletions;
+  std::string model;  ///< the name that responses carry
+  /// The client's X-Request-Id or body request_id. Absent: the server makes 16 hex digits.
+  /// The response id is response_id_prefix(endpoint) + base.
+  std::optional<std::string> request_id_base;
+  std::vector<Prompt> prompts;  ///< chat: one
+  int32_t n = 1;                ///< choices per prompt; choice index = prompt index * n + i
+
+  /// Without `seed`, which is below. min_tokens and masked_before_min_tokens are filled.
+  sampling::Params sampling;
+  /// Choice i of a prompt uses seed + i; absent: the engine's stream gives one.
+  std::optional<int64_t> seed;
+  /// As the client (or generation_config.json) gave them, for telemetry: request parameters.
+  std::optional<double> requested_temperature;
+  std::optional<int32_t> requested_max_tokens;
+
+  std::vector<std::string> stop;  ///< stop strings, none empty
+  bool include_stop_str_in_output = false;
+  std::vector<int32_t> eos_token_ids;   ///< finish "stop", stop_reason null; empty: ignore_eos
+  std::vector<int32_t> stop_token_ids;  ///< finish "stop", stop_reason the id
+  bool ignore_eos = false;
+  int32_t min_tokens = 0;
+  bool skip_special_tokens = true;
+  bool spaces_between_special_tokens = true;
+
+  bool stream = false;
+  bool include_usage = false;           ///< a usage chunk at the end of the stream
+  bool continuous_usage_stats = false;  ///< usage in every chunk
+  bool echo = false;
+  /// echo with max_tokens 0: one token is generated (Prompt::max_tokens is 1) and not shown.
+  bool prompt_only = false;
+  /// Completions: top log-probabilities per token; chat: top_logprobs. Absent: none.
+  std::optional<int32_t> logprobs;
+  std::optional<int32_t> prompt_logprobs;
+  bool return_token_ids = false;
+  bool return_tokens_as_token_ids = false;
+  /// The role of chat choices: "assistant", or the last message's with add_generation_prompt off.
+  std::string response_role = "assistant";
+  int64_t priority = 0;  ///< lower is sooner
+  std::string cache_salt;  ///< enters the prefix hash; empty: none
+  std::string user;
+};
+
+/// The header fields that change what a body means. Names in any case.
+struct RequestHeaders {
+  std::string content_type;
+  std::optional<std::string> x_request_id;
+  std::optional<std::string> x_vllm_priority;
+};
+
+std::string_view response_id_prefix(Endpoint endpoint);  // "cmpl-", "chatcmpl-"
+
+using ParsedGeneration = std::variant<GenerationRequest, ApiError>;
+
+/// REQUIRES: context.tokenizer.
+ParsedGeneration parse_completion(std::string_view body, const RequestHeaders& headers,
+                                  const ApiContext& context);
+ParsedGeneration parse_chat(std::string_view body, const RequestHeaders& headers,
+                            const ApiContext& context);
+
+struct TokenizeRequest {
+  std::vector<int32_t> token_ids;
+  bool return_token_strs = false;
+};
+struct DetokenizeRequest {
+  std::vector<int32_t> token_ids;
+};
+
+std::variant<TokenizeRequest, ApiError> parse_tokenize(std::string_view body,
+                                                       const RequestHeaders& headers,
+                                                       const ApiContext& context);
+std::variant<DetokenizeRequest, ApiError> parse_detokenize(std::string_view body,
+                                                           const RequestHeaders& headers,
+                                                           const ApiContext& context);
+
+}  // namespace touchstone::server::api
