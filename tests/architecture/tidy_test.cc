@@ -1,0 +1,123 @@
+// Rules of the house that a compiler does not know: sources of time and chance, lengths, READMEs.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+#include "base/text.h"
+#include "tests/architecture/source_tree.h"
+
+namespace touchstone::architecture {
+namespace {
+
+constexpr int kMaxFileLines = 800;
+constexpr int kMaxFunctionLines = 70;
+constexpr int kMaxReadmeLines = 40;
+
+const std::vector<std::string> kCode = {"base",        "result",  "workload", "telemetry",
+                                        "conformance", "harness", "reports",  "simulator",
+                                        "cli",         "reference_engine"};
+
+/// What may not be written, why, and the files that exist to do just that.
+struct Ban {
+  std::string pattern;
+  std::string why;
+  std::vector<std::string> except;  ///< path prefixes
+};
+
+const std::vector<Ban>& bans() {
+  static const std::vector<Ban> kBans = {
+      {R"(_clock::now)", "time comes from base/clock.h", {"base/clock.cc"}},
+      {R"(\brandom_device\b|\bstd::\w+_distribution\b|std::shuffle|\brand\(\)|mt19937)",
+       "chance comes from base/random.h", {}},
+      {R"(\bgetenv\b)", "the environment is read at the command line", {"cli/"}},
+      {R"(\bsleep_for\b|\busleep\b|\bsleep_until\b)", "wait for a condition, not for time", {}},
+      {R"(TODO\(now\))", "what must be done now is not done", {}},
+      {R"(\bnew [A-Za-z_:<>]+[\({])", "ownership is unique_ptr or a member",
+       {"base/files.cc"}},  // a private constructor
+      {R"(\bthrow\b)", "errors are values", {}},
+  };
+  return kBans;
+}
+
+std::vector<std::string> violations(const std::vector<SourceFile>& files) {
+  std::vector<std::string> found;
+  for (const Ban& ban : bans()) {
+    const std::regex pattern(ban.pattern);
+    for (const SourceFile& file : files) {
+      const bool excepted =
+          std::any_of(ban.except.begin(), ban.except.end(),
+                      [&](const std::string& prefix) { return file.path.starts_with(prefix); });
+      if (excepted) continue;
+      for (size_t i = 0; i < file.lines.size(); ++i) {
+        const std::string code = file.lines[i].substr(0, file.lines[i].find("//"));
+        if (std::regex_search(code, pattern) && file.lines[i].find("NOLINT") == std::string::npos) {
+          found.push_back(file.path + ":" + std::to_string(i + 1) + ": " + ban.why);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+TEST(Tidy, TimeChanceAndEnvironmentHaveOneSource) {
+  EXPECT_EQ(join(violations(read_sources(TOUCHSTONE_SOURCE_DIR, kCode)), "\n"), "");
+}
+
+TEST(Tidy, ABannedWordIsFoundAndACommentIsNot) {
+  const std::vector<SourceFile> files = {
+      {"simulator/x.cc",
+       {"auto now = std::chrono::steady_clock::now();", "// never getenv here",
+        "std::this_thread::sleep_for(1s);"}}};
+  EXPECT_EQ(violations(files),
+            (std::vector<std::string>{"simulator/x.cc:1: time comes from base/clock.h",
+                                      "simulator/x.cc:3: wait for a condition, not for time"}));
+}
+
+TEST(Tidy, FilesAndFunctionsStayShort) {
+  std::string found;
+  for (const SourceFile& file : read_sources(TOUCHSTONE_SOURCE_DIR, kCode)) {
+    if (file.lines.size() > kMaxFileLines) {
+      found += file.path + ": " + std::to_string(file.lines.size()) + " lines\n";
+    }
+    for (const auto& [where, lines] : long_functions(file, kMaxFunctionLines)) {
+      found += where + ": a function of " + std::to_string(lines) + " lines\n";
+    }
+  }
+  EXPECT_EQ(found, "");
+}
+
+TEST(Tidy, ALongFunctionIsFound) {
+  SourceFile file{"base/long.cc", {"int f(int x) {"}};
+  for (int i = 0; i < kMaxFunctionLines; ++i) file.lines.push_back("  ++x;");
+  file.lines.push_back("}");
+  EXPECT_EQ(long_functions(file, kMaxFunctionLines),
+            (std::vector<std::pair<std::string, int>>{{"base/long.cc:1", kMaxFunctionLines + 2}}));
+}
+
+TEST(Tidy, EveryTopFolderHasAShortReadme) {
+  const std::vector<std::string> folders = {
+      "base",      "result", "workload", "telemetry", "conformance", "harness", "reports",
+      "simulator", "cli",    "tests",    "bench",     "fixtures",    "scripts", "collector_configs",
+      "docs",      "reference_engine"};
+  for (const std::string& folder : folders) {
+    std::ifstream in(std::string(TOUCHSTONE_SOURCE_DIR) + "/" + folder + "/README.md");
+    EXPECT_TRUE(in) << folder << "/README.md is missing";
+    int lines = 0;
+    for (std::string line; std::getline(in, line);) ++lines;
+    EXPECT_LE(lines, kMaxReadmeLines) << folder << "/README.md";
+  }
+}
+
+TEST(Tidy, EveryHeaderSaysWhatItIs) {
+  for (const SourceFile& file : read_sources(TOUCHSTONE_SOURCE_DIR, kCode)) {
+    if (!file.path.ends_with(".h")) continue;
+    ASSERT_FALSE(file.lines.empty()) << file.path;
+    EXPECT_TRUE(file.lines[0].starts_with("// ")) << file.path << " opens without saying what it is";
+  }
+}
+
+}  // namespace
+}  // namespace touchstone::architecture

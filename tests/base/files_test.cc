@@ -1,0 +1,90 @@
+#include "base/files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+namespace touchstone {
+namespace {
+
+class Files : public ::testing::Test {
+ protected:
+  Files() : folder_(*TemporaryDirectory::make("touchstone-files-test")) {}
+  std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
+  TemporaryDirectory folder_;
+};
+
+TEST_F(Files, WhatIsWrittenIsReadBack) {
+  const std::string content("a\0b\r\nc", 6);
+  ASSERT_TRUE(write_file_atomic(path("x"), content));
+  EXPECT_EQ(*read_file(path("x")), content);
+  EXPECT_FALSE(std::filesystem::exists(path("x.tmp")));
+}
+
+TEST_F(Files, AMissingFileIsNotFoundAndNamed) {
+  const auto missing = read_file(path("nope"));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(missing.error().message.find("nope: cannot open"), std::string::npos);
+}
+
+TEST_F(Files, AFullDiskIsAnErrorWithAHint) {
+  // /dev/full refuses every write with ENOSPC.
+  auto writer = LineWriter::open("/dev/full");
+  ASSERT_TRUE(writer);
+  ASSERT_TRUE((*writer)->write("line"));
+  const Status flushed = (*writer)->flush();
+  ASSERT_FALSE(flushed);
+  EXPECT_EQ(flushed.error().code, ErrorCode::kIo);
+  EXPECT_NE(flushed.error().message.find("/dev/full: cannot write"), std::string::npos);
+  EXPECT_NE(flushed.error().hint.find("space"), std::string::npos);
+}
+
+TEST_F(Files, AFailedReplacementLeavesTheOldFile) {
+  ASSERT_TRUE(write_file_atomic(path("x"), "old"));
+  std::filesystem::create_directory(path("x.tmp"));  // the temporary cannot be made
+  EXPECT_FALSE(write_file_atomic(path("x"), "new"));
+  EXPECT_EQ(*read_file(path("x")), "old");
+}
+
+TEST_F(Files, LinesAreNumberedFromOneAndTheLastNeedsNoEnd) {
+  ASSERT_TRUE(write_file_atomic(path("x"), "one\r\n\nthree"));
+  std::string seen;
+  ASSERT_TRUE(for_each_line(path("x"), [&](int64_t number, std::string_view line) -> Status {
+    seen += std::to_string(number) + "=" + std::string(line) + ";";
+    return {};
+  }));
+  EXPECT_EQ(seen, "1=one;2=;3=three;");
+}
+
+TEST_F(Files, LineWriterKeepsOrderOverItsBuffer) {
+  {
+    auto writer = *LineWriter::open(path("log"));
+    for (int i = 0; i < 20'000; ++i) ASSERT_TRUE(writer->write(std::to_string(i)));
+  }
+  int64_t expected = 0;
+  ASSERT_TRUE(for_each_line(path("log"), [&](int64_t, std::string_view line) -> Status {
+    EXPECT_EQ(line, std::to_string(expected++));
+    return {};
+  }));
+  EXPECT_EQ(expected, 20'000);
+}
+
+TEST(TemporaryDirectory, GoesWithItsContentUnlessReleased) {
+  std::string gone;
+  std::string kept;
+  {
+    auto first = *TemporaryDirectory::make("touchstone-files-test");
+    auto second = *TemporaryDirectory::make("touchstone-files-test");
+    gone = first.path();
+    ASSERT_TRUE(write_file_atomic(gone + "/file", "x"));
+    kept = second.release();
+  }
+  EXPECT_FALSE(std::filesystem::exists(gone));
+  EXPECT_TRUE(std::filesystem::exists(kept));
+  std::filesystem::remove_all(kept);
+}
+
+}  // namespace
+}  // namespace touchstone

@@ -1,0 +1,25 @@
+#include "base/sha256.h"
+
+#include <gtest/gtest.h>
+
+#include "base/ids.h"
+
+namespace touchstone {
+namespace {
+
+TEST(Sha256, MatchesTheStandardsExamples) {  // FIPS 180-4, appendix B
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(Sha256, PiecesGiveTheDigestOfTheWhole) {
+  Sha256 hasher;
+  hasher.update("a");
+  hasher.update("");
+  hasher.update("bc");
+  const Sha256Digest digest = hasher.finish();
+  EXPECT_EQ(to_hex(digest.data(), digest.size()), sha256_hex("abc"));
+}
+
+}  // namespace
+}  // namespace touchstone
