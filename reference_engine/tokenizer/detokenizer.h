@@ -1,6 +1,7 @@
 // Streaming text of one completion: tokens in, text out that is never cut inside a character, with
 // stop strings. Source: vLLM 0.32 v1/engine/detokenizer.py (stop strings hold back their longest
-// length - 1 characters). Thread-compatible.
+// length - 1 characters). Works on bytes, so a token that spells U+FFFD is text like any other.
+// Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 namespace touchstone::tokenizer {
 
 struct DetokenizerOptions {
-  std::vector<std::string> stop;
+  std::vector<std::string> stop;  ///< none empty
   bool include_stop_in_output = false;
   bool skip_special_tokens = true;
   /// Stop strings are not looked for in the first this many tokens.
@@ -28,22 +29,31 @@ class Detokenizer final {
   /// Adds one token; returns the stop string that is now complete, if any. After that the text is
   /// final (cut before or after the stop string) and nothing more may be added.
   std::optional<std::string> add(int32_t token);
-  /// The completion ended otherwise: releases what was held back; an incomplete character becomes
-  /// U+FFFD.
+  /// Adds the end of sequence or stop token that ended the completion, and finishes. Its text is
+  /// shown only with include_stop_in_output.
+  void add_stop_token(int32_t token);
+  /// The completion ended otherwise: releases what was held back. The bytes of a character that
+  /// did not get complete are dropped, as vLLM does.
   void finish();
   /// Text that may be sent and was not yet taken; empty while a character or a possible stop
   /// string is incomplete.
   std::string take_delta();
   /// All text so far that may be sent.
-  const std::string& text() const;
+  const std::string& text() const { return text_; }
 
  private:
+  void take_whole_characters();
+  std::optional<std::string> find_stop(size_t new_bytes);
+  void release(size_t bytes);
+
   const Tokenizer& tokenizer_;
   DetokenizerOptions options_;
+  size_t hold_back_characters_ = 0;
+  size_t stop_bytes_max_ = 0;
   std::string text_;
+  std::string held_;     // whole characters that a stop string may still take back
   std::string pending_;  // bytes of an incomplete character
   size_t taken_ = 0;
-  size_t releasable_ = 0;
   int32_t tokens_ = 0;
   bool finished_ = false;
 };

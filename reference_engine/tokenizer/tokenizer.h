@@ -20,6 +20,8 @@ class Tokenizer final {
   /// `folder` holds tokenizer.json and, if present, tokenizer_config.json.
   /// ERRORS: kNotFound, kMalformed, kUnsupported naming the part of tokenizer.json.
   static Result<std::unique_ptr<Tokenizer>> load(const std::string& folder);
+  /// From the text of a tokenizer.json alone.
+  static Result<std::unique_ptr<Tokenizer>> parse(std::string_view tokenizer_json);
   ~Tokenizer();
 
   /// Token ids of `text` (UTF-8; ill-formed bytes become U+FFFD as HF has it). Special tokens
