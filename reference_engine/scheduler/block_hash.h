@@ -20,5 +20,8 @@ BlockHash chain_hash(const BlockHash& parent, std::span<const TokenId> tokens);
 /// Hashes of all full blocks of `tokens`; the partial last block has none.
 std::vector<BlockHash> hash_blocks(std::string_view extra, std::span<const TokenId> tokens,
                                    int32_t block_size);
+/// Fills the fields of `request` that describe its prompt: length, hashes, tail, chain root.
+void set_prompt(NewRequest& request, std::string_view extra, std::span<const TokenId> tokens,
+                int32_t block_size);
 
 }  // namespace touchstone::scheduler

@@ -30,6 +30,8 @@ class Scheduler final {
   void add(NewRequest request);
 
   /// Removes a request in any state and frees its blocks at once; false when unknown (finished).
+  /// Between schedule() and complete() call it only after the plan was executed: others may share
+  /// the blocks that the aborted request's part of the plan fills.
   bool abort(RequestId id);
 
   /// Plans the next step. An empty `scheduled` means nothing can run now. The reference is valid

@@ -47,23 +47,29 @@ struct NewRequest {
   int64_t priority = 0;    ///< lower is sooner; used by Policy::kPriority only
   int32_t num_prompt_tokens = 0;  ///< REQUIRES 1 <= num_prompt_tokens < max_model_len
   int32_t max_tokens = 0;         ///< REQUIRES >= 1
-  int32_t min_tokens = 0;
+  int32_t min_tokens = 0;  ///< REQUIRES num_prompt_tokens + min_tokens <= max_model_len
   bool ignore_eos = false;
-  std::vector<TokenId> eos_token_ids;
-  std::vector<TokenId> stop_token_ids;
+  std::vector<TokenId> eos_token_ids = {};
+  std::vector<TokenId> stop_token_ids = {};
   /// Hashes of the prompt's full blocks (hash_blocks()); may be empty: nothing is shared.
   /// A simulator that knows the whole chain, outputs included, gives it all.
-  std::vector<BlockHash> block_hashes;
-  /// Tokens after the last hashed block, so that blocks filled by decoding get hashes too. Empty
-  /// with `block_hashes` shorter than the sequence: later blocks are never shared.
-  std::vector<TokenId> unhashed_tail;
+  std::vector<BlockHash> block_hashes = {};
+  /// Tokens after the last hashed block. When hashed blocks and tail are the whole prompt, blocks
+  /// filled by decoding get hashes too; otherwise blocks after `block_hashes` are never shared.
+  std::vector<TokenId> unhashed_tail = {};
+  /// root_hash() of the chain: the parent of block 0. Needed with a tail and no hashed block yet;
+  /// set_prompt() of block_hash.h fills these three fields.
+  BlockHash chain_root = {};
   bool read_prefix_cache = true;  ///< false: never hit (prompt_logprobs)
 };
 
 enum class FinishReason { kStop, kLength, kAbort, kError };
 const char* to_string(FinishReason reason);  // "stop", "length", "abort", "error"
 
-/// One request's share of a step.
+/// One request's share of a step. As in vLLM, a block counts as cached from the step that fills it:
+/// a request admitted in this plan may read blocks that an *earlier* entry of the same plan
+/// computes. A runner therefore writes keys and values of a layer for the whole step before
+/// attention of that layer reads them, or computes the entries in order.
 struct ScheduledRequest {
   RequestId id = 0;
   int32_t num_computed_tokens = 0;  ///< before this step: position of its first token
@@ -74,13 +80,15 @@ struct ScheduledRequest {
   bool resumed = false;         ///< comes back after a preemption
   int32_t num_cached_tokens = 0;  ///< prefix-cache hit when admitted in this step, else 0
   /// Blocks of the sequence in order; valid until the next call of the scheduler.
-  std::span<const BlockId> block_table;
+  std::span<const BlockId> block_table = {};
 };
 
 struct StepPlan {
   int64_t step = 0;  ///< 0, 1, 2, … counts schedule() calls that scheduled something
   std::vector<ScheduledRequest> scheduled;  ///< running order
-  std::vector<RequestId> preempted;         ///< in order of preemption
+  /// In order of preemption. When a pass over the running requests only preempts, schedule()
+  /// makes another one at once, so a request may stand here and in `scheduled`.
+  std::vector<RequestId> preempted;
   int32_t total_tokens = 0;
 };
 
