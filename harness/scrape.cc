@@ -1,0 +1,77 @@
+#include "harness/scrape.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "harness/http_client.h"
+
+namespace touchstone::harness {
+namespace {
+
+constexpr int64_t kTimeoutNs = 10 * kNsPerSecond;
+
+/// Sum over the family's samples, under the name with or without `_total`.
+double total(const telemetry::MetricsPage& page, const std::string& name,
+             const telemetry::Labels& labels = {}) {
+  if (const auto sum = page.sum(name + "_total", labels)) return *sum;
+  return page.sum(name, labels).value_or(0);
+}
+
+const telemetry::MetricFamily* family(const telemetry::MetricsPage& page,
+                                      const std::string& name) {
+  const auto* found = page.family(name);
+  return found != nullptr ? found : page.family(name + "_total");
+}
+
+}  // namespace
+
+std::string ask_version(const std::string& server_url) {
+  const auto body = http_get_body(server_url + "/version", kTimeoutNs);
+  if (!body) return {};
+  const auto answer = nlohmann::json::parse(*body, nullptr, false);
+  if (!answer.is_object() || !answer.contains("version") || !answer["version"].is_string()) {
+    return {};
+  }
+  return answer["version"].get<std::string>();
+}
+
+Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path) {
+  const auto body = http_get_body(url, kTimeoutNs);
+  if (!body) return body.error();
+  RETURN_IF_ERROR(write_file_atomic(path, *body));
+  return telemetry::parse_prometheus_text(url, *body);
+}
+
+std::optional<int64_t> requests_in_flight(const telemetry::MetricsPage& page) {
+  const auto running = page.sum("vllm:num_requests_running");
+  const auto waiting = page.sum("vllm:num_requests_waiting");
+  if (!running && !waiting) return std::nullopt;
+  return static_cast<int64_t>(running.value_or(0) + waiting.value_or(0));
+}
+
+CollectorSpans collector_spans(const telemetry::MetricsPage& page) {
+  CollectorSpans spans;
+  spans.accepted = total(page, "otelcol_receiver_accepted_spans");
+  spans.refused = total(page, "otelcol_receiver_refused_spans");
+  const telemetry::Labels traces = {{"otel_signal", "traces"}};
+  spans.filtered = total(page, "otelcol_processor_incoming_items", traces) -
+                   total(page, "otelcol_processor_outgoing_items", traces);
+  std::map<std::string, double> left;
+  for (const char* name : {"otelcol_exporter_sent_spans", "otelcol_exporter_send_failed_spans"}) {
+    const telemetry::MetricFamily* found = family(page, name);
+    if (found == nullptr) continue;
+    for (const telemetry::Sample& sample : found->samples) {
+      const auto exporter = sample.labels.find("exporter");
+      left[exporter == sample.labels.end() ? "" : exporter->second] += sample.value;
+    }
+  }
+  for (const auto& [exporter, count] : left) {
+    spans.left = std::min(spans.left.value_or(count), count);
+  }
+  return spans;
+}
+
+}  // namespace touchstone::harness

@@ -1,0 +1,35 @@
+// Looking at what a stack says about itself over HTTP: versions, metrics, whether anything is still
+// in flight. Thread-compatible.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "telemetry/prometheus_text.h"
+
+namespace touchstone::harness {
+
+/// The version that GET URL/version tells; empty when the server has no such route.
+std::string ask_version(const std::string& server_url);
+
+/// Fetches a metrics page and keeps its text at `path`.
+/// ERRORS: kIo, kTimeout, kUnavailable, kMalformed.
+Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path);
+
+/// Requests running or waiting by vLLM's gauges; nullopt when the page has none of them.
+std::optional<int64_t> requests_in_flight(const telemetry::MetricsPage& page);
+
+/// The Collector's own span counters, with or without the suffix `_total` of some versions.
+struct CollectorSpans {
+  double accepted = 0;
+  double refused = 0;
+  double filtered = 0;  ///< dropped by processors
+  /// Sent or finally failed, of the exporter that is furthest behind; nullopt before the first.
+  std::optional<double> left;
+  /// Everything accepted and not filtered has left.
+  bool drained() const { return accepted == 0 || (left && *left >= accepted - filtered); }
+};
+CollectorSpans collector_spans(const telemetry::MetricsPage& page);
+
+}  // namespace touchstone::harness

@@ -1,0 +1,278 @@
+#include "harness/suites/suite.h"
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/document.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "harness/http_client.h"
+
+namespace touchstone::harness {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kPortMax = 65535;
+
+/// The path at `key` as an absolute one; an error when nothing is there.
+std::string path_at(const Fields& fields, const std::string& key, const std::string& folder,
+                    bool required) {
+  const auto written = required ? fields.required_string(key) : fields.optional_string(key);
+  if (!written || written->empty()) return {};
+  const fs::path path = fs::path(folder) / *written;
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    fields.fail(key, "got " + quote(*written) + ", but there is no " + path.lexically_normal().string(),
+                "paths are relative to the suite file");
+  }
+  return path.lexically_normal().string();
+}
+
+std::map<std::string, std::string> text_map(const Fields& fields, const std::string& key) {
+  std::map<std::string, std::string> texts;
+  const Fields object = fields.object(key);
+  for (const std::string& name : object.keys()) texts[name] = object.required_string(name);
+  return texts;
+}
+
+int64_t positive_duration(const Fields& fields, const std::string& key, int64_t fallback) {
+  const auto duration = fields.optional_duration_ns(key);
+  if (duration && *duration <= 0) fields.fail(key, "got 0 or less, expected a positive duration");
+  return duration.value_or(fallback);
+}
+
+/// The problem with the ${…} places of `text`, or "".
+std::string place_problem(const std::string& text) {
+  const auto filled = fill_places(text, {{"touchstone", ""},
+                                         {"subject.port", ""},
+                                         {"collector.otlp_grpc", ""},
+                                         {"collector.otlp_http", ""},
+                                         {"run", ""},
+                                         {"suite", ""}});
+  return filled ? std::string() : filled.error().message;
+}
+
+LaunchSubject read_launch(const Fields& fields) {
+  LaunchSubject launch;
+  launch.command = fields.strings("command");
+  if (launch.command.empty()) {
+    fields.fail("command", "got nothing, expected the program and its arguments as a list");
+  }
+  for (const std::string& word : launch.command) {
+    if (const std::string problem = place_problem(word); !problem.empty()) {
+      fields.fail("command", problem);
+    }
+  }
+  launch.environment = text_map(fields, "environment");
+  for (const auto& [name, text] : launch.environment) {
+    if (const std::string problem = place_problem(text); !problem.empty()) {
+      fields.object("environment").fail(name, problem);
+    }
+  }
+  launch.ready_path = fields.optional_string("ready_path").value_or(launch.ready_path);
+  if (launch.ready_path.empty() || launch.ready_path[0] != '/') {
+    fields.fail("ready_path", "got " + quote(launch.ready_path) + ", expected /PATH");
+  }
+  launch.ready_within_ns = positive_duration(fields, "ready_within", launch.ready_within_ns);
+  launch.stop_within_ns = positive_duration(fields, "stop_within", launch.stop_within_ns);
+  return launch;
+}
+
+SubjectPlan read_subject(const Fields& fields, const std::string& folder) {
+  SubjectPlan subject;
+  subject.engine = fields.optional_string("engine").value_or(subject.engine);
+  subject.metrics_path = fields.optional_string("metrics_path").value_or(subject.metrics_path);
+  subject.model_folder = path_at(fields, "model_folder", folder, false);
+  if (fields.has("launch") == fields.has("attach")) {
+    fields.fail("", "got " + std::string(fields.has("launch") ? "both" : "neither") +
+                        ", expected exactly one of launch and attach");
+    return subject;
+  }
+  if (fields.has("launch")) subject.launch = read_launch(fields.object("launch"));
+  if (fields.has("attach")) {
+    AttachSubject attach{fields.object("attach").required_string("url")};
+    if (const auto url = parse_url(attach.url); !url) {
+      fields.object("attach").fail("url", url.error().message, url.error().hint);
+    }
+    subject.attach = attach;
+  }
+  return subject;
+}
+
+CollectorPlan read_collector(const Fields& fields, const std::string& folder) {
+  CollectorPlan plan;
+  plan.config = path_at(fields, "config", folder, true);
+  plan.environment = text_map(fields, "environment");
+  plan.otlp_grpc_port = static_cast<uint16_t>(fields.int_in("otlp_grpc_port", 0, 0, kPortMax));
+  plan.otlp_http_port = static_cast<uint16_t>(fields.int_in("otlp_http_port", 0, 0, kPortMax));
+  plan.ready_within_ns = positive_duration(fields, "ready_within", plan.ready_within_ns);
+  plan.stop_within_ns = positive_duration(fields, "stop_within", plan.stop_within_ns);
+  return plan;
+}
+
+LoadPlan read_load(const Fields& fields, const std::string& folder) {
+  LoadPlan load;
+  load.workload = path_at(fields, "workload", folder, true);
+  load.model = fields.required_string("model");
+  load.seed = static_cast<uint64_t>(fields.int_in("seed", 0, 0, INT64_MAX));
+  load.timeout_ns = positive_duration(fields, "timeout", load.timeout_ns);
+  load.samples = fields.strings("samples");
+  return load;
+}
+
+conformance::Budget read_budget(const Fields& fields) {
+  static const std::vector<std::pair<std::string, std::string>> kPhases = {
+      {"queue", "queue"},   {"prefill", "prefill"},     {"ttft", "ttft"}, {"tpot", "tpot"},
+      {"decode", "decode"}, {"inference", "inference"}, {"e2e", "e2e"}};
+  conformance::Budget budget;
+  const auto phase = fields.optional_enum<std::string>("phase", kPhases);
+  if (!phase && !fields.has("phase")) fields.fail("phase", "missing");
+  budget.phase = phase.value_or("");
+  budget.quantile = fields.required_double("quantile");
+  if (!(budget.quantile > 0 && budget.quantile < 1)) {
+    fields.fail("quantile", "got " + format_double(budget.quantile) + ", expected 0 < q < 1");
+  }
+  if (!fields.has("at_most")) fields.fail("at_most", "missing, expected a duration (\"250ms\")");
+  const int64_t at_most = positive_duration(fields, "at_most", kNsPerSecond);
+  budget.threshold_s = static_cast<double>(at_most) / static_cast<double>(kNsPerSecond);
+  budget.confidence = fields.optional_double("confidence").value_or(budget.confidence);
+  if (!(budget.confidence > 0 && budget.confidence < 1)) {
+    fields.fail("confidence", "got " + format_double(budget.confidence) + ", expected 0 < c < 1");
+  }
+  budget.min_samples = fields.int_in("min_samples", 1, 1, INT64_MAX);
+  return budget;
+}
+
+/// Nanoseconds since 1970 of the end of "2027-01-31" (UTC); nullopt for anything else.
+std::optional<int64_t> end_of_day_unix_ns(const std::string& date) {
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  int used = 0;
+  if (std::sscanf(date.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &used) != 3 ||
+      static_cast<size_t>(used) != date.size()) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day ymd{std::chrono::year(year), std::chrono::month(month),
+                                        std::chrono::day(day)};
+  if (!ymd.ok()) return std::nullopt;
+  const auto end = std::chrono::sys_days(ymd) + std::chrono::days(1);
+  return std::chrono::nanoseconds(end.time_since_epoch()).count();
+}
+
+conformance::Suppression read_suppression(const Fields& fields) {
+  conformance::Suppression suppression;
+  suppression.check_id = fields.required_string("check");
+  suppression.subject = fields.optional_string("subject").value_or("");
+  suppression.reason = fields.required_string("reason");
+  suppression.where = fields.where();
+  if (trim(suppression.reason).empty() && fields.has("reason")) {
+    fields.fail("reason", "got nothing, expected why this deviation is accepted");
+  }
+  if (const auto date = fields.optional_string("expires")) {
+    suppression.expires_unix_ns = end_of_day_unix_ns(*date);
+    if (!suppression.expires_unix_ns) {
+      fields.fail("expires", "got " + quote(*date) + ", expected a date as \"2027-01-31\"");
+    }
+  }
+  return suppression;
+}
+
+std::vector<Fault> read_faults(const Fields& root) {
+  std::vector<Fault> faults;
+  for (const std::string& text : root.strings("faults")) {
+    auto fault = parse_fault(text);
+    if (fault) {
+      faults.push_back(std::move(*fault));
+    } else {
+      root.fail("faults", fault.error().message, fault.error().hint);
+    }
+  }
+  return faults;
+}
+
+std::vector<std::string> read_profiles(const Fields& root, const std::string& folder) {
+  std::vector<std::string> profiles;
+  for (const std::string& name : root.strings("profiles")) {
+    const bool is_path = name.find('/') != std::string::npos || name.ends_with(".yaml");
+    profiles.push_back(is_path ? (fs::path(folder) / name).lexically_normal().string() : name);
+  }
+  if (profiles.empty()) root.fail("profiles", "got none, expected at least one profile to judge by");
+  return profiles;
+}
+
+}  // namespace
+
+Result<Suite> read_suite(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  auto document = Document::parse_yaml(path, *text);
+  if (!document) return std::move(document).error();
+  std::error_code error;
+  Suite suite;
+  suite.file = path;
+  suite.folder = fs::absolute(path, error).parent_path().string();
+  const Fields root = document->root();
+  const int64_t schema = root.required_int("schema");
+  if (root.has("schema") && schema != kSuiteSchemaVersion) {
+    root.fail("schema", "got " + std::to_string(schema) + ", expected " +
+                            std::to_string(kSuiteSchemaVersion));
+  }
+  suite.name = root.required_string("name");
+  suite.title = root.optional_string("title").value_or(suite.name);
+  suite.subject = read_subject(root.required_object("subject"), suite.folder);
+  suite.collector = read_collector(root.required_object("collector"), suite.folder);
+  suite.load = read_load(root.required_object("load"), suite.folder);
+  suite.profiles = read_profiles(root, suite.folder);
+  for (const Fields& budget : root.objects("budgets")) {
+    suite.budgets.push_back(read_budget(budget));
+  }
+  for (const Fields& item : root.objects("suppressions")) {
+    suite.suppressions.push_back(read_suppression(item));
+  }
+  suite.faults = read_faults(root);
+  RETURN_IF_ERROR(document->finish());
+  return suite;
+}
+
+Result<Fault> parse_fault(const std::string& text) {
+  const size_t at = text.find('@');
+  const std::string kind = text.substr(0, at);
+  const std::string hint = "known faults: kill-collector@TIME, e.g. kill-collector@3s";
+  if (kind != "kill-collector") {
+    return invalid_argument("fault: got " + quote(kind) + ", expected kill-collector", hint);
+  }
+  if (at == std::string::npos) return invalid_argument("fault: got no @TIME", hint);
+  const auto time = parse_duration_ns(text.substr(at + 1));
+  if (!time) return Error(time.error()).with_context("fault " + quote(text));
+  if (*time < 0) return invalid_argument("fault " + quote(text) + ": got a negative time", hint);
+  return Fault{Fault::Kind::kKillCollector, *time, text};
+}
+
+Result<std::string> fill_places(const std::string& text,
+                                const std::map<std::string, std::string>& values) {
+  std::string filled;
+  size_t done = 0;
+  for (size_t at = text.find("${"); at != std::string::npos; at = text.find("${", done)) {
+    const size_t end = text.find('}', at);
+    if (end == std::string::npos) {
+      return invalid_argument("got " + quote(text) + ", expected `}` after `${`");
+    }
+    const std::string name = text.substr(at + 2, end - at - 2);
+    const auto value = values.find(name);
+    if (value == values.end()) {
+      std::vector<std::string> names;
+      for (const auto& [known, unused] : values) names.push_back(known);
+      return invalid_argument("got ${" + name + "}, expected one of ${" + join(names, "}, ${") +
+                              "}");
+    }
+    filled += text.substr(done, at - done) + value->second;
+    done = end + 1;
+  }
+  return filled + text.substr(done);
+}
+
+}  // namespace touchstone::harness
