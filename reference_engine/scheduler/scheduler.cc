@@ -129,6 +129,8 @@ void Scheduler::Impl::add(NewRequest&& request) {
   r.blocks.reserve(static_cast<size_t>(longest) / block_size + 1);
   if (r.extends_hashes) {
     BASE_CHECK(r.tail.size() < block_size, "request ", request.id, ": the tail has a full block");
+    BASE_CHECK(!r.hashes.empty() || r.chain_root != BlockHash{}, "request ", request.id,
+               ": chain_root is missing; see set_prompt()");
     r.hashes.reserve(static_cast<size_t>(longest) / block_size);
     r.tail.reserve(block_size);
   }
@@ -165,7 +167,7 @@ const StepPlan& Scheduler::Impl::schedule() {
     // A pass that did nothing but preempt is a step without work: the next one follows at once.
   } while (plan_.scheduled.empty() && plan_.preempted.size() > preempted_before);
   plan_.total_tokens = config_.max_num_batched_tokens - budget;
-  BASE_CHECK(budget >= 0, "INV-5: the step has ", plan_.total_tokens, " tokens");
+  BASE_CHECK(budget >= 0, "INV-6: the step has ", plan_.total_tokens, " tokens");
   for (size_t i = 0; i < planned_.size(); ++i) {
     planned_[i]->num_computed_tokens += plan_.scheduled[i].num_scheduled_tokens;
   }
@@ -267,6 +269,7 @@ ScheduledRequest& Scheduler::Impl::plan_request(Request& request, int32_t num_to
       .id = request.id,
       .num_computed_tokens = request.num_computed_tokens,
       .num_scheduled_tokens = num_tokens,
+      .num_prompt_tokens = request.num_prompt_tokens,
       .samples_token = reached == request.num_tokens,
       .block_table = request.blocks,
   });

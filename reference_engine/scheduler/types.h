@@ -74,6 +74,7 @@ struct ScheduledRequest {
   RequestId id = 0;
   int32_t num_computed_tokens = 0;  ///< before this step: position of its first token
   int32_t num_scheduled_tokens = 0;
+  int32_t num_prompt_tokens = 0;  ///< those before are prefill, those from there on decode
   /// num_computed + num_scheduled == num_tokens: the step yields a token for it.
   bool samples_token = false;
   bool first_schedule = false;  ///< leaves the queue for the first time

@@ -242,6 +242,28 @@ TEST(Rules, UnderPriorityTheLeastImportantGivesWayAndItsTokensGoBackToTheBudget)
   EXPECT_EQ(d.scheduler.waiting_ids(), (Ids{3, 1}));
 }
 
+TEST(Rules, BlocksThatAPreemptedPlanWouldHaveFilledAreNotFound) {
+  Config config = small_config();
+  config.policy = Policy::kPriority;
+  config.num_blocks = 13;
+  config.max_num_batched_tokens = 40;
+  config.long_prefill_token_threshold = 8;
+  Driver d(config);
+  NewRequest low = unshared(1, 30, 5);
+  low.priority = 9;
+  d.scheduler.add(low);
+  d.step();
+  d.scheduler.add(unshared(2, 20, 1));
+  d.step();
+  d.step();
+  EXPECT_EQ(d.shares(), "1:16+8 2:8+8");
+  d.step();  // 1 would fill its seventh block, but 2 takes its share away and finishes
+  EXPECT_EQ(d.last.preempted, (Ids{1}));
+  EXPECT_EQ(d.shares(), "2:16+4*");
+  d.step();
+  EXPECT_EQ(d.shares(), "1:24+6*") << "tokens 24 to 27 were planned, never computed";
+}
+
 TEST(Rules, AStepThatOnlyPreemptsIsFollowedByOneThatWorks) {
   Config config = small_config();
   config.policy = Policy::kPriority;

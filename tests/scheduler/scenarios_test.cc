@@ -166,7 +166,7 @@ class Scenario {
       }
     }
     ASSERT_EQ(total, plan.total_tokens);
-    ASSERT_LE(total, config_.max_num_batched_tokens) << "INV-5";
+    ASSERT_LE(total, config_.max_num_batched_tokens) << "INV-6";
   }
 
   /// INV-3: what is said to be computed already is in the blocks, token by token.
