@@ -1,0 +1,103 @@
+#include "conformance/checks/attribute_rules.h"
+
+#include <cmath>
+
+#include "base/text.h"
+
+namespace touchstone::conformance {
+namespace {
+
+using telemetry::Value;
+
+bool is_string_array(const Value& value) {
+  const auto* items = std::get_if<Value::Array>(&value.data);
+  if (items == nullptr) return false;
+  for (const Value& item : *items) {
+    if (item.string() == nullptr) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool has_type(const Value& value, ValueType type) {
+  switch (type) {
+    case ValueType::kAny:
+      return true;
+    case ValueType::kString:
+      return value.string() != nullptr;
+    case ValueType::kBool:
+      return std::holds_alternative<bool>(value.data);
+    case ValueType::kInt:
+      return value.integer() != nullptr;
+    case ValueType::kDouble:
+      return value.number() != nullptr;
+    case ValueType::kStringArray:
+      return is_string_array(value);
+    case ValueType::kArray:
+      return std::holds_alternative<Value::Array>(value.data);
+  }
+  return false;
+}
+
+std::optional<std::string> out_of_range(const Value& value, const AttributeRule& rule) {
+  double number = 0;
+  if (const int64_t* integer = value.integer()) {
+    number = static_cast<double>(*integer);
+  } else if (const double* floating = value.number()) {
+    number = *floating;
+  } else {
+    return std::nullopt;
+  }
+  const std::string unit = rule.unit.empty() ? "" : " " + rule.unit;
+  if (std::isnan(number)) return "a number";
+  if (rule.min && number < *rule.min) return "at least " + format_double(*rule.min) + unit;
+  if (rule.max && number > *rule.max) return "at most " + format_double(*rule.max) + unit;
+  if (std::isinf(number)) return "a finite number";
+  return std::nullopt;
+}
+
+std::optional<std::string> not_listed(const Value& value, const AttributeRule& rule) {
+  if (rule.one_of.empty()) return std::nullopt;
+  const std::string text = value.text();
+  for (const std::string& allowed : rule.one_of) {
+    if (allowed == text) return std::nullopt;
+  }
+  return "one of: " + join(rule.one_of, ", ");
+}
+
+bool covers(const ForbiddenKey& forbidden, const std::string& key) {
+  if (forbidden.key.ends_with('*')) {
+    return key.starts_with(std::string_view(forbidden.key).substr(0, forbidden.key.size() - 1));
+  }
+  return forbidden.key == key;
+}
+
+bool is_due(const AttributeRule& rule, const telemetry::Attributes& attributes) {
+  switch (rule.presence) {
+    case Presence::kAlways:
+      return true;
+    case Presence::kSometimes:
+      return false;
+    case Presence::kWhen: {
+      const Value* value = telemetry::find(attributes, rule.when->key);
+      return value != nullptr && (!rule.when->equals || *rule.when->equals == value->text());
+    }
+  }
+  return false;
+}
+
+std::string renamed_as(const std::string& key, const telemetry::Attributes& attributes,
+                       const Profile& profile) {
+  for (const Rename& rename : profile.renames) {
+    if (rename.key == key && telemetry::find(attributes, rename.other) != nullptr) {
+      return " (present as " + rename.other + ", its name in " + rename.since + ")";
+    }
+    if (rename.other == key && telemetry::find(attributes, rename.key) != nullptr) {
+      return " (present as " + rename.key + ", renamed in " + rename.since + ")";
+    }
+  }
+  return "";
+}
+
+}  // namespace touchstone::conformance

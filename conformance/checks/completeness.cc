@@ -1,0 +1,121 @@
+// Completeness is decided by accounting: what the ledger says was sent against the spans that came.
+#include <algorithm>
+
+#include "base/text.h"
+#include "conformance/checks/check.h"
+
+namespace touchstone::conformance {
+namespace {
+
+bool needs_matching(const CheckInput& input, Recorder& recorder) {
+  if (!input.profile.accounting) {
+    recorder.not_applicable("the profile has no accounting rules");
+    return false;
+  }
+  recorder.not_applicable("no ledger: what was sent is not known");
+  return input.matching.has_value();
+}
+
+std::string owes(int64_t least) {
+  return std::to_string(least) + (least == 1 ? " span" : " spans");
+}
+
+}  // namespace
+
+void check_no_span_missing(const CheckInput& input, Recorder& recorder) {
+  if (!needs_matching(input, recorder)) return;
+  int64_t owed = 0;
+  int64_t lost = 0;
+  int64_t requests = 0;
+  for (const RequestMatch& match : input.matching->requests) {
+    recorder.examined();
+    owed += match.least;
+    lost += match.missing();
+    requests += match.missing() > 0;
+  }
+  for (const RequestMatch& match : input.matching->requests) {
+    if (match.missing() == 0) continue;
+    const LedgerEntry& entry = *match.entry;
+    recorder.violation(
+        {.fold = to_string(entry.outcome),
+         .signal = "ledger",
+         .subject = std::string(to_string(entry.outcome)) + " requests",
+         .message = std::to_string(lost) + " of " + std::to_string(owed) +
+                    " owed spans are missing, of " + std::to_string(requests) +
+                    (requests == 1 ? " request" : " requests") + "; the first is " +
+                    describe(entry) + ", " + to_string(entry.outcome) + " with status " +
+                    std::to_string(entry.status) + ", which owes " + owes(match.least) +
+                    " and has " + std::to_string(match.spans.size()),
+         .expected = owes(match.least),
+         .actual = std::to_string(match.spans.size()),
+         .context = {{"request", std::to_string(entry.index) + ":" + entry.trace_id.hex()},
+                     {"trace_id", entry.trace_id.hex()},
+                     {"spans_lost", std::to_string(lost)},
+                     {"spans_owed", std::to_string(owed)}}});
+  }
+  recorder.summary(lost == 0 ? "all " + std::to_string(owed) + " owed spans are there"
+                             : std::to_string(lost) + " of " + std::to_string(owed) +
+                                   " owed spans lost");
+}
+
+void check_no_span_surplus(const CheckInput& input, Recorder& recorder) {
+  if (!needs_matching(input, recorder)) return;
+  for (const RequestMatch& match : input.matching->requests) {
+    recorder.examined();
+    if (match.surplus() == 0) continue;
+    const LedgerEntry& entry = *match.entry;
+    const std::string kind =
+        entry.sampled ? to_string(entry.outcome) : std::string("not sampled");
+    recorder.violation(input.index.spans[match.spans.back()],
+                       {.fold = kind,
+                        .signal = "ledger",
+                        .subject = kind + " requests",
+                        .message = describe(entry) + ", " + kind + ", may have at most " +
+                                   owes(match.most) + " and has " +
+                                   std::to_string(match.spans.size()),
+                        .expected = "at most " + owes(match.most),
+                        .actual = std::to_string(match.spans.size()),
+                        .context = {{"request", describe(entry)}}});
+  }
+}
+
+void check_no_span_unexplained(const CheckInput& input, Recorder& recorder) {
+  if (!needs_matching(input, recorder)) return;
+  recorder.examined(input.matching->request_spans);
+  for (const size_t i : input.matching->unexplained) {
+    const SpanView& view = input.index.spans[i];
+    recorder.violation(view, {.fold = "",
+                              .signal = "ledger",
+                              .subject = "unexplained spans",
+                              .message = "a span of trace " + view.span->trace_id.hex() +
+                                         " belongs to no request that was sent",
+                              .expected = "a request of the ledger",
+                              .actual = "none"});
+  }
+}
+
+void check_accounts_add_up(const CheckInput& input, Recorder& recorder) {
+  if (!needs_matching(input, recorder)) return;
+  // Every request is in one class by construction; what can go wrong is a trace that two requests
+  // claim, which would let one span answer for both.
+  std::map<std::pair<TraceId, SpanId>, const LedgerEntry*> owners;
+  for (const RequestMatch& match : input.matching->requests) {
+    const LedgerEntry& entry = *match.entry;
+    recorder.examined();
+    if (!entry.trace_id.is_valid() || !entry.span_id.is_valid()) continue;
+    const auto [owner, is_new] = owners.try_emplace({entry.trace_id, entry.span_id}, &entry);
+    if (is_new) continue;
+    recorder.violation({.fold = "",
+                        .signal = "ledger",
+                        .subject = "ledger",
+                        .message = describe(entry) + " has the trace and span id of " +
+                                   describe(*owner->second) +
+                                   ", so their spans cannot be told apart",
+                        .expected = "its own traceparent for each request",
+                        .actual = entry.trace_id.hex() + "-" + entry.span_id.hex(),
+                        .context = {{"request", describe(entry)},
+                                    {"trace_id", entry.trace_id.hex()}}});
+  }
+}
+
+}  // namespace touchstone::conformance

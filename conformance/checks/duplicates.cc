@@ -1,0 +1,70 @@
+// Ids that are no ids, spans that came twice, requests that were recorded twice.
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "conformance/checks/check.h"
+
+namespace touchstone::conformance {
+
+void check_ids_valid(const CheckInput& input, Recorder& recorder) {
+  recorder.not_applicable("no span");
+  for (const SpanView& view : input.index.spans) {
+    recorder.examined();
+    const bool trace = view.span->trace_id.is_valid();
+    if (trace && view.span->span_id.is_valid()) continue;
+    const std::string which = trace ? "span id" : "trace id";
+    recorder.violation(view, {.fold = which,
+                              .message = "the " + which + " is all zero, which means no id",
+                              .expected = "an id",
+                              .actual = "zero"});
+  }
+}
+
+void check_span_id_unique(const CheckInput& input, Recorder& recorder) {
+  recorder.not_applicable("no span");
+  std::map<SpanId, size_t> first;
+  for (size_t i = 0; i < input.index.spans.size(); ++i) {
+    const SpanView& view = input.index.spans[i];
+    if (!view.span->span_id.is_valid()) continue;
+    recorder.examined();
+    const auto [found, is_new] = first.try_emplace(view.span->span_id, i);
+    if (is_new) continue;
+    const telemetry::Span& other = *input.index.spans[found->second].span;
+    const bool same = other == *view.span;
+    recorder.violation(
+        view, {.fold = same ? "delivered twice" : "reused",
+               .message = same ? "the span was delivered more than once"
+                               : "the span id is that of another span, in trace " +
+                                     other.trace_id.hex(),
+               .expected = "each span id once",
+               .actual = same ? "the same span again" : "another span with the id"});
+  }
+}
+
+void check_request_recorded_once(const CheckInput& input, Recorder& recorder) {
+  recorder.not_applicable("no request span with a request id");
+  // The choices of one request share its id and may share a start, never all of these.
+  using Key = std::tuple<TraceId, std::string, int64_t, int64_t>;
+  std::map<Key, SpanId> seen;
+  for (const SpanView& view : input.index.spans) {
+    if (view.type == nullptr || !view.type->is_request) continue;
+    const auto id = SpanIndex::text(view, input.profile, "request_id");
+    if (!id) continue;
+    recorder.examined();
+    const telemetry::Span& span = *view.span;
+    const auto [first, is_new] = seen.try_emplace(
+        Key{span.trace_id, *id, span.start_unix_ns, span.end_unix_ns}, span.span_id);
+    // An equal span id is the duplicate of span.id.unique.
+    if (is_new || first->second == span.span_id) continue;
+    recorder.violation(view, {.fold = "",
+                              .message = "request " + *id +
+                                         " was recorded twice: span " + first->second.hex() +
+                                         " has the same trace, request id, start and end",
+                              .expected = "one span a completion",
+                              .actual = "two spans with different ids",
+                              .context = {{"request_id", *id}}});
+  }
+}
+
+}  // namespace touchstone::conformance
