@@ -36,6 +36,7 @@ struct Scratch {
   std::vector<float> logits;
   std::vector<int32_t> order;
   std::vector<int32_t> counts;
+  std::vector<double> weights;
 };
 
 /// `logits`: (vocab) f32, unchanged.

@@ -1,0 +1,89 @@
+// The arithmetic of the CPU backend, one table of functions for each instruction set. All three
+// tables give equal bits for equal arguments (vec16.h says how), and each output element is a sum
+// in a fixed order that no argument but its own row and column changes: that is batch invariance
+// (INV-5) by construction. Thread-safe: pure functions of their arguments.
+//
+// Letters: M rows (tokens), N output features, K input features. Rows of activations are f32 with
+// a leading dimension that is a multiple of 32; columns beyond the true width hold zeros.
+#pragma once
+
+#include <cstdint>
+
+namespace touchstone::backend::cpu {
+
+/// Output features of one panel of packed weights.
+inline constexpr int kPanelWidth = 32;
+/// Positions of one group of cached keys.
+inline constexpr int kKeyGroup = 16;
+
+/// How packed weights and cached keys and values are stored.
+enum class Storage { kFloat32, kBFloat16 };
+
+/// What becomes of a result before it is stored.
+enum class Rounding { kNone, kBFloat16 };
+
+/// C[rows][panels * 32] (+)= A[rows][k] · B, one tile of rows against consecutive panels.
+struct GemmTile {
+  const float* a = nullptr;  ///< (k, rows) f32: the tile transposed, so that a step reads one run
+  int rows = 0;              ///< in [1, Kernels::tile_rows]
+  /// (panels, K, 32). f32: plain. bf16: 16 words a step, word j = column j | column 16 + j << 16.
+  /// Points at the first step of the first panel.
+  const void* b = nullptr;
+  int64_t panel_bytes = 0;  ///< from one panel to the next
+  int panels = 0;
+  int64_t k = 0;
+  float* c = nullptr;  ///< first element of the tile's first panel
+  int64_t ldc = 0;
+  bool accumulate = false;  ///< continue the sums that are in C (a later part of K)
+  Rounding rounding = Rounding::kNone;
+};
+
+/// One tile of query rows that share a KV head, against that head's cache.
+struct AttendTile {
+  Storage storage = Storage::kFloat32;
+  int rows = 0;                         ///< in [1, kAttendRows]
+  const float* const* queries = nullptr;  ///< per row (head_dim) f32
+  float* const* outputs = nullptr;        ///< per row (head_dim) f32
+  const int32_t* lengths = nullptr;  ///< per row: attends to positions [0, length); not decreasing
+  const int32_t* block_table = nullptr;
+  int32_t block_size = 0;
+  int32_t head_dim = 0;
+  /// This layer's and head's part of block 0; the next block lies block_bytes behind.
+  /// Keys: (ceil(block_size / 16), head_dim, 16); values: (block_size, padded head_dim).
+  const std::byte* keys = nullptr;
+  const std::byte* values = nullptr;
+  int64_t block_bytes = 0;
+  float scale = 0;
+  Rounding rounding = Rounding::kNone;  ///< of the outputs
+  /// (rows, score_stride) f32, score_stride >= last length + 32; and 2 * rows * padded head_dim.
+  float* scores = nullptr;
+  int64_t score_stride = 0;
+  float* packed = nullptr;
+};
+
+/// Rows of an AttendTile.
+inline constexpr int kAttendRows = 8;
+
+struct Kernels {
+  const char* name = nullptr;  ///< "avx512", "avx2", "portable"
+  int tile_rows = 0;           ///< most rows of a GemmTile
+
+  void (*gemm_f32)(const GemmTile&) = nullptr;
+  void (*gemm_bf16)(const GemmTile&) = nullptr;
+  void (*attend)(const AttendTile&) = nullptr;
+  /// out[i] = x[i] / rms(x) * weight[i] over `width` true columns of a padded row.
+  void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps,
+                   Rounding rounding, float* out) = nullptr;
+  /// residual += x; rounded.
+  void (*add)(float* residual, const float* x, int64_t width, Rounding rounding) = nullptr;
+  /// out = silu(gate) * up; rounded.
+  void (*silu_mul)(const float* gate, const float* up, int64_t width, Rounding rounding,
+                   float* out) = nullptr;
+};
+
+const Kernels& portable_kernels();
+/// Null when this build has none (another processor family).
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+
+}  // namespace touchstone::backend::cpu

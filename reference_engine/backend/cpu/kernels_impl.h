@@ -1,0 +1,392 @@
+// The one source of all kernels, compiled once for each instruction set. See vec16.h for the rules.
+// Contracts: kernels.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "reference_engine/backend/cpu/kernels.h"
+#include "reference_engine/backend/cpu/vec16.h"
+
+namespace touchstone::backend::cpu::TOUCHSTONE_ISA {
+
+// Register blocking. A tile of R rows holds R * P * V accumulators, where P panels go side by side
+// and V is the number of vectors taken of each panel at a time. With V = 1 a panel is done in two
+// passes, its left and its right half.
+#if defined(TOUCHSTONE_ISA_AVX512)
+constexpr int kTileRows = 14;       // 14 * 2 accumulators + 2 weights + 1 activation: 31 of 32
+constexpr int kVectors = 2;
+constexpr int kAccumulators = 28;
+constexpr int kMaxPanels = 4;
+#elif defined(TOUCHSTONE_ISA_AVX2)
+constexpr int kTileRows = 6;        // 6 * 2 registers + 2 + 1: 15 of 16
+constexpr int kVectors = 1;
+constexpr int kAccumulators = 6;
+constexpr int kMaxPanels = 4;
+#else
+constexpr int kTileRows = 4;
+constexpr int kVectors = 1;
+constexpr int kAccumulators = 4;
+constexpr int kMaxPanels = 1;
+#endif
+
+constexpr int smaller(int a, int b) { return a < b ? a : b; }
+constexpr int larger(int a, int b) { return a > b ? a : b; }
+/// Panels side by side, so that few rows still give enough independent sums to hide latency.
+constexpr int panels_at_once(int rows) {
+  return larger(1, smaller(kMaxPanels, kAccumulators / (rows * kVectors)));
+}
+
+// How far ahead of its use a panel is prefetched when it streams from memory, in steps of K.
+constexpr int64_t kPrefetchSteps = 16;
+
+struct FloatPanel {
+  using Element = float;
+  static constexpr int64_t kStep = kPanelWidth;  // elements of one step of K
+  static TOUCHSTONE_INLINE Vec16 left(const float* p) { return load(p); }
+  static TOUCHSTONE_INLINE Vec16 right(const float* p) { return load(p + 16); }
+};
+struct Bf16Panel {
+  using Element = uint32_t;
+  static constexpr int64_t kStep = kPanelWidth / 2;
+  static TOUCHSTONE_INLINE Vec16 left(const uint32_t* p) { return load_low_halves(p); }
+  static TOUCHSTONE_INLINE Vec16 right(const uint32_t* p) { return load_high_halves(p); }
+};
+
+/// R rows by P panels (their V vectors from `half` on), sums in registers over all of k.
+template <typename Panel, int R, int P, int V>
+TOUCHSTONE_INLINE void gemm_block(const GemmTile& t, const typename Panel::Element* b, float* c,
+                                  int half) {
+  using Element = typename Panel::Element;
+  const int64_t stride = t.panel_bytes / static_cast<int64_t>(sizeof(Element));
+  Vec16 sums[R][P * V];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        sums[r][p * V + v] = t.accumulate
+                                 ? load(c + r * t.ldc + p * kPanelWidth + (half + v) * 16)
+                                 : broadcast(0.0F);
+      }
+    }
+  }
+  const float* a = t.a;
+  for (int64_t k = 0; k < t.k; ++k) {
+    Vec16 weights[P * V];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      const Element* step = b + p * stride;
+      if constexpr (R == 1) __builtin_prefetch(step + kPrefetchSteps * Panel::kStep);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        weights[p * V + v] = half + v == 0 ? Panel::left(step) : Panel::right(step);
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const Vec16 x = broadcast(a[r]);
+#pragma GCC unroll 8
+      for (int j = 0; j < P * V; ++j) sums[r][j] = fma(x, weights[j], sums[r][j]);
+    }
+    a += R;
+    b += Panel::kStep;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        Vec16 sum = sums[r][p * V + v];
+        if (t.rounding == Rounding::kBFloat16) sum = round_to_bf16(sum);
+        store(c + r * t.ldc + p * kPanelWidth + (half + v) * 16, sum);
+      }
+    }
+  }
+}
+
+template <typename Panel, int R, int P>
+TOUCHSTONE_INLINE void gemm_panels(const GemmTile& t, int panel) {
+  const auto* b = reinterpret_cast<const typename Panel::Element*>(
+      static_cast<const std::byte*>(t.b) + panel * t.panel_bytes);
+  float* c = t.c + static_cast<int64_t>(panel) * kPanelWidth;
+  if constexpr (kVectors == 2) {
+    gemm_block<Panel, R, P, 2>(t, b, c, 0);
+  } else {
+    gemm_block<Panel, R, P, 1>(t, b, c, 0);
+    gemm_block<Panel, R, P, 1>(t, b, c, 1);
+  }
+}
+
+template <typename Panel, int R>
+void gemm_rows(const GemmTile& t) {
+  constexpr int kPanels = panels_at_once(R);
+  int panel = 0;
+  for (; panel + kPanels <= t.panels; panel += kPanels) gemm_panels<Panel, R, kPanels>(t, panel);
+  if constexpr (kPanels > 1) {
+    for (; panel < t.panels; ++panel) gemm_panels<Panel, R, 1>(t, panel);
+  }
+}
+
+template <typename Panel, int R = 1>
+void gemm(const GemmTile& t) {
+  if (t.rows == R) {
+    gemm_rows<Panel, R>(t);
+  } else if constexpr (R < kTileRows) {
+    gemm<Panel, R + 1>(t);
+  }
+}
+
+/// e^x, relative error below 2e-7. Arguments beyond [-87, 88] act as the bound.
+TOUCHSTONE_INLINE Vec16 exp(Vec16 x) {
+  x = min(max(x, broadcast(-87.0F)), broadcast(88.0F));
+  // x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^23 leaves n in the low bits.
+  const Vec16 shift = broadcast(12582912.0F);
+  const Vec16 magic = fma(x, broadcast(1.44269504F), shift);
+  const Vec16 n = sub(magic, shift);
+  Vec16 r = fma(n, broadcast(-0.693145751953125F), x);  // ln 2 in two parts (Cody and Waite)
+  r = fma(n, broadcast(-1.42860677e-6F), r);
+  // Minimax polynomial of e^r (Cephes expf).
+  Vec16 p = broadcast(1.9875691500e-4F);
+  p = fma(p, r, broadcast(1.3981999507e-3F));
+  p = fma(p, r, broadcast(8.3334519073e-3F));
+  p = fma(p, r, broadcast(4.1665795894e-2F));
+  p = fma(p, r, broadcast(1.6666665459e-1F));
+  p = fma(p, r, broadcast(5.0000001201e-1F));
+  p = fma(p, mul(r, r), r);
+  p = add(p, broadcast(1.0F));
+  return mul(p, power_of_two(magic));
+}
+
+/// The sum of sixteen lanes, always in this order.
+TOUCHSTONE_INLINE float sum_lanes(Vec16 x) {
+  float lanes[16];
+  store(lanes, x);
+  for (int width = 8; width >= 1; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] = lanes[i] + lanes[i + width];
+  }
+  return lanes[0];
+}
+
+TOUCHSTONE_INLINE Vec16 rounded(Vec16 x, Rounding rounding) {
+  return rounding == Rounding::kBFloat16 ? round_to_bf16(x) : x;
+}
+
+inline void rms_norm(const float* x, const float* weight, int64_t width, float eps,
+                     Rounding rounding, float* out) {
+  Vec16 squares = broadcast(0.0F);
+  for (int64_t i = 0; i < width; i += 16) {
+    const Vec16 value = load(x + i);
+    squares = fma(value, value, squares);
+  }
+  const float mean = sum_lanes(squares) / static_cast<float>(width);
+  const Vec16 scale = broadcast(1.0F / __builtin_sqrtf(mean + eps));
+  for (int64_t i = 0; i < width; i += 16) {
+    store(out + i, rounded(mul(mul(load(x + i), scale), load(weight + i)), rounding));
+  }
+}
+
+inline void add_rows(float* residual, const float* x, int64_t width, Rounding rounding) {
+  for (int64_t i = 0; i < width; i += 16) {
+    store(residual + i, rounded(add(load(residual + i), load(x + i)), rounding));
+  }
+}
+
+inline void silu_mul(const float* gate, const float* up, int64_t width, Rounding rounding,
+                     float* out) {
+  const Vec16 one = broadcast(1.0F);
+  for (int64_t i = 0; i < width; i += 16) {
+    const Vec16 x = load(gate + i);
+    const Vec16 negative = sub(broadcast(0.0F), x);
+    const Vec16 silu = div(x, add(one, exp(negative)));
+    store(out + i, rounded(mul(silu, load(up + i)), rounding));
+  }
+}
+
+struct FloatCache {
+  using Element = float;
+  static TOUCHSTONE_INLINE Vec16 get(const float* p) { return load(p); }
+};
+struct Bf16Cache {
+  using Element = uint16_t;
+  static TOUCHSTONE_INLINE Vec16 get(const uint16_t* p) { return load_bf16(p); }
+};
+
+/// scores[r][0 … 15] = scale * queries · one group of keys. `queries`: (head_dim, R).
+template <typename Cache, int R>
+TOUCHSTONE_INLINE void score_group(const AttendTile& t, const float* queries,
+                                   const typename Cache::Element* keys, float* scores) {
+  Vec16 sums[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) sums[r] = broadcast(0.0F);
+  for (int32_t d = 0; d < t.head_dim; ++d) {
+    const Vec16 key = Cache::get(keys + d * kKeyGroup);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) sums[r] = fma(broadcast(queries[d * R + r]), key, sums[r]);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) store(scores + r * t.score_stride, mul(sums[r], broadcast(t.scale)));
+}
+
+template <typename Cache, int R>
+TOUCHSTONE_INLINE void score_all(const AttendTile& t, const float* queries) {
+  using Element = typename Cache::Element;
+  const int32_t length = t.lengths[R - 1];
+  for (int32_t start = 0, block = 0; start < length; start += t.block_size, ++block) {
+    const auto* keys =
+        reinterpret_cast<const Element*>(t.keys + t.block_table[block] * t.block_bytes);
+    const int32_t end = smaller(t.block_size, length - start);
+    // The last group may write beyond the block; the next block's first group overwrites that.
+    for (int32_t slot = 0; slot < end; slot += kKeyGroup) {
+      score_group<Cache, R>(t, queries, keys + slot * t.head_dim, t.scores + start + slot);
+    }
+  }
+}
+
+/// Softmax of the first `length` scores in place; lanes are tied to absolute positions. Returns
+/// one over the sum; the weights stay unnormalised.
+inline float softmax(float* scores, int32_t length) {
+  const int32_t padded = (length + 15) / 16 * 16;
+  for (int32_t i = length; i < padded; ++i) scores[i] = -__builtin_inff();
+  Vec16 most = load(scores);
+  for (int32_t i = 16; i < padded; i += 16) most = max(most, load(scores + i));
+  float lanes[16];
+  store(lanes, most);
+  float top = lanes[0];
+  for (int i = 1; i < 16; ++i) top = lanes[i] > top ? lanes[i] : top;
+  Vec16 sum = broadcast(0.0F);
+  for (int32_t i = 0; i < padded; i += 16) {
+    const Vec16 weight = exp(sub(load(scores + i), broadcast(top)));
+    store(scores + i, weight);
+    if (i + 16 <= length) sum = add(sum, weight);
+  }
+  // exp() of the padding is tiny, not zero: the last lanes are added one by one.
+  store(lanes, sum);
+  for (int32_t i = length / 16 * 16; i < length; ++i) lanes[i % 16] = lanes[i % 16] + scores[i];
+  return 1.0F / sum_lanes(load(lanes));
+}
+
+/// outputs[r] += weights[r][first, last) · values, R rows by V vectors of head_dim at a time.
+template <typename Cache, int R, int V>
+TOUCHSTONE_INLINE void weigh_block(const AttendTile& t, const float* const* weights,
+                                   float* const* sums_at, int32_t first, int32_t last,
+                                   int64_t width) {
+  using Element = typename Cache::Element;
+  for (int64_t d = 0; d < width; d += V * 16) {
+    Vec16 sums[R][V];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[r][v] = load(sums_at[r] + d + v * 16);
+    }
+    int32_t position = first;
+    while (position < last) {
+      const int32_t block = position / t.block_size;
+      const int32_t slot = position - block * t.block_size;
+      const int32_t end = smaller(last, (block + 1) * t.block_size);
+      const auto* values =
+          reinterpret_cast<const Element*>(t.values + t.block_table[block] * t.block_bytes) +
+          slot * width + d;
+      for (; position < end; ++position, values += width) {
+        Vec16 value[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) value[v] = Cache::get(values + v * 16);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          const Vec16 weight = broadcast(weights[r][position]);
+#pragma GCC unroll 4
+          for (int v = 0; v < V; ++v) sums[r][v] = fma(weight, value[v], sums[r][v]);
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) store(sums_at[r] + d + v * 16, sums[r][v]);
+    }
+  }
+}
+
+template <typename Cache, int R>
+TOUCHSTONE_INLINE void weigh_rows(const AttendTile& t, const float* const* weights,
+                                  float* const* sums, int32_t first, int32_t last) {
+  const int64_t width = (t.head_dim + 15) / 16 * 16;
+  if (width % 64 == 0) {
+    weigh_block<Cache, R, kVectors * 2>(t, weights, sums, first, last, width);
+  } else if (width % 32 == 0) {
+    weigh_block<Cache, R, 2>(t, weights, sums, first, last, width);
+  } else {
+    weigh_block<Cache, R, 1>(t, weights, sums, first, last, width);
+  }
+}
+
+template <typename Cache, int R>
+void attend_rows(const AttendTile& t) {
+  const int32_t width = (t.head_dim + 15) / 16 * 16;
+  float* queries = t.packed;
+  for (int32_t d = 0; d < t.head_dim; ++d) {
+    for (int r = 0; r < R; ++r) queries[d * R + r] = t.queries[r][d];
+  }
+  score_all<Cache, R>(t, queries);
+  float inverse[R];
+  const float* weights[R];
+  float* sums[R];
+  for (int r = 0; r < R; ++r) {
+    float* scores = t.scores + r * t.score_stride;
+    inverse[r] = softmax(scores, t.lengths[r]);
+    weights[r] = scores;
+    sums[r] = t.packed + static_cast<int64_t>(R + r) * width;
+    for (int32_t d = 0; d < width; ++d) sums[r][d] = 0.0F;
+  }
+  // What all rows see, together; then each row what only it and later rows see. A row must never
+  // touch positions beyond its own: not even with weight zero, for they may hold anything.
+  const int32_t common = t.lengths[0];
+  if constexpr (R <= 4) {
+    weigh_rows<Cache, R>(t, weights, sums, 0, common);
+  } else {
+    weigh_rows<Cache, 4>(t, weights, sums, 0, common);
+    weigh_rows<Cache, R - 4>(t, weights + 4, sums + 4, 0, common);
+  }
+  for (int r = 0; r < R; ++r) {
+    if (t.lengths[r] > common) weigh_rows<Cache, 1>(t, weights + r, sums + r, common, t.lengths[r]);
+    for (int32_t d = 0; d < t.head_dim; d += 16) {
+      const Vec16 out = rounded(mul(load(sums[r] + d), broadcast(inverse[r])), t.rounding);
+      store(sums[r] + d, out);
+    }
+    for (int32_t d = 0; d < t.head_dim; ++d) t.outputs[r][d] = sums[r][d];
+  }
+}
+
+template <typename Cache, int R = 1>
+void attend_dispatch(const AttendTile& t) {
+  if (t.rows == R) {
+    attend_rows<Cache, R>(t);
+  } else if constexpr (R < kAttendRows) {
+    attend_dispatch<Cache, R + 1>(t);
+  }
+}
+
+inline void attend(const AttendTile& t) {
+  if (t.storage == Storage::kFloat32) {
+    attend_dispatch<FloatCache>(t);
+  } else {
+    attend_dispatch<Bf16Cache>(t);
+  }
+}
+
+inline Kernels make_kernels(const char* name) {
+  Kernels kernels;
+  kernels.name = name;
+  kernels.tile_rows = kTileRows;
+  kernels.gemm_f32 = gemm<FloatPanel>;
+  kernels.gemm_bf16 = gemm<Bf16Panel>;
+  kernels.attend = attend;
+  kernels.rms_norm = rms_norm;
+  kernels.add = add_rows;
+  kernels.silu_mul = silu_mul;
+  return kernels;
+}
+
+}  // namespace touchstone::backend::cpu::TOUCHSTONE_ISA

@@ -1,0 +1,25 @@
+#include "reference_engine/model/architectures.h"
+
+namespace touchstone::model {
+namespace {
+
+constexpr Architecture kTable[] = {
+    {"LlamaForCausalLM", resolve_llama},
+};
+
+}  // namespace
+
+const Architecture* find_architecture(const std::string& name) {
+  for (const Architecture& row : kTable) {
+    if (name == row.name) return &row;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> architecture_names() {
+  std::vector<std::string> names;
+  for (const Architecture& row : kTable) names.emplace_back(row.name);
+  return names;
+}
+
+}  // namespace touchstone::model

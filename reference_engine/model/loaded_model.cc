@@ -1,0 +1,65 @@
+#include "reference_engine/model/loaded_model.h"
+
+#include "base/check.h"
+#include "base/files.h"
+
+namespace touchstone::model {
+
+int64_t LoadedModel::num_parameters() const {
+  int64_t count = weights.embedding.elements() + weights.final_norm.elements();
+  if (!config.tie_word_embeddings) count += weights.lm_head.elements();
+  for (const LayerWeights& layer : weights.layers) {
+    for (const Tensor* tensor : {&layer.input_norm, &layer.q, &layer.k, &layer.v, &layer.o,
+                                 &layer.post_norm, &layer.gate, &layer.up, &layer.down}) {
+      count += tensor->elements();
+    }
+  }
+  return count;
+}
+
+Result<Config> load_config(const std::string& folder, GenerationDefaults* generation) {
+  const std::string path = folder + "/config.json";
+  auto text = read_file(path);
+  if (!text) {
+    Error error = std::move(text).error();
+    error.hint = "--model takes a Hugging Face folder with config.json and safetensors weights";
+    return error;
+  }
+  auto config = parse_config(path, *text);
+  if (!config) return std::move(config).error();
+  const std::string generation_path = folder + "/generation_config.json";
+  auto generation_text = read_file(generation_path);
+  if (generation_text) {
+    auto defaults = parse_generation_config(generation_path, *generation_text, *config);
+    if (!defaults) return std::move(defaults).error();
+    if (generation != nullptr) *generation = *defaults;
+  } else if (generation_text.error().code != ErrorCode::kNotFound) {
+    return std::move(generation_text).error();
+  }
+  for (const int32_t id : config->eos_token_ids) {
+    if (id >= config->vocab_size) {
+      return malformed(path + ": eos_token_id: got " + std::to_string(id) +
+                       ", expected less than vocab_size " + std::to_string(config->vocab_size));
+    }
+  }
+  return *std::move(config);
+}
+
+Result<LoadedModel> load_model(const std::string& folder) {
+  LoadedModel model;
+  model.folder = folder;
+  auto config = load_config(folder, &model.generation);
+  if (!config) return std::move(config).error();
+  model.config = *std::move(config);
+  auto files = open_weights(folder);
+  if (!files) return std::move(files).error();
+  const Architecture* architecture = find_architecture(model.config.architecture);
+  BASE_CHECK(architecture != nullptr, model.config.architecture);
+  auto weights = architecture->resolve(model.config, files->tensors);
+  if (!weights) return std::move(weights).error().with_context(folder);
+  model.weights = *std::move(weights);
+  model.files = std::move(files->files);
+  return model;
+}
+
+}  // namespace touchstone::model

@@ -1,0 +1,33 @@
+// A model ready for a backend: checked config and weights by role, in memory that this owns
+// (usually a map of the files). Immutable; thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "reference_engine/model/architectures.h"
+#include "reference_engine/model/config.h"
+#include "reference_engine/model/safetensors.h"
+
+namespace touchstone::model {
+
+struct LoadedModel {
+  std::string folder;
+  Config config;
+  GenerationDefaults generation;
+  DecoderWeights weights;  ///< borrows `files` or `owned`
+  std::vector<MappedFile> files;
+  std::vector<std::vector<std::byte>> owned;  ///< for models that were not read from files
+
+  /// Elements of all tensors, tied ones once.
+  int64_t num_parameters() const;
+};
+
+/// Only config.json and generation_config.json, checked; for what needs no weights.
+Result<Config> load_config(const std::string& folder, GenerationDefaults* generation = nullptr);
+/// ERRORS: kNotFound, kMalformed, kUnsupported, each with file and field or tensor. Everything that
+/// the configuration can refuse is refused before a weight is read.
+Result<LoadedModel> load_model(const std::string& folder);
+
+}  // namespace touchstone::model

@@ -1,0 +1,278 @@
+#include "reference_engine/model/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/document.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace touchstone::model {
+namespace {
+
+using nlohmann::json;
+
+// The limit of the reference implementation; a larger length is garbage, not a header.
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+// Deeper than any header needs; bounds the recursion of the JSON parser on hostile input.
+constexpr int kMaxHeaderDepth = 8;
+
+struct Range {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  std::string tensor;
+};
+
+/// A non-negative integer, or nothing.
+std::optional<uint64_t> as_unsigned(const json& value) {
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  return std::nullopt;
+}
+
+Result<json> parse_header(const std::string& name, std::span<const std::byte> file) {
+  if (file.size() < 8) {
+    return malformed(name + ": got " + std::to_string(file.size()) +
+                     " bytes, expected a safetensors file (at least 8)");
+  }
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; --i) {
+    length = (length << 8) | std::to_integer<uint64_t>(file[static_cast<size_t>(i)]);
+  }
+  if (length > kMaxHeaderBytes || length > file.size() - 8) {
+    return malformed(name + ": header length: got " + std::to_string(length) + ", expected at most " +
+                         std::to_string(std::min<uint64_t>(kMaxHeaderBytes, file.size() - 8)),
+                     "the file is truncated or not a safetensors file");
+  }
+  const char* text = reinterpret_cast<const char*>(file.data()) + 8;
+  const auto limit_depth = [](int depth, json::parse_event_t, json&) {
+    return depth <= kMaxHeaderDepth;
+  };
+  json header = json::parse(text, text + length, limit_depth, /*allow_exceptions=*/false);
+  if (!header.is_object()) {
+    return malformed(name + ": header: expected a JSON object of tensors");
+  }
+  return header;
+}
+
+Result<DType> parse_dtype(const std::string& where, const json& entry) {
+  const auto found = entry.find("dtype");
+  if (found == entry.end() || !found->is_string()) {
+    return malformed(where + ".dtype: expected a string");
+  }
+  const std::string& word = found->get_ref<const std::string&>();
+  if (word == "F32") return DType::kFloat32;
+  if (word == "F16") return DType::kFloat16;
+  if (word == "BF16") return DType::kBFloat16;
+  return Error{ErrorCode::kUnsupported,
+               where + ".dtype: got " + quote(word) + ", implemented: F32, F16, BF16",
+               "quantized folders are not implemented"};
+}
+
+/// Number of elements; nothing when an extent is not a count or the product leaves 62 bits.
+std::optional<uint64_t> parse_shape(const json& entry, std::vector<int64_t>& shape) {
+  const auto found = entry.find("shape");
+  if (found == entry.end() || !found->is_array()) return std::nullopt;
+  uint64_t elements = 1;
+  for (const json& extent : *found) {
+    const auto value = as_unsigned(extent);
+    if (!value || *value > (uint64_t{1} << 31)) return std::nullopt;
+    shape.push_back(static_cast<int64_t>(*value));
+    elements *= *value;
+    if (elements > (uint64_t{1} << 40)) return std::nullopt;
+  }
+  return elements;
+}
+
+Result<Tensor> parse_tensor(const std::string& where, const json& entry,
+                            std::span<const std::byte> data, Range& range) {
+  if (!entry.is_object()) return malformed(where + ": expected an object");
+  auto dtype = parse_dtype(where, entry);
+  if (!dtype) return std::move(dtype).error();
+  Tensor tensor;
+  tensor.dtype = *dtype;
+  const auto elements = parse_shape(entry, tensor.shape);
+  if (!elements) return malformed(where + ".shape: expected a list of sizes");
+  const auto offsets = entry.find("data_offsets");
+  if (offsets == entry.end() || !offsets->is_array() || offsets->size() != 2) {
+    return malformed(where + ".data_offsets: expected [begin, end]");
+  }
+  const auto begin = as_unsigned((*offsets)[0]);
+  const auto end = as_unsigned((*offsets)[1]);
+  if (!begin || !end || *begin > *end || *end > data.size()) {
+    return malformed(where + ".data_offsets: got " + offsets->dump() +
+                         ", expected a range inside the " + std::to_string(data.size()) +
+                         " bytes of data",
+                     "the file is truncated or damaged");
+  }
+  const uint64_t expected = *elements * static_cast<uint64_t>(size_of(*dtype));
+  if (*end - *begin != expected) {
+    return malformed(where + ".data_offsets: got " + std::to_string(*end - *begin) +
+                     " bytes, expected " + std::to_string(expected) + " for shape " +
+                     to_string(tensor.shape) + " of " + to_string(*dtype));
+  }
+  tensor.bytes = data.subspan(*begin, *end - *begin);
+  range.begin = *begin;
+  range.end = *end;
+  return tensor;
+}
+
+/// The tensors must tile the data: no overlap, no hole, nothing behind the last one.
+Status check_tiling(const std::string& name, std::vector<Range> ranges, uint64_t data_size) {
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+    return std::tie(a.begin, a.end, a.tensor) < std::tie(b.begin, b.end, b.tensor);
+  });
+  uint64_t at = 0;
+  for (const Range& range : ranges) {
+    if (range.begin != at) {
+      return malformed(name + ": " + quote(range.tensor) + ".data_offsets: begins at " +
+                       std::to_string(range.begin) + ", expected " + std::to_string(at) +
+                       (range.begin < at ? " (overlaps another tensor)" : " (a hole)"));
+    }
+    at = range.end;
+  }
+  if (at != data_size) {
+    return malformed(name + ": got " + std::to_string(data_size) + " bytes of data, expected " +
+                     std::to_string(at) + " as the tensors say");
+  }
+  return {};
+}
+
+/// Shard file names by tensor, from model.safetensors.index.json.
+Result<std::map<std::string, std::string>> read_index(const std::string& path) {
+  auto text = read_file(path);
+  if (!text) return std::move(text).error();
+  auto document = Document::parse_json(path, *text);
+  if (!document) return std::move(document).error();
+  document->ignore_unknown_keys();
+  const Fields weight_map = document->root().required_object("weight_map");
+  std::map<std::string, std::string> shards;
+  for (const std::string& tensor : weight_map.keys()) {
+    const std::string file = weight_map.required_string(tensor);
+    if (file.empty() || file.find('/') != std::string::npos || file.front() == '.') {
+      weight_map.fail(tensor, "got " + quote(file) + ", expected a file name in the same folder");
+    }
+    shards[tensor] = file;
+  }
+  RETURN_IF_ERROR(document->finish());
+  return shards;
+}
+
+Status add_file(const std::string& path, WeightFiles& weights) {
+  auto file = MappedFile::open(path);
+  if (!file) return std::move(file).error();
+  auto tensors = parse_safetensors(path, file->bytes());
+  if (!tensors) return std::move(tensors).error();
+  for (auto& [name, tensor] : *tensors) {
+    if (!weights.tensors.emplace(name, std::move(tensor)).second) {
+      return malformed(path + ": " + quote(name) + ": is in another shard too");
+    }
+  }
+  weights.files.push_back(*std::move(file));
+  return {};
+}
+
+}  // namespace
+
+Result<TensorMap> parse_safetensors(const std::string& name, std::span<const std::byte> file) {
+  auto header = parse_header(name, file);
+  if (!header) return std::move(header).error();
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; --i) {
+    length = (length << 8) | std::to_integer<uint64_t>(file[static_cast<size_t>(i)]);
+  }
+  const std::span<const std::byte> data = file.subspan(8 + length);
+  TensorMap tensors;
+  std::vector<Range> ranges;
+  for (const auto& [key, entry] : header->items()) {
+    if (key == "__metadata__") continue;
+    Range range;
+    range.tensor = key;
+    auto tensor = parse_tensor(name + ": " + quote(key), entry, data, range);
+    if (!tensor) return std::move(tensor).error();
+    tensors.emplace(key, *std::move(tensor));
+    ranges.push_back(std::move(range));
+  }
+  RETURN_IF_ERROR(check_tiling(name, std::move(ranges), data.size()));
+  return tensors;
+}
+
+Result<MappedFile> MappedFile::open(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    const std::string message = path + ": " + std::strerror(errno);
+    return errno == ENOENT ? not_found(message) : io_error(message);
+  }
+  struct stat info = {};
+  if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(descriptor);
+    return io_error(path + ": expected a regular file");
+  }
+  const size_t size = static_cast<size_t>(info.st_size);
+  if (size == 0) {
+    ::close(descriptor);
+    return MappedFile(nullptr, 0);
+  }
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  const int map_error = errno;
+  ::close(descriptor);
+  if (data == MAP_FAILED) return io_error(path + ": cannot map: " + std::strerror(map_error));
+  return MappedFile(static_cast<const std::byte*>(data), size);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Result<WeightFiles> open_weights(const std::string& folder) {
+  WeightFiles weights;
+  const std::string single = folder + "/model.safetensors";
+  const std::string index = folder + "/model.safetensors.index.json";
+  if (::access(single.c_str(), F_OK) == 0) {
+    RETURN_IF_ERROR(add_file(single, weights));
+    return weights;
+  }
+  if (::access(index.c_str(), F_OK) != 0) {
+    return not_found(folder + ": no model.safetensors and no model.safetensors.index.json",
+                     "only safetensors weights are read");
+  }
+  auto shards = read_index(index);
+  if (!shards) return std::move(shards).error();
+  std::set<std::string> files;
+  for (const auto& [tensor, file] : *shards) files.insert(file);
+  for (const std::string& file : files) {
+    RETURN_IF_ERROR(add_file(folder + "/" + file, weights));
+  }
+  for (const auto& [tensor, file] : *shards) {
+    if (!weights.tensors.contains(tensor)) {
+      return malformed(index + ": weight_map." + tensor + ": " + quote(file) +
+                       " does not have this tensor");
+    }
+  }
+  for (const auto& [tensor, unused] : weights.tensors) {
+    if (!shards->contains(tensor)) {
+      return malformed(index + ": weight_map: " + quote(tensor) + " is in a shard but not listed");
+    }
+  }
+  return weights;
+}
+
+}  // namespace touchstone::model

@@ -1,0 +1,133 @@
+// The arithmetic against transformers and against a recorded vLLM. Goldens: fixtures/models/goldens.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "reference_engine/model/tensor.h"
+#include "tests/backend/runner.h"
+
+namespace touchstone::backend::cpu {
+namespace {
+
+using nlohmann::json;
+
+// What the reference itself moves when its threads or instruction set change is about 1e-5.
+constexpr double kLargestDifference = 1e-4;
+constexpr double kLargestNmse = 1e-9;
+
+json read_golden(const std::string& name) {
+  const auto text = read_file(fixture("goldens/" + name));
+  BASE_CHECK(text.has_value(), text.error().message);
+  return json::parse(*text);
+}
+
+std::vector<float> decode_base64_floats(const std::string& text) {
+  static const std::string kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::vector<uint8_t> bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    if (c == '=') break;
+    bits = (bits << 6) | static_cast<uint32_t>(kAlphabet.find(c));
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes.push_back(static_cast<uint8_t>(bits >> count));
+    }
+  }
+  std::vector<float> values(bytes.size() / 4);
+  std::memcpy(values.data(), bytes.data(), values.size() * 4);
+  return values;
+}
+
+double log_sum_exp(const std::vector<float>& logits) {
+  double sum = 0;
+  for (const float x : logits) sum += std::exp(static_cast<double>(x));
+  return std::log(sum);
+}
+
+/// Mean squared error over the variance of the expected values.
+double nmse(const std::vector<float>& got, const std::vector<float>& expected) {
+  double mean = 0;
+  for (const float x : expected) mean += x;
+  mean /= static_cast<double>(expected.size());
+  double error = 0;
+  double variance = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
+    variance += std::pow(expected[i] - mean, 2);
+  }
+  return error / variance;
+}
+
+void expect_row(const json& golden, const std::vector<float>& got, const std::string& where) {
+  SCOPED_TRACE(where);
+  for (const json& entry : golden.at("top")) {
+    const size_t id = entry[0].get<size_t>();
+    EXPECT_LE(std::abs(got.at(id) - entry[1].get<double>()), kLargestDifference) << "token " << id;
+  }
+  EXPECT_LE(std::abs(log_sum_exp(got) - golden.at("logsumexp").get<double>()), kLargestDifference);
+  if (!golden.contains("full_base64")) return;
+  const std::vector<float> expected = decode_base64_floats(golden["full_base64"]);
+  ASSERT_EQ(expected.size(), got.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_LE(std::abs(got[i] - expected[i]), kLargestDifference) << "token " << i;
+  }
+  EXPECT_LE(nmse(got, expected), kLargestNmse);
+}
+
+class Golden : public testing::TestWithParam<const char*> {};
+
+TEST_P(Golden, PromptLogitsInFloat32AreThoseOfTransformers) {
+  const json golden = read_golden(std::string(GetParam()) + ".json");
+  Runner runner = make_runner(GetParam(), {.dtype = "float32"});
+  for (const json& prompt : golden.at("prompts")) {
+    const LogitRows rows = runner.prompt(prompt.at("ids"));
+    for (const json& entry : prompt.at("logits")) {
+      const size_t position = entry.at("position");
+      expect_row(entry, rows.at(position),
+                 prompt.at("name").get<std::string>() + " at " + std::to_string(position));
+    }
+  }
+}
+
+TEST_P(Golden, DecodeLogitsInFloat32AreThoseOfTransformers) {
+  const json golden = read_golden(std::string(GetParam()) + ".json");
+  Runner runner = make_runner(GetParam(), {.dtype = "float32"});
+  for (const json& prompt : golden.at("prompts")) {
+    std::vector<int32_t> tokens = prompt.at("ids");
+    const auto blocks = consecutive_blocks(1, 2 + static_cast<int64_t>(tokens.size()) / 16);
+    std::vector<float> last = runner.step({{tokens, 0, blocks}})[0].back();
+    int32_t position = static_cast<int32_t>(tokens.size());
+    for (const json& step : prompt.at("decode")) {
+      expect_row(step, last, prompt.at("name").get<std::string>() + " step " +
+                                 std::to_string(step.at("step").get<int>()));
+      last = runner.step({{{step.at("token").get<int32_t>()}, position++, blocks}})[0].back();
+    }
+  }
+}
+
+TEST_P(Golden, GreedyTokensInFloat32AreThoseOfTransformersUntilANearTie) {
+  const json golden = read_golden(std::string(GetParam()) + ".json");
+  Runner runner = make_runner(GetParam(), {.dtype = "float32"});
+  for (const json& prompt : golden.at("prompts")) {
+    const std::vector<int32_t> expected = prompt.at("greedy_f32").at("ids");
+    const std::vector<double> margins = prompt.at("greedy_f32").at("margins");
+    const std::vector<int32_t> got = runner.greedy(prompt.at("ids"), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (margins[i] <= 2 * kLargestDifference) break;  // either candidate is right from here on
+      ASSERT_EQ(got[i], expected[i]) << prompt.at("name") << " step " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::Values("vllm-capture"));
+
+}  // namespace
+}  // namespace touchstone::backend::cpu
