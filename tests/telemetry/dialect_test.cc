@@ -1,0 +1,181 @@
+#include "telemetry/dialect.h"
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "telemetry/otlp_file.h"
+#include "telemetry/resource.h"
+
+namespace touchstone::telemetry {
+namespace {
+
+constexpr char kRecordedSpans[] =
+    TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+
+RequestRecord record_at_seconds() {
+  RequestRecord record;
+  record.request_id = "cmpl-x-0";
+  record.arrival_unix_ns = 1'795'254'032 * kNsPerSecond;
+  record.arrival_ns = 10 * kNsPerSecond;
+  record.queued_ns = 11 * kNsPerSecond;
+  record.first_scheduled_ns = 13 * kNsPerSecond;
+  record.first_token_ns = 16 * kNsPerSecond;
+  record.last_token_ns = 21 * kNsPerSecond;
+  record.finished_ns = 22 * kNsPerSecond;
+  record.prompt_tokens = 40;
+  record.completion_tokens = 8;
+  record.max_tokens = 9;
+  record.top_p = 1.0;
+  record.temperature = 0.0;
+  record.n = 2;
+  return record;
+}
+
+/// A record that must give a span like `recorded`, times aside.
+RequestRecord equivalent(const Span& recorded) {
+  RequestRecord record = record_at_seconds();
+  const auto integer = [&](const char* key) { return *find(recorded.attributes, key)->integer(); };
+  record.request_id = *find(recorded.attributes, "gen_ai.request.id")->string();
+  record.prompt_tokens = integer("gen_ai.usage.prompt_tokens");
+  record.completion_tokens = integer("gen_ai.usage.completion_tokens");
+  record.max_tokens = integer("gen_ai.request.max_tokens");
+  record.top_p = *find(recorded.attributes, "gen_ai.request.top_p")->number();
+  const Value* temperature = find(recorded.attributes, "gen_ai.request.temperature");
+  record.temperature = temperature == nullptr ? 0.0 : *temperature->number();
+  if (recorded.parent_span_id.is_valid()) {
+    record.trace = TraceContext{recorded.trace_id, recorded.parent_span_id, kFlagSampled,
+                                recorded.trace_state};
+  }
+  return record;
+}
+
+std::vector<Span> spans_of(const RequestRecord& record) {
+  SpanIds ids(7);
+  std::vector<Span> spans;
+  vllm_dialect().append_spans(record, ids, spans);
+  return spans;
+}
+
+TEST(VllmDialect, GivesTheRecordedSpanForEachEquivalentRecord) {
+  const Result<OtlpFile> file = read_otlp_file(kRecordedSpans);
+  ASSERT_TRUE(file) << file.error().message;
+  const std::string latency = "gen_ai.latency.";
+  int compared = 0;
+  for (const ResourceSpans& group : file->batch) {
+    ASSERT_EQ(group.scope_spans.size(), 1u);
+    EXPECT_EQ(group.scope_spans[0].scope, vllm_dialect().scope);
+    for (const Span& recorded : group.scope_spans[0].spans) {
+      const std::vector<Span> spans = spans_of(equivalent(recorded));
+      ASSERT_EQ(spans.size(), 1u);
+      Span expected = recorded;
+      Span ours = spans[0];
+      // What cannot be equal: the times, and ids that nobody gave.
+      expected.start_unix_ns = ours.start_unix_ns;
+      expected.end_unix_ns = ours.end_unix_ns;
+      expected.span_id = ours.span_id;
+      if (!expected.parent_span_id.is_valid()) expected.trace_id = ours.trace_id;
+      ASSERT_EQ(ours.attributes.size(), expected.attributes.size());
+      for (size_t i = 0; i < ours.attributes.size(); ++i) {
+        KeyValue& theirs = expected.attributes[i];
+        EXPECT_STREQ(theirs.value.type_name(), ours.attributes[i].value.type_name());
+        if (theirs.key.starts_with(latency)) theirs.value = ours.attributes[i].value;
+      }
+      EXPECT_EQ(ours, expected) << recorded.trace_id.hex();
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 72);
+}
+
+TEST(VllmDialect, ComputesTheLatencies) {
+  const std::vector<Span> spans = spans_of(record_at_seconds());
+  ASSERT_EQ(spans.size(), 1u);
+  const auto seconds = [&](const std::string& key) {
+    return *find(spans[0].attributes, "gen_ai.latency." + key)->number();
+  };
+  EXPECT_EQ(seconds("time_to_first_token"), 6);
+  EXPECT_EQ(seconds("e2e"), 12);
+  EXPECT_EQ(seconds("time_in_queue"), 2);
+  EXPECT_EQ(seconds("time_in_model_prefill"), 3);
+  EXPECT_EQ(seconds("time_in_model_decode"), 5);
+  EXPECT_EQ(seconds("time_in_model_inference"), 8);
+  EXPECT_EQ(spans[0].start_unix_ns, 1'795'254'032 * kNsPerSecond);
+  EXPECT_EQ(spans[0].end_unix_ns, 1'795'254'044 * kNsPerSecond);
+  EXPECT_EQ(*find(spans[0].attributes, "gen_ai.request.n")->integer(), 1);
+  EXPECT_EQ(find(spans[0].attributes, "gen_ai.request.temperature"), nullptr);
+}
+
+TEST(VllmDialect, HasNoSpanForWhatVllmDoesNotTrace) {
+  RequestRecord record = record_at_seconds();
+  for (const Outcome outcome : {Outcome::kAbort, Outcome::kRefused}) {
+    record.outcome = outcome;
+    EXPECT_TRUE(spans_of(record).empty());
+  }
+  record.outcome = Outcome::kError;
+  EXPECT_EQ(spans_of(record).size(), 1u);
+  record.trace = TraceContext{};
+  EXPECT_TRUE(spans_of(record).empty()) << "the caller does not sample";
+  record.trace->flags = 1;
+  EXPECT_EQ(spans_of(record).size(), 1u);
+}
+
+TEST(VllmDialect, ARequestThatNeverRanHasZeroTimes) {
+  RequestRecord record;
+  record.outcome = Outcome::kError;
+  const std::vector<Span> spans = spans_of(record);
+  ASSERT_EQ(spans.size(), 1u);
+  EXPECT_EQ(*find(spans[0].attributes, "gen_ai.latency.time_to_first_token")->number(), 0);
+  EXPECT_EQ(find(spans[0].attributes, "gen_ai.request.max_tokens"), nullptr);
+}
+
+TEST(Dialects, AreFoundByName) {
+  EXPECT_EQ((*find_dialect("vllm"))->name, "vllm");
+  const auto unknown = find_dialect("vlm");
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().message, "span dialect: got \"vlm\", expected one of: vllm");
+  EXPECT_EQ(unknown.error().hint, "did you mean \"vllm\"?");
+}
+
+TEST(SpanIds, AreReproducibleAndDiffer) {
+  SpanIds first(1), again(1), other(2);
+  const TraceId id = first.next_trace_id();
+  EXPECT_TRUE(id.is_valid());
+  EXPECT_EQ(id, again.next_trace_id());
+  EXPECT_NE(id, other.next_trace_id());
+  EXPECT_NE(first.next_span_id(), first.next_span_id());
+}
+
+TEST(Resource, HasTheRecordedKeysInTheirOrder) {
+  const Result<OtlpFile> file = read_otlp_file(kRecordedSpans);
+  ASSERT_TRUE(file);
+  const ResourceResult ours = make_vllm_resource(
+      {"fc94e57c-6fbd-47a9-9707-97e65c923ccb",
+       15699,
+       {{"OTEL_SERVICE_NAME", "vllm-inference"},
+        {"OTEL_RESOURCE_ATTRIBUTES",
+         "service.namespace=llm,service.version=0.32.0,deployment.environment.name=test,"
+         "cloud.region=eu-central,vllm.gpu_model=cpu"}}});
+  EXPECT_TRUE(ours.warnings.empty());
+  Attributes expected = file->batch[0].resource.attributes;
+  // The SDK is ours and says so.
+  for (size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(expected[i].key.starts_with("telemetry.sdk."));
+    expected[i].value = ours.resource.attributes[i].value;
+  }
+  EXPECT_EQ(ours.resource.attributes, expected);
+}
+
+TEST(Resource, TakesServiceNameFromTheAttributesAndReportsWhatItSkips) {
+  const ResourceResult result = make_vllm_resource(
+      {"id", 1, {{"OTEL_RESOURCE_ATTRIBUTES", " service.name = a%20b%zz ,broken,=x, ,k=v=w"}}});
+  EXPECT_EQ(*find(result.resource.attributes, "service.name")->string(), "a b%zz");
+  EXPECT_EQ(*find(result.resource.attributes, "k")->string(), "v=w");
+  ASSERT_EQ(result.warnings.size(), 2u);
+  EXPECT_EQ(result.warnings[0],
+            "OTEL_RESOURCE_ATTRIBUTES: got \"broken\", expected key=value; left out");
+  EXPECT_EQ(*find(make_vllm_resource({}).resource.attributes, "service.name")->string(),
+            "unknown_service");
+}
+
+}  // namespace
+}  // namespace touchstone::telemetry
