@@ -1,12 +1,17 @@
 // The table of verbs: what stands here is what the program can do.
 #include <vector>
 
+#include "cli/collector.h"
+#include "cli/load.h"
 #include "cli/verb.h"
 
 namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
-  return {};
+  return {
+      load_verb(),
+      collector_verb(),
+  };
 }
 
 }  // namespace touchstone::cli

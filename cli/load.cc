@@ -1,0 +1,121 @@
+#include "cli/load.h"
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/statistics.h"
+#include "base/text.h"
+#include "cli/collector_search.h"
+#include "harness/record.h"
+#include "workload/workload.h"
+
+namespace touchstone::cli {
+namespace {
+
+struct Flags {
+  std::string url;
+  std::string workload;
+  std::string record;
+  std::string timeout = "120s";
+  harness::RecordOptions options;
+};
+
+double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
+
+/// Latency from the intended time of sending, so that a generator that fell behind shows it.
+double from_intended_s(const conformance::LedgerEntry& entry, int64_t start_unix_ns,
+                       int64_t offset_ns) {
+  return seconds(entry.sent_unix_ns + offset_ns - (start_unix_ns + entry.intended_ns));
+}
+
+void print_quantiles(const char* name, const std::vector<double>& values) {
+  if (values.empty()) return;
+  std::printf("%-6s p50 %.3f s   p95 %.3f s   p99 %.3f s   (%zu requests)\n", name,
+              quantile(values, 0.5), quantile(values, 0.95), quantile(values, 0.99),
+              values.size());
+}
+
+Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
+  std::map<std::string, int64_t> outcomes;
+  std::vector<double> ttft;
+  std::vector<double> e2e;
+  int64_t tokens = 0;
+  for (const conformance::LedgerEntry& entry : outcome.load.entries) {
+    ++outcomes[conformance::to_string(entry.outcome)];
+    if (entry.outcome != conformance::ClientOutcome::kCompleted) continue;
+    const int64_t start = outcome.load.start_unix_ns;
+    if (entry.usage) tokens += entry.usage->completion_tokens;
+    if (entry.first_chunk_ns) ttft.push_back(from_intended_s(entry, start, *entry.first_chunk_ns));
+    e2e.push_back(from_intended_s(entry, start, entry.done_ns));
+  }
+  const double duration = seconds(outcome.load.duration_ns);
+  std::printf("%zu requests to model %s in %.2f s: ", outcome.load.entries.size(),
+              outcome.model.c_str(), duration);
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : outcomes) parts.push_back(std::to_string(count) + " " + name);
+  std::printf("%s; %.1f output tokens/s\n", join(parts, ", ").c_str(),
+              duration > 0 ? static_cast<double>(tokens) / duration : 0.0);
+  print_quantiles("TTFT", ttft);
+  print_quantiles("e2e", e2e);
+  for (const std::string& note : outcome.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
+  std::fprintf(stderr, "run folder: %s\n", flags.record.c_str());
+  const int64_t completed = outcomes["completed"];
+  if (completed > 0 || outcome.load.entries.empty()) return Exit::kGood;
+  return report_error(unavailable("load: no request was completed; the first ended with: " +
+                                  outcome.load.entries.front().error));
+}
+
+Exit run(Flags& flags) {
+  auto supervisor = Supervisor::start();
+  if (!supervisor) return report_error(supervisor.error());
+  const auto timeout = parse_duration_ns(flags.timeout);
+  if (!timeout || *timeout <= 0) {
+    return report_error(invalid_argument("load: --timeout: got " + quote(flags.timeout) +
+                                         ", expected a duration like 30s"));
+  }
+  flags.options.timeout_ns = *timeout;
+  const auto workload = workload::read_workload(flags.workload);
+  if (!workload) return report_error(workload.error());
+  flags.options.url = flags.url;
+  flags.options.run_folder = flags.record;
+  flags.options.description = "touchstone load " + flags.workload;
+  flags.options.progress = [](const std::string& text) {
+    std::fprintf(stderr, "load: %s\n", text.c_str());
+  };
+  const auto outcome =
+      harness::record_load(*workload, flags.options, (*supervisor)->supervision());
+  if (!outcome) return report_error(outcome.error());
+  return print_outcome(*outcome, flags);
+}
+
+std::function<Exit()> set_up(CLI::App& app) {
+  const auto flags = std::make_shared<Flags>();
+  harness::RecordOptions& options = flags->options;
+  app.add_option("--url", flags->url, "The server: http://HOST:PORT")->required();
+  app.add_option("--workload", flags->workload, "What to send: a workload file")->required();
+  app.add_option("--record", flags->record, "Folder to write the run to")->required();
+  app.add_option("--model", options.model, "Model name in the requests (default: the first served)");
+  app.add_option("--seed", options.seed, "Seed of the trace ids")->capture_default_str();
+  app.add_option("--connections", options.connections_max, "Requests in flight at most")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--timeout", flags->timeout, "Of one request")->capture_default_str();
+  app.add_option("--vocab-size", options.vocab_size,
+                 "Token ids to draw from, for a trace that has lengths but no text")
+      ->check(CLI::Range(32, 10000000))
+      ->capture_default_str();
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace
+
+Verb load_verb() {
+  return {"load", "Send a workload to an OpenAI-compatible server and record the run",
+          "touchstone load --url http://127.0.0.1:8000 "
+          "--workload fixtures/workloads/quickstart.jsonl --record runs/one",
+          set_up};
+}
+
+}  // namespace touchstone::cli

@@ -1,0 +1,282 @@
+#include "harness/load/generator.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "base/files.h"
+#include "harness/http_client.h"
+#include "harness/process/ports.h"
+#include "tests/harness/tiny_server.h"
+
+namespace touchstone::harness {
+namespace {
+
+using conformance::ClientOutcome;
+
+class LoadGenerator : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = TemporaryDirectory::make("touchstone-load-test");
+    ASSERT_TRUE(made);
+    folder_ = std::make_unique<TemporaryDirectory>(std::move(*made));
+  }
+  LoadOptions options(const std::string& url) const {
+    LoadOptions load;
+    load.url = url;
+    load.model = "tiny";
+    load.seed = 5;
+    load.timeout_ns = 5 * kNsPerSecond;
+    load.ledger_path = folder_->path() + "/requests.jsonl";
+    return load;
+  }
+  static workload::Request request(const std::string& prompt, int64_t arrival_ns = 0) {
+    workload::Request made;
+    made.name = prompt;
+    made.prompt = prompt;
+    made.output_tokens = 4;
+    made.arrival_ns = arrival_ns;
+    made.stream = prompt == "stream" || prompt == "cut" || prompt == "endless";
+    return made;
+  }
+  Result<LoadOutcome> run(const std::vector<workload::Request>& requests,
+                          const LoadOptions& load) {
+    workload::Workload workload;
+    workload.requests = requests;
+    return run_load(workload, load, clock_);
+  }
+
+  RealClock clock_;
+  std::unique_ptr<TemporaryDirectory> folder_;
+};
+
+TEST_F(LoadGenerator, EveryRequestEndsInTheLedgerAsItsClientSawIt) {
+  TinyServer server;
+  workload::Request hang_up = request("endless");
+  hang_up.hang_up_after_chunks = 3;
+  workload::Request invalid = request("x");
+  invalid.raw_body = "{not json";
+  const auto outcome = run({request("whole"), request("stream"), request("cut"), request("drop"),
+                            request("garbage"), hang_up, invalid},
+                           options(server.url()));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  const auto& entries = outcome->entries;
+  ASSERT_EQ(entries.size(), 7u);
+  EXPECT_EQ(entries[0].outcome, ClientOutcome::kCompleted);
+  EXPECT_EQ(entries[0].usage->completion_tokens, 1);
+  EXPECT_EQ(entries[1].outcome, ClientOutcome::kCompleted) << entries[1].error;
+  EXPECT_EQ(entries[1].chunk_offsets_ns.size(), 20u);
+  EXPECT_EQ(entries[2].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(entries[2].status, 200);
+  EXPECT_EQ(entries[2].chunk_offsets_ns.size(), 3u) << "what came before the break is kept";
+  EXPECT_EQ(entries[3].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(entries[3].status, 0);
+  EXPECT_EQ(entries[4].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(entries[5].outcome, ClientOutcome::kHungUp);
+  EXPECT_EQ(entries[5].chunk_offsets_ns.size(), 3u);
+  EXPECT_EQ(entries[6].outcome, ClientOutcome::kRefused);
+  EXPECT_EQ(entries[6].status, 400);
+  EXPECT_EQ(entries[6].error, "BadRequestError");
+  const auto read = conformance::read_ledger(folder_->path() + "/requests.jsonl");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->size(), 7u);
+  for (size_t i = 0; i < read->size(); ++i) {
+    EXPECT_EQ(conformance::to_json_line((*read)[i]), conformance::to_json_line(entries[i]));
+    EXPECT_EQ((*read)[i].index, static_cast<int64_t>(i)) << "the ledger is in order of index";
+  }
+}
+
+TEST_F(LoadGenerator, TheServerSeesTheClientsHangUp) {
+  TinyServer server;
+  workload::Request hang_up = request("endless");
+  hang_up.hang_up_after_chunks = 1;
+  ASSERT_TRUE(run({hang_up}, options(server.url())));
+  const int64_t deadline = clock_.monotonic_ns() + 20 * kNsPerSecond;
+  while (server.hang_ups() == 0 && clock_.monotonic_ns() < deadline) {
+  }
+  EXPECT_EQ(server.hang_ups(), 1);
+}
+
+TEST_F(LoadGenerator, EachRequestHasItsOwnTraceAndEqualSeedsGiveEqualOnes) {
+  const auto trace_parents = [&](uint64_t seed) {
+    TinyServer server;
+    LoadOptions load = options(server.url());
+    load.seed = seed;
+    load.connections_max = 1;  // in order
+    EXPECT_TRUE(run({request("whole"), request("whole"), request("whole")}, load));
+    return server.trace_parents();
+  };
+  const auto first = trace_parents(5);
+  ASSERT_EQ(first.size(), 3u);
+  EXPECT_EQ(std::set<std::string>(first.begin(), first.end()).size(), 3u);
+  for (const std::string& header : first) {
+    EXPECT_EQ(header.size(), 55u);
+    EXPECT_EQ(header.substr(0, 3), "00-");
+    EXPECT_EQ(header.substr(52), "-01");
+  }
+  EXPECT_EQ(trace_parents(5), first);
+  EXPECT_NE(trace_parents(6), first);
+}
+
+TEST_F(LoadGenerator, ASlowServerDoesNotHoldBackTheNextRequests) {
+  TinyServer server;
+  LoadOptions load = options(server.url());
+  load.timeout_ns = 400 * kNsPerMs;
+  // The first is never answered; the others must be sent at their times all the same.
+  const auto outcome = run({request("silent"), request("whole", 50 * kNsPerMs),
+                            request("whole", 100 * kNsPerMs)},
+                           load);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->entries[0].outcome, ClientOutcome::kFailed);
+  EXPECT_GE(outcome->entries[0].done_ns, 300 * kNsPerMs);
+  for (size_t i = 1; i < 3; ++i) {
+    const auto& entry = outcome->entries[i];
+    EXPECT_EQ(entry.outcome, ClientOutcome::kCompleted);
+    const int64_t late = entry.sent_unix_ns - outcome->start_unix_ns - entry.intended_ns;
+    EXPECT_GE(late, 0);
+    EXPECT_LT(late, 200 * kNsPerMs);
+  }
+}
+
+TEST_F(LoadGenerator, BeyondTheMostConnectionsRequestsWaitAndTheirLatencyShowsIt) {
+  TinyServer server;
+  LoadOptions load = options(server.url());
+  load.timeout_ns = 200 * kNsPerMs;
+  load.connections_max = 1;
+  const auto outcome = run({request("silent"), request("whole")}, load);
+  ASSERT_TRUE(outcome);
+  const auto& second = outcome->entries[1];
+  EXPECT_EQ(second.outcome, ClientOutcome::kCompleted);
+  EXPECT_GE(second.sent_unix_ns - outcome->start_unix_ns - second.intended_ns, 150 * kNsPerMs);
+}
+
+TEST_F(LoadGenerator, ConnectionsAreUsedAgainWhereTheServerAllowsIt) {
+  const auto connections = [&](bool close_after_each) {
+    TinyServer server(close_after_each);
+    LoadOptions load = options(server.url());
+    load.connections_max = 1;
+    const auto outcome = run({request("whole"), request("whole"), request("refuse"),
+                              request("stream")},
+                             load);
+    EXPECT_TRUE(outcome);
+    for (const auto& entry : outcome->entries) EXPECT_NE(entry.outcome, ClientOutcome::kFailed);
+    EXPECT_EQ(server.requests(), 4);
+    return server.connections();
+  };
+  EXPECT_EQ(connections(false), 1);
+  EXPECT_EQ(connections(true), 4);
+}
+
+TEST_F(LoadGenerator, NobodyListeningIsAFailureOfEachRequest) {
+  PortReservation ports;
+  const auto port = ports.take();
+  ASSERT_TRUE(port);
+  const auto outcome =
+      run({request("whole")}, options("http://127.0.0.1:" + std::to_string(*port)));
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->entries[0].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(outcome->entries[0].error, "connect: Connection refused");
+}
+
+TEST_F(LoadGenerator, AWatchEndsTheLoadAtOnceAndTheLedgerHasWhatWasSent) {
+  TinyServer server;
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  LoadOptions load = options(server.url());
+  load.timeout_ns = 60 * kNsPerSecond;
+  load.actions.push_back({200 * kNsPerMs, [&] { (void)!::write(ends[1], "x", 1); }});
+  load.watches.push_back({ends[0], [] {
+                            return Status(Error{ErrorCode::kCancelled, "interrupted by SIGINT", {}});
+                          }});
+  const auto outcome = run({request("whole"), request("silent"),
+                            request("whole", 3600 * kNsPerSecond)},
+                           load);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::kCancelled);
+  const auto ledger = conformance::read_ledger(load.ledger_path);
+  ASSERT_TRUE(ledger) << ledger.error().message;
+  ASSERT_EQ(ledger->size(), 2u) << "the third was never sent";
+  EXPECT_EQ((*ledger)[1].error, "given up: the load was stopped");
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_F(LoadGenerator, ActionsHappenInTheMiddleOrAreCountedAsNotReached) {
+  TinyServer server;
+  LoadOptions load = options(server.url());
+  int done = 0;
+  load.actions = {{20 * kNsPerMs, [&] { ++done; }}, {3600 * kNsPerSecond, [&] { ++done; }}};
+  const auto outcome = run({request("whole", 100 * kNsPerMs)}, load);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(done, 1);
+  EXPECT_EQ(outcome->actions_not_reached, 1);
+}
+
+TEST_F(LoadGenerator, TextIsKeptForTheSamplesOnly) {
+  TinyServer server;
+  LoadOptions load = options(server.url());
+  load.samples = {"stream"};
+  const auto outcome = run({request("whole"), request("stream")}, load);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->entries[0].text, "");
+  EXPECT_EQ(outcome->entries[1].text.substr(0, 6), "x0x1x2");
+}
+
+TEST_F(LoadGenerator, AFullDiskEndsTheLoadWithTheReason) {
+  TinyServer server;
+  LoadOptions load = options(server.url());
+  load.ledger_path = "/dev/full";
+  const auto outcome = run({request("whole")}, load);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::kIo);
+  EXPECT_NE(outcome.error().message.find("No space left"), std::string::npos)
+      << outcome.error().message;
+}
+
+TEST_F(LoadGenerator, AnEmptyWorkloadEndsAtOnce) {
+  TinyServer server;
+  const auto outcome = run({}, options(server.url()));
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(outcome->entries.empty());
+}
+
+TEST(Url, GoodAndBadRows) {
+  const struct {
+    std::string text;
+    std::string host;
+    std::string port;
+    std::string path;
+  } good[] = {{"http://127.0.0.1:8000", "127.0.0.1", "8000", ""},
+              {"http://host", "host", "80", ""},
+              {"http://host:1/v1/", "host", "1", "/v1"},
+              {"http://[::1]:8000/x", "::1", "8000", "/x"}};
+  for (const auto& row : good) {
+    const auto url = parse_url(row.text);
+    ASSERT_TRUE(url) << row.text;
+    EXPECT_EQ(url->host, row.host);
+    EXPECT_EQ(url->port, row.port);
+    EXPECT_EQ(url->path, row.path);
+  }
+  for (const char* bad : {"", "host:80", "https://host", "http://", "http://:80", "http://h:0",
+                          "http://h:70000", "http://h:x", "ftp://h"}) {
+    EXPECT_FALSE(parse_url(bad)) << bad;
+  }
+}
+
+TEST(HttpGet, AnswersAndFailures) {
+  TinyServer server;
+  const auto refused = http_get(server.url() + "/x", 5 * kNsPerSecond);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 400);
+  const auto body = http_get_body(server.url() + "/x", 5 * kNsPerSecond);
+  ASSERT_FALSE(body);
+  EXPECT_NE(body.error().message.find("got status 400, expected 200"), std::string::npos);
+  PortReservation ports;
+  const auto nobody = http_get("http://127.0.0.1:" + std::to_string(*ports.take()), kNsPerSecond);
+  ASSERT_FALSE(nobody);
+  EXPECT_NE(nobody.error().message.find("Connection refused"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace touchstone::harness

@@ -1,0 +1,167 @@
+#include "harness/suites/suite.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/files.h"
+
+namespace touchstone::harness {
+namespace {
+
+constexpr char kGood[] = R"(schema: 1
+name: tiny
+subject:
+  engine: touchstone
+  launch:
+    command: ["${touchstone}", serve, --port, "${subject.port}"]
+    environment: {OTEL_SERVICE_NAME: tiny}
+    ready_within: 10s
+collector:
+  config: collector.yaml
+  environment: {DEPLOYMENT_REGION: here}
+load:
+  workload: load.jsonl
+  model: tiny
+  seed: 7
+  samples: [one]
+profiles: [vllm-v1, ./own.yaml]
+budgets:
+  - {phase: ttft, quantile: 0.95, at_most: 500ms, min_samples: 20}
+suppressions:
+  - {check: span.kind, subject: llm, reason: known, expires: "2027-01-31"}
+faults: [kill-collector@3s]
+)";
+
+class SuiteFile : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = TemporaryDirectory::make("touchstone-suite-test");
+    ASSERT_TRUE(made);
+    folder_ = std::make_unique<TemporaryDirectory>(std::move(*made));
+    ASSERT_TRUE(write_file_atomic(folder_->path() + "/collector.yaml", "x"));
+    ASSERT_TRUE(write_file_atomic(folder_->path() + "/load.jsonl", "x"));
+  }
+  Result<Suite> read(const std::string& text) {
+    const std::string path = folder_->path() + "/suite.yaml";
+    EXPECT_TRUE(write_file_atomic(path, text));
+    return read_suite(path);
+  }
+  /// kGood with `from` replaced by `to`; `from` must be there.
+  Result<Suite> changed(const std::string& from, const std::string& to) {
+    std::string text = kGood;
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return read(text.replace(at, from.size(), to));
+  }
+  std::unique_ptr<TemporaryDirectory> folder_;
+};
+
+TEST_F(SuiteFile, EveryFieldArrives) {
+  const auto suite = read(kGood);
+  ASSERT_TRUE(suite) << suite.error().message;
+  EXPECT_EQ(suite->name, "tiny");
+  EXPECT_EQ(suite->folder, folder_->path());
+  ASSERT_TRUE(suite->subject.launch);
+  EXPECT_EQ(suite->subject.launch->command.size(), 4u);
+  EXPECT_EQ(suite->subject.launch->environment.at("OTEL_SERVICE_NAME"), "tiny");
+  EXPECT_EQ(suite->subject.launch->ready_within_ns, 10 * kNsPerSecond);
+  EXPECT_EQ(suite->collector.config, folder_->path() + "/collector.yaml");
+  EXPECT_EQ(suite->collector.environment.at("DEPLOYMENT_REGION"), "here");
+  EXPECT_EQ(suite->load.workload, folder_->path() + "/load.jsonl");
+  EXPECT_EQ(suite->load.seed, 7u);
+  EXPECT_EQ(suite->profiles,
+            (std::vector<std::string>{"vllm-v1", folder_->path() + "/own.yaml"}));
+  ASSERT_EQ(suite->budgets.size(), 1u);
+  EXPECT_EQ(suite->budgets[0].phase, "ttft");
+  EXPECT_DOUBLE_EQ(suite->budgets[0].threshold_s, 0.5);
+  EXPECT_EQ(suite->budgets[0].min_samples, 20);
+  ASSERT_EQ(suite->suppressions.size(), 1u);
+  // 2027-02-01T00:00:00Z: the last day still counts.
+  EXPECT_EQ(suite->suppressions[0].expires_unix_ns, 1801440000 * kNsPerSecond);
+  EXPECT_EQ(suite->suppressions[0].where, folder_->path() + "/suite.yaml:21");
+  ASSERT_EQ(suite->faults.size(), 1u);
+  EXPECT_EQ(suite->faults[0].at_ns, 3 * kNsPerSecond);
+}
+
+TEST_F(SuiteFile, BadRowsSayWhereAndWhat) {
+  const struct {
+    std::string from;
+    std::string to;
+    std::string expected;  ///< part of the message
+  } rows[] = {
+      {"schema: 1", "schema: 2", "suite.yaml:1: schema: got 2, expected 1"},
+      {"schema: 1\n", "", "schema"},
+      {"name: tiny\n", "", "name"},
+      {"name: tiny\n", "name: tiny\ntitel: Tiny\n", "titel"},
+      {"seed: 7", "sed: 7", "sed"},
+      {"seed: 7", "seed: many", "seed: got \"many\""},
+      {"seed: 7", "seed: -1", "seed: got -1"},
+      {"collector.yaml", "none.yaml", "suite.yaml:10: collector.config: got \"none.yaml\""},
+      {"workload: load.jsonl", "workload: none.jsonl", "load.workload: got \"none.jsonl\""},
+      {"${subject.port}", "${subjct.port}", "got ${subjct.port}, expected one of"},
+      {"${subject.port}", "${subject.port", "expected `}`"},
+      {"OTEL_SERVICE_NAME: tiny", "OTEL_SERVICE_NAME: \"${x}\"", "got ${x}"},
+      {"ready_within: 10s", "ready_within: 10", "ready_within"},
+      {"ready_within: 10s", "ready_within: 0s", "ready_within: got 0 or less"},
+      {"  launch:\n", "  attach: {url: \"http://127.0.0.1:1\"}\n  launch:\n", "got both"},
+      {"profiles: [vllm-v1, ./own.yaml]", "profiles: []", "profiles: got none"},
+      {"profiles: [vllm-v1, ./own.yaml]\n", "", "profiles: got none"},
+      {"phase: ttft", "phase: tttf", "phase: got \"tttf\""},
+      {"quantile: 0.95", "quantile: 95", "quantile: got 95"},
+      {"at_most: 500ms", "at_most: 500", "at_most"},
+      {"at_most: 500ms, ", "", "at_most: missing"},
+      {"reason: known", "reason: \" \"", "reason: got nothing"},
+      {"reason: known, ", "", "reason"},
+      {"\"2027-01-31\"", "\"2027-02-31\"", "expires: got \"2027-02-31\""},
+      {"\"2027-01-31\"", "soon", "expires: got \"soon\""},
+      {"kill-collector@3s", "kill-engine@3s", "got \"kill-engine\", expected kill-collector"},
+      {"kill-collector@3s", "kill-collector", "got no @TIME"},
+      {"kill-collector@3s", "kill-collector@3", "fault"},
+  };
+  for (const auto& row : rows) {
+    const auto suite = changed(row.from, row.to);
+    ASSERT_FALSE(suite) << row.from << " -> " << row.to;
+    EXPECT_NE(suite.error().message.find(row.expected), std::string::npos)
+        << row.to << ": " << suite.error().message;
+    EXPECT_EQ(suite.error().code, ErrorCode::kInvalidArgument) << suite.error().message;
+  }
+}
+
+TEST_F(SuiteFile, OneThatIsNotThereIsNotFound) {
+  const auto suite = read_suite(folder_->path() + "/none.yaml");
+  ASSERT_FALSE(suite);
+  EXPECT_EQ(suite.error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(SuiteFile, AttachNeedsAUrl) {
+  const std::string good = kGood;
+  const size_t begin = good.find("  launch:");
+  const size_t end = good.find("collector:\n");
+  const auto with = [&](const std::string& subject) {
+    return read(good.substr(0, begin) + subject + good.substr(end));
+  };
+  const auto attached = with("  attach: {url: \"http://127.0.0.1:8000\"}\n");
+  ASSERT_TRUE(attached) << attached.error().message;
+  EXPECT_EQ(attached->subject.attach->url, "http://127.0.0.1:8000");
+  EXPECT_FALSE(with("  attach: {url: \"127.0.0.1:8000\"}\n"));
+  EXPECT_FALSE(with("  attach: {}\n"));
+  EXPECT_FALSE(with(""));
+}
+
+TEST(FillPlaces, PutsEveryValueInItsPlace) {
+  const std::map<std::string, std::string> values = {{"a", "1"}, {"b.c", "${a}"}};
+  EXPECT_EQ(*fill_places("x${a}y${b.c}z$", values), "x1y${a}z$");
+  EXPECT_EQ(*fill_places("", values), "");
+  EXPECT_FALSE(fill_places("${}", values));
+}
+
+TEST(ShippedSuites, CanBeRead) {
+  const auto suite = read_suite(std::string(TOUCHSTONE_SOURCE_DIR) + "/harness/suites/quickstart.yaml");
+  ASSERT_TRUE(suite) << suite.error().message;
+  EXPECT_EQ(suite->name, "quickstart");
+  EXPECT_FALSE(suite->profiles.empty());
+}
+
+}  // namespace
+}  // namespace touchstone::harness
