@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "result/result.h"
+#include "result/result_model.h"
 
 namespace touchstone::simulator {
 

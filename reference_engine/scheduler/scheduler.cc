@@ -60,6 +60,7 @@ class Scheduler::Impl {
   const StepPlan& schedule();
   std::span<const FinishedRequest> complete(std::span<const SampledToken> sampled);
   State state() const;
+  const Request& known(RequestId id) const;
   std::span<const BlockHash> block_hashes(RequestId id) const;
   std::vector<RequestId> running_ids() const;
   void check_invariants() const;
@@ -365,11 +366,16 @@ State Scheduler::Impl::state() const {
           .total_blocks = kv_.pool().total()};
 }
 
-std::span<const BlockHash> Scheduler::Impl::block_hashes(RequestId id) const {
+const Request& Scheduler::Impl::known(RequestId id) const {
   const Request* const request = find(id);
   BASE_CHECK(request != nullptr, "request ", id, " is not known");
-  const size_t full = static_cast<size_t>(request->num_computed_tokens / config_.block_size);
-  return std::span(request->hashes).first(std::min(full, request->hashes.size()));
+  return *request;
+}
+
+std::span<const BlockHash> Scheduler::Impl::block_hashes(RequestId id) const {
+  const Request& request = known(id);
+  const size_t full = static_cast<size_t>(request.num_computed_tokens / config_.block_size);
+  return std::span(request.hashes).first(std::min(full, request.hashes.size()));
 }
 
 std::vector<RequestId> Scheduler::Impl::running_ids() const {
@@ -421,6 +427,7 @@ const Config& Scheduler::config() const { return impl_->config_; }
 std::span<const BlockHash> Scheduler::block_hashes(RequestId id) const {
   return impl_->block_hashes(id);
 }
+int32_t Scheduler::num_tokens(RequestId id) const { return impl_->known(id).num_tokens; }
 std::vector<RequestId> Scheduler::waiting_ids() const { return impl_->policy_->ids(); }
 std::vector<RequestId> Scheduler::running_ids() const { return impl_->running_ids(); }
 void Scheduler::check_invariants() const { impl_->check_invariants(); }

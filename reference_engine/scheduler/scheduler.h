@@ -51,6 +51,8 @@ class Scheduler final {
   /// Hashes of the full blocks of a request computed so far, for the request record.
   /// REQUIRES: the id is known (call before complete() finishes it or abort()).
   std::span<const BlockHash> block_hashes(RequestId id) const;
+  /// Tokens of prompt and output so far. REQUIRES: the id is known.
+  int32_t num_tokens(RequestId id) const;
   /// Ids in queue order and in running order, for tests and logs.
   std::vector<RequestId> waiting_ids() const;
   std::vector<RequestId> running_ids() const;

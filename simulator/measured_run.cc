@@ -1,0 +1,42 @@
+#include "simulator/measured_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "simulator/logs.h"
+
+namespace touchstone::simulator {
+
+Result<MeasuredRun> read_measured_run(const std::string& folder) {
+  auto log = telemetry::read_step_log(folder + "/steps.jsonl");
+  if (!log) return std::move(log).error();
+  auto config = config_of(log->header);
+  if (!config) return std::move(config).error().with_context(folder);
+  auto records = telemetry::read_request_records(folder + "/records.jsonl");
+  if (!records) return std::move(records).error();
+  for (const telemetry::RequestRecord& record : *records) {
+    if (record.block_hashes.empty() || record.block_size == config->block_size) continue;
+    return invalid_argument(folder + "/records.jsonl: request " + record.request_id +
+                            ": block_size: got " + std::to_string(record.block_size) +
+                            ", expected " + std::to_string(config->block_size) +
+                            " as in steps.jsonl");
+  }
+  return MeasuredRun{*config, std::move(*log), std::move(*records)};
+}
+
+std::vector<StepSample> step_samples(const telemetry::StepLog& log) {
+  std::vector<StepSample> samples;
+  for (size_t i = 0; i < log.steps.size(); ++i) {
+    const telemetry::StepRecord& step = log.steps[i];
+    if (step.requests.empty()) continue;
+    int64_t duration_ns = step.duration_ns;
+    const int64_t left = step.running + step.waiting - std::ssize(step.finished);
+    if (left > 0 && i + 1 < log.steps.size()) {
+      duration_ns = std::max(duration_ns, log.steps[i + 1].start_ns - step.start_ns);
+    }
+    samples.push_back({features_of(step), duration_ns});
+  }
+  return samples;
+}
+
+}  // namespace touchstone::simulator

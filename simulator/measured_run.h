@@ -1,0 +1,30 @@
+// A measured run of the reference engine (or a simulated one with --output): what its folder says
+// of configuration, steps and requests. Thread-compatible.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "reference_engine/scheduler/types.h"
+#include "simulator/steptime/fitted.h"
+#include "telemetry/request_record.h"
+#include "telemetry/step_log.h"
+
+namespace touchstone::simulator {
+
+struct MeasuredRun {
+  scheduler::Config config;
+  telemetry::StepLog log;
+  std::vector<telemetry::RequestRecord> records;
+};
+
+/// Reads steps.jsonl and records.jsonl of `folder`. ERRORS: those of the two readers, and
+/// kInvalidArgument when a record has another block size than the log.
+Result<MeasuredRun> read_measured_run(const std::string& folder);
+
+/// Work and time of each step. The time runs to the start of the next step when that followed at
+/// once, so that what the engine does between steps is in it.
+std::vector<StepSample> step_samples(const telemetry::StepLog& log);
+
+}  // namespace touchstone::simulator

@@ -1,0 +1,224 @@
+#include "simulator/replay.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "reference_engine/scheduler/scheduler.h"
+#include "simulator/logs.h"
+#include "simulator/sources.h"
+
+namespace touchstone::simulator {
+namespace {
+
+using telemetry::RequestRecord;
+using telemetry::StepRecord;
+
+std::string join_ids(const std::vector<uint64_t>& ids) {
+  std::string text = "[";
+  for (const uint64_t id : ids) text += (text.size() > 1 ? ", " : "") + std::to_string(id);
+  return text + "]";
+}
+
+std::string join_finished(const std::vector<telemetry::StepFinish>& finished) {
+  std::string text = "[";
+  for (const telemetry::StepFinish& f : finished) {
+    text += (text.size() > 1 ? ", " : "") + std::to_string(f.id) + " " + f.reason;
+  }
+  return text + "]";
+}
+
+std::vector<uint64_t> ids_of(const StepRecord& step) {
+  std::vector<uint64_t> ids;
+  for (const telemetry::StepEntry& entry : step.requests) ids.push_back(entry.id);
+  return ids;
+}
+
+std::optional<ScheduleDifference> compare_plans(const StepRecord& logged, const StepRecord& ours) {
+  const auto differ = [&](const char* what, std::string a, std::string b,
+                          std::optional<uint64_t> request = std::nullopt) {
+    return ScheduleDifference{logged.step, request, what, std::move(a), std::move(b)};
+  };
+  if (logged.step != ours.step) {
+    return differ("step", std::to_string(logged.step), std::to_string(ours.step));
+  }
+  if (logged.preempted != ours.preempted) {
+    return differ("preempted", join_ids(logged.preempted), join_ids(ours.preempted));
+  }
+  if (ids_of(logged) != ids_of(ours)) {
+    return differ("scheduled requests", join_ids(ids_of(logged)), join_ids(ids_of(ours)));
+  }
+  for (size_t i = 0; i < ours.requests.size(); ++i) {
+    const telemetry::StepEntry& a = logged.requests[i];
+    const telemetry::StepEntry& b = ours.requests[i];
+    const std::tuple<const char*, int64_t, int64_t> fields[] = {
+        {"cached", a.cached, b.cached},       {"computed", a.computed, b.computed},
+        {"scheduled", a.scheduled, b.scheduled}, {"samples", a.samples, b.samples},
+        {"prefill", a.prefill, b.prefill}};
+    for (const auto& [what, x, y] : fields) {
+      if (x != y) return differ(what, std::to_string(x), std::to_string(y), a.id);
+    }
+  }
+  const std::tuple<const char*, int64_t, int64_t> gauges[] = {
+      {"running", logged.running, ours.running},
+      {"waiting", logged.waiting, ours.waiting},
+      {"free_blocks", logged.free_blocks, ours.free_blocks},
+      {"cached_blocks", logged.cached_blocks, ours.cached_blocks}};
+  for (const auto& [what, x, y] : gauges) {
+    if (x != y) return differ(what, std::to_string(x), std::to_string(y));
+  }
+  return std::nullopt;
+}
+
+class Replayer final {
+ public:
+  Replayer(const scheduler::Config& config, const std::vector<RequestRecord>& records)
+      : config_(config), scheduler_(config) {
+    for (const RequestRecord& record : records) records_[record.id] = &record;
+  }
+
+  Result<Replay> run(const telemetry::StepLog& log) {
+    for (const StepRecord& logged : log.steps) {
+      RETURN_IF_ERROR(apply_inputs(logged));
+      if (logged.requests.empty()) continue;  // inputs that no step followed
+      replay_step(logged);
+      if (replay_.difference) break;
+    }
+    return std::move(replay_);
+  }
+
+ private:
+  struct Life {
+    const RequestRecord* record = nullptr;
+    RequestTimes times;
+  };
+
+  Status apply_inputs(const StepRecord& logged) {
+    for (const telemetry::StepInput& input : logged.inputs) {
+      if (input.kind == telemetry::StepInput::Kind::kAbort) {
+        hang_up(input);
+        continue;
+      }
+      const auto record = records_.find(input.id);
+      if (record == records_.end()) {
+        return invalid_argument("records.jsonl: got no record of request " +
+                                    std::to_string(input.id) + ", which arrived before step " +
+                                    std::to_string(logged.step),
+                                "do both files come from one run that has ended?");
+      }
+      RETURN_IF_ERROR(arrive(*record->second, input.time_ns));
+    }
+    return {};
+  }
+
+  Status arrive(const RequestRecord& record, int64_t time_ns) {
+    const std::string who = "records.jsonl: request " + std::to_string(record.id);
+    if (record.prompt_tokens < 1 || record.prompt_tokens >= config_.max_model_len) {
+      return invalid_argument(who + ": prompt_tokens: got " +
+                              std::to_string(record.prompt_tokens) + ", expected 1 to " +
+                              std::to_string(config_.max_model_len - 1));
+    }
+    if (lives_.contains(record.id)) return invalid_argument(who + ": got two arrivals of it");
+    auto hashes = parse_block_hashes(record);
+    if (!hashes) return std::move(hashes).error().with_context("records.jsonl");
+    Life& life = lives_[record.id];
+    life.record = &record;
+    life.times = {.id = record.id,
+                  .name = record.request_id,
+                  .arrival_ns = record.arrival_ns,
+                  .queued_ns = time_ns,
+                  .prompt_tokens = record.prompt_tokens,
+                  .max_tokens = record.max_tokens.value_or(config_.max_model_len),
+                  .priority = record.priority};
+    const int64_t room = config_.max_model_len - record.prompt_tokens;
+    scheduler_.add({.id = record.id,
+                    .arrival_ns = record.arrival_ns,
+                    .priority = record.priority,
+                    .num_prompt_tokens = static_cast<int32_t>(record.prompt_tokens),
+                    .max_tokens = static_cast<int32_t>(
+                        std::clamp<int64_t>(life.times.max_tokens, 1, config_.max_model_len)),
+                    .min_tokens = static_cast<int32_t>(
+                        std::clamp<int64_t>(record.min_tokens.value_or(0), 0, room)),
+                    .ignore_eos = true,
+                    .block_hashes = std::move(*hashes)});
+    return {};
+  }
+
+  void hang_up(const telemetry::StepInput& input) {
+    if (!scheduler_.abort(input.id)) return;  // it was faster
+    finish(input.id, telemetry::Outcome::kAbort, input.time_ns);
+  }
+
+  void finish(uint64_t id, telemetry::Outcome outcome, int64_t time_ns) {
+    const auto life = lives_.find(id);
+    life->second.times.outcome = outcome;
+    life->second.times.finished_ns = time_ns;
+    replay_.requests.push_back(std::move(life->second.times));
+    lives_.erase(life);
+  }
+
+  void replay_step(const StepRecord& logged) {
+    const scheduler::StepPlan& plan = scheduler_.schedule();
+    StepRecord ours = step_record({.plan = plan,
+                                   .state = scheduler_.state(),
+                                   .start_ns = logged.start_ns,
+                                   .duration_ns = logged.duration_ns,
+                                   .inputs = logged.inputs,
+                                   .finished = {}});
+    replay_.difference = compare_plans(logged, ours);
+    if (replay_.difference) return;  // ids may be unknown from here on
+    const int64_t end_ns = logged.start_ns + logged.duration_ns;
+    note_plan(plan, logged.start_ns, end_ns);
+    for (const scheduler::FinishedRequest& f : scheduler_.complete(sampled_)) {
+      ours.finished.push_back({f.id, to_string(f.reason)});
+      finish(f.id, f.reason == scheduler::FinishReason::kStop ? telemetry::Outcome::kStop
+                                                              : telemetry::Outcome::kLength,
+             end_ns);
+    }
+    if (join_finished(logged.finished) != join_finished(ours.finished)) {
+      replay_.difference = ScheduleDifference{logged.step, std::nullopt, "finished",
+                                              join_finished(logged.finished),
+                                              join_finished(ours.finished)};
+    }
+    replay_.steps.push_back(std::move(ours));
+  }
+
+  /// Which tokens end a request is known from its record only: the scheduler has no text.
+  void note_plan(const scheduler::StepPlan& plan, int64_t start_ns, int64_t end_ns) {
+    sampled_.clear();
+    for (const uint64_t id : plan.preempted) ++lives_.at(id).times.preemptions;
+    for (const scheduler::ScheduledRequest& r : plan.scheduled) {
+      Life& life = lives_.at(r.id);
+      if (r.first_schedule) {
+        life.times.first_scheduled_ns = start_ns;
+        life.times.cached_tokens = r.num_cached_tokens;
+      }
+      if (!r.samples_token) continue;
+      if (!life.times.first_token_ns) life.times.first_token_ns = end_ns;
+      life.times.last_token_ns = end_ns;
+      ++life.times.completion_tokens;
+      const bool stops = life.record->outcome == telemetry::Outcome::kStop &&
+                         life.times.completion_tokens == life.record->completion_tokens;
+      sampled_.push_back({r.id, 0, stops});
+    }
+  }
+
+  const scheduler::Config config_;
+  scheduler::Scheduler scheduler_;
+  std::map<uint64_t, const RequestRecord*> records_;
+  std::map<uint64_t, Life> lives_;
+  std::vector<scheduler::SampledToken> sampled_;
+  Replay replay_;
+};
+
+}  // namespace
+
+Result<Replay> replay_step_log(const telemetry::StepLog& log,
+                               const std::vector<RequestRecord>& records) {
+  const Result<scheduler::Config> config = config_of(log.header);
+  if (!config) return config.error();
+  return Replayer(*config, records).run(log);
+}
+
+}  // namespace touchstone::simulator

@@ -1,0 +1,38 @@
+// Exact replay of a step log: the scheduler gets the logged inputs in the logged order, and every
+// plan, preemption, finish and gauge is compared with what was logged (INV-9). No model of time is
+// involved: steps start and end when the log says.
+// Thread-compatible.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "simulator/request.h"
+#include "telemetry/request_record.h"
+#include "telemetry/step_log.h"
+
+namespace touchstone::simulator {
+
+/// The first place where log and replay part.
+struct ScheduleDifference {
+  int64_t step = 0;
+  std::optional<uint64_t> request;
+  std::string what;      ///< "computed", "preempted", "free_blocks", …
+  std::string logged;
+  std::string replayed;
+};
+
+struct Replay {
+  std::vector<telemetry::StepRecord> steps;  ///< as replayed, with the logged times
+  std::vector<RequestTimes> requests;        ///< in the order in which they ended
+  std::optional<ScheduleDifference> difference;  ///< steps after it are not replayed
+};
+
+/// ERRORS: kInvalidArgument when the log's header is invalid, an input has no record, or a record
+/// does not fit the configuration.
+Result<Replay> replay_step_log(const telemetry::StepLog& log,
+                               const std::vector<telemetry::RequestRecord>& records);
+
+}  // namespace touchstone::simulator

@@ -1,0 +1,56 @@
+// What goes into a simulation and what comes out of it, one completion at a time. Values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "reference_engine/scheduler/types.h"
+#include "telemetry/request_record.h"
+
+namespace touchstone::simulator {
+
+/// One completion (a choice) that will arrive.
+struct SimulatedRequest {
+  std::string name;
+  /// With id and arrival_ns. max_tokens is the number of tokens it will make; no stop tokens.
+  scheduler::NewRequest request;
+  /// What ends it after max_tokens tokens; kAbort: its client hangs up there.
+  telemetry::Outcome outcome = telemetry::Outcome::kLength;
+  /// Its client hangs up at this time if it is still there.
+  std::optional<int64_t> abort_ns;
+};
+
+/// Gives requests in the order of arrival, one after the other, so that a long workload need not
+/// be in memory. Thread-compatible.
+class RequestSource {
+ public:
+  virtual ~RequestSource() = default;
+  /// False when there are no more; `request` is then unspecified.
+  /// ERRORS: kInvalidArgument naming the request that cannot be simulated.
+  virtual Result<bool> next(SimulatedRequest& request) = 0;
+};
+
+/// The life of one completion; times are virtual.
+struct RequestTimes {
+  uint64_t id = 0;
+  std::string name;
+  int64_t arrival_ns = 0;
+  int64_t queued_ns = 0;  ///< the replica took it over: the next step boundary
+  std::optional<int64_t> first_scheduled_ns;
+  std::optional<int64_t> first_token_ns;
+  std::optional<int64_t> last_token_ns;
+  int64_t finished_ns = 0;
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;
+  int64_t completion_tokens = 0;
+  int64_t preemptions = 0;
+  int64_t max_tokens = 0;
+  int64_t priority = 0;
+  telemetry::Outcome outcome = telemetry::Outcome::kLength;
+  std::vector<scheduler::BlockHash> block_hashes;  ///< only when an observer wants them
+};
+
+}  // namespace touchstone::simulator

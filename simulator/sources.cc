@@ -1,0 +1,227 @@
+#include "simulator/sources.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "base/ids.h"
+#include "reference_engine/scheduler/block_hash.h"
+
+namespace touchstone::simulator {
+namespace {
+
+using scheduler::BlockHash;
+
+/// A block that is known by a number instead of by its tokens.
+BlockHash numbered_block(const BlockHash& parent, uint64_t number, int64_t index) {
+  const std::array<scheduler::TokenId, 3> words = {
+      static_cast<scheduler::TokenId>(number & UINT32_MAX),
+      static_cast<scheduler::TokenId>(number >> 32), static_cast<scheduler::TokenId>(index)};
+  return scheduler::chain_hash(parent, words);
+}
+
+/// The hashes of the prompt's blocks that others may share.
+std::vector<BlockHash> known_prefix(const workload::Request& request, int32_t block_size) {
+  if (!request.prompt_token_ids.empty()) {
+    return scheduler::hash_blocks("", request.prompt_token_ids, block_size);
+  }
+  std::vector<BlockHash> hashes;
+  if (request.prefix_block_ids.empty()) return hashes;
+  const BlockHash root = scheduler::root_hash("prefix ids");
+  const int64_t known = std::ssize(request.prefix_block_ids) * request.prefix_block_size;
+  for (int64_t block = 0; (block + 1) * block_size <= known; ++block) {
+    // An id names everything up to its block's end, so the id at this block's last token says
+    // what this block holds, whichever of the two block sizes is larger.
+    const int64_t last_token = (block + 1) * block_size - 1;
+    const uint64_t id =
+        request.prefix_block_ids[static_cast<size_t>(last_token / request.prefix_block_size)];
+    hashes.push_back(numbered_block(root, id, block));
+  }
+  return hashes;
+}
+
+void extend(std::vector<BlockHash>& hashes, int64_t blocks, uint64_t owner) {
+  BlockHash parent = hashes.empty() ? scheduler::root_hash("own blocks") : hashes.back();
+  while (std::ssize(hashes) < blocks) {
+    parent = numbered_block(parent, owner, std::ssize(hashes));
+    hashes.push_back(parent);
+  }
+}
+
+class WorkloadSource final : public RequestSource {
+ public:
+  WorkloadSource(const workload::Workload& workload, const scheduler::Config& config)
+      : workload_(workload), config_(config) {}
+
+  Result<bool> next(SimulatedRequest& request) override {
+    while (next_choice_ == choices_.size()) {
+      if (next_request_ == workload_.requests.size()) return false;
+      auto made = simulated_requests(workload_.requests[next_request_++], next_id_, config_);
+      if (!made) return std::move(made).error();
+      choices_ = std::move(*made);
+      next_id_ += choices_.size();
+      next_choice_ = 0;
+    }
+    request = std::move(choices_[next_choice_++]);
+    return true;
+  }
+
+ private:
+  const workload::Workload& workload_;
+  const scheduler::Config config_;
+  std::vector<SimulatedRequest> choices_;
+  size_t next_choice_ = 0;
+  size_t next_request_ = 0;
+  uint64_t next_id_ = 1;
+};
+
+class GeneratorSource final : public RequestSource {
+ public:
+  GeneratorSource(const workload::GenerateOptions& options, const scheduler::Config& config)
+      : generator_(options), config_(config) {}
+
+  Result<bool> next(SimulatedRequest& request) override {
+    if (!generator_.next(made_)) return false;
+    auto choices = simulated_requests(made_, next_id_++, config_);
+    if (!choices) return std::move(choices).error();
+    request = std::move(choices->front());
+    return true;
+  }
+
+ private:
+  workload::Generator generator_;
+  const scheduler::Config config_;
+  workload::Request made_;
+  uint64_t next_id_ = 1;
+};
+
+class RecordSource final : public RequestSource {
+ public:
+  explicit RecordSource(const std::vector<telemetry::RequestRecord>& records) {
+    for (const telemetry::RequestRecord& record : records) {
+      if (record.outcome != telemetry::Outcome::kRefused) by_arrival_.push_back(&record);
+    }
+    std::sort(by_arrival_.begin(), by_arrival_.end(), [](const auto* a, const auto* b) {
+      return std::pair(a->arrival_ns, a->id) < std::pair(b->arrival_ns, b->id);
+    });
+  }
+
+  Result<bool> next(SimulatedRequest& request) override {
+    if (next_ == by_arrival_.size()) return false;
+    const telemetry::RequestRecord& record = *by_arrival_[next_++];
+    const int64_t origin_ns = by_arrival_.front()->arrival_ns;
+    auto hashes = parse_block_hashes(record);
+    if (!hashes) return std::move(hashes).error();
+    request = SimulatedRequest{};
+    request.name = record.request_id;
+    request.request.id = record.id;
+    request.request.arrival_ns = record.arrival_ns - origin_ns;
+    request.request.priority = record.priority;
+    request.request.num_prompt_tokens = static_cast<int32_t>(record.prompt_tokens);
+    request.request.max_tokens = static_cast<int32_t>(record.completion_tokens);
+    request.request.block_hashes = std::move(*hashes);
+    request.outcome = record.outcome;
+    if (record.completion_tokens == 0) {  // gone before its first token: at the time it went
+      request.request.max_tokens = static_cast<int32_t>(record.max_tokens.value_or(1));
+      request.abort_ns = record.finished_ns - origin_ns;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<const telemetry::RequestRecord*> by_arrival_;
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request& request,
+                                                         uint64_t first_id,
+                                                         const scheduler::Config& config) {
+  std::vector<SimulatedRequest> made;
+  if (request.raw_body || request.expect_status != 200) return made;
+  const std::string who = "request " + request.name;
+  if (request.prompt_tokens < 1) {
+    return invalid_argument(who + ": prompt_tokens: got none, expected the length of the prompt",
+                            "the simulator has no tokenizer: give prompt_tokens or "
+                            "prompt_token_ids, or simulate a measured run with --run");
+  }
+  if (request.output_tokens < 1) {
+    return invalid_argument(who + ": output_tokens: got " +
+                                std::to_string(request.output_tokens) + ", expected at least 1",
+                            "the simulator cannot know when a model stops");
+  }
+  const int64_t longest = int64_t{config.max_model_len};
+  if (request.prompt_tokens >= longest) {
+    return invalid_argument(who + ": prompt_tokens: got " + std::to_string(request.prompt_tokens) +
+                                ", expected at most " + std::to_string(longest - 1),
+                            "max_model_len is " + std::to_string(longest));
+  }
+  int64_t output = std::min(request.output_tokens, longest - request.prompt_tokens);
+  SimulatedRequest choice{.name = request.name};
+  if (request.hang_up_after_chunks && *request.hang_up_after_chunks < output) {
+    output = std::max<int64_t>(1, *request.hang_up_after_chunks);
+    choice.outcome = telemetry::Outcome::kAbort;
+  }
+  choice.request.arrival_ns = request.arrival_ns;
+  choice.request.priority = request.priority;
+  choice.request.num_prompt_tokens = static_cast<int32_t>(request.prompt_tokens);
+  choice.request.max_tokens = static_cast<int32_t>(output);
+  std::vector<BlockHash> prompt = known_prefix(request, config.block_size);
+  extend(prompt, request.prompt_tokens / config.block_size, first_id);
+  const int64_t choices = request.sampling.n.value_or(1);
+  for (int64_t i = 0; i < choices; ++i) {
+    choice.request.id = first_id + static_cast<uint64_t>(i);
+    choice.request.block_hashes.reserve(
+        static_cast<size_t>((request.prompt_tokens + output) / config.block_size));
+    choice.request.block_hashes = prompt;
+    extend(choice.request.block_hashes, (request.prompt_tokens + output) / config.block_size,
+           choice.request.id);
+    if (choices > 1) choice.name = request.name + "-" + std::to_string(i);
+    made.push_back(i + 1 < choices ? choice : std::move(choice));
+  }
+  return made;
+}
+
+std::unique_ptr<RequestSource> make_workload_source(const workload::Workload& workload,
+                                                    const scheduler::Config& config) {
+  return std::make_unique<WorkloadSource>(workload, config);
+}
+
+std::unique_ptr<RequestSource> make_generator_source(const workload::GenerateOptions& options,
+                                                     const scheduler::Config& config) {
+  return std::make_unique<GeneratorSource>(options, config);
+}
+
+std::unique_ptr<RequestSource> make_record_source(
+    const std::vector<telemetry::RequestRecord>& records) {
+  return std::make_unique<RecordSource>(records);
+}
+
+Result<std::vector<BlockHash>> parse_block_hashes(const telemetry::RequestRecord& record) {
+  std::vector<BlockHash> hashes;
+  for (const std::string& text : record.block_hashes) {
+    std::array<uint8_t, 16> bytes{};
+    if (text.size() != 2 * bytes.size() || !from_hex(text, bytes.data(), bytes.size())) {
+      return invalid_argument("request " + record.request_id + ": block_hashes: got \"" + text +
+                              "\", expected 32 hex digits");
+    }
+    BlockHash hash;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      hash.words[i / 8] = hash.words[i / 8] << 8 | bytes[i];
+    }
+    hashes.push_back(hash);
+  }
+  return hashes;
+}
+
+std::string format_block_hash(const BlockHash& hash) {
+  std::array<uint8_t, 16> bytes{};
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<uint8_t>(hash.words[i / 8] >> (56 - 8 * (i % 8)));
+  }
+  return to_hex(bytes.data(), bytes.size());
+}
+
+}  // namespace touchstone::simulator
