@@ -24,6 +24,10 @@ class ChatTemplate final {
   /// ERRORS: kInvalidArgument with the text of raise_exception(…), or of an undefined value used.
   Result<std::string> render(const nlohmann::json& context) const;
 
+  /// Whether the template loops over the content of messages, that is, takes content parts as a
+  /// list instead of one text.
+  bool loops_over_content() const;
+
  private:
   class Impl;
   explicit ChatTemplate(std::unique_ptr<Impl> impl);

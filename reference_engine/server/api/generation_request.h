@@ -37,9 +37,6 @@ struct GenerationRequest {
   sampling::Params sampling;
   /// Choice i of a prompt uses seed + i; absent: the engine's stream gives one.
   std::optional<int64_t> seed;
-  /// As the client (or generation_config.json) gave them, for telemetry: request parameters.
-  std::optional<double> requested_temperature;
-  std::optional<int32_t> requested_max_tokens;
 
   std::vector<std::string> stop;  ///< stop strings, none empty
   bool include_stop_str_in_output = false;
@@ -63,6 +60,9 @@ struct GenerationRequest {
   bool return_tokens_as_token_ids = false;
   /// The role of chat choices: "assistant", or the last message's with add_generation_prompt off.
   std::string response_role = "assistant";
+  /// Chat with echo: the last message's text when its role is response_role, said before the answer.
+  std::string chat_echo;
+  bool return_prompt_text = false;
   int64_t priority = 0;  ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
   std::string user;

@@ -63,8 +63,8 @@ class EventStream final {
   /// `request` and `context` must outlive this.
   EventStream(const GenerationRequest& request, const ApiContext& context, ResponseHead head);
 
-  /// The prompt is computed and its first token is at hand: role chunks of a chat, echoed prompt.
-  /// May return an empty text.
+  /// The prompt is computed and its first token is at hand: the role chunks of a chat. May return
+  /// an empty text.
   std::string prompt_done(size_t prompt_index, const PromptResult& result);
   /// REQUIRES prompt_done() of its prompt. One event; `choice` holds what is new.
   std::string delta(const Choice& choice);
@@ -76,14 +76,16 @@ class EventStream final {
  private:
   struct ChoiceState {
     int64_t completion_tokens = 0;
-    int64_t text_offset = 0;  ///< characters so far, for logprobs.text_offset
-    bool started = false;
+    int64_t text_characters = 0;  ///< sent so far, for logprobs.text_offset
+    bool started = false;         ///< echo and prompt_token_ids are said once
   };
-  std::string completion_delta(const Choice& choice, ChoiceState& state);
-  std::string chat_delta(const Choice& choice, ChoiceState& state);
+  void completion_delta(const Choice& choice, size_t prompt_index, std::string& out);
+  void chat_delta(const Choice& choice, std::string& out);
+  std::string role_event(size_t choice_index);
+  /// `data: {"id":…,"model":…,"choices":[` and the end of the event after the choices.
   void open_event(std::string& out) const;
-  void close_event(std::string& out, const ChoiceState* usage_of, size_t prompt_index,
-                   bool terminal) const;
+  void close_event(std::string& out, size_t prompt_index, int64_t completion_tokens) const;
+  std::string usage_event() const;
 
   const GenerationRequest& request_;
   const ApiContext& context_;

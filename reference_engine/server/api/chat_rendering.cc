@@ -1,0 +1,79 @@
+#include "reference_engine/server/api/chat_rendering.h"
+
+#include "base/text.h"
+#include "reference_engine/server/api/messages.h"
+#include "reference_engine/server/api/sampling_fields.h"
+
+namespace touchstone::server::api {
+namespace {
+
+using nlohmann::json;
+
+// With continue_final_message the text ends where the last message's content does.
+std::variant<std::string, ApiError> cut_after_final_message(const std::string& text,
+                                                            const json& messages) {
+  const std::string content = content_text(messages.back().value("content", json()));
+  const std::string final(trim(content));
+  const size_t position = text.rfind(final);
+  if (final.empty() || position == std::string::npos) {
+    return bad_request("continue_final_message is set but the final message does not appear in the "
+                       "chat after applying the chat template!");
+  }
+  // Keep the message's own trailing space where the template kept it.
+  const size_t whole = text.rfind(content);
+  if (whole != std::string::npos && whole <= position) return text.substr(0, whole + content.size());
+  return text.substr(0, position + final.size());
+}
+
+}  // namespace
+
+void read_chat_options(Body& body, ChatOptions& options) {
+  options.add_generation_prompt =
+      body.boolean("add_generation_prompt", Null::kRefused).value_or(true);
+  options.continue_final_message =
+      body.boolean("continue_final_message", Null::kRefused).value_or(false);
+  const json& documents = body.raw("documents");
+  if (!documents.is_null()) options.template_arguments["documents"] = documents;
+  options.has_own_template = body.string("chat_template").has_value();
+  const json& arguments = body.raw("chat_template_kwargs");
+  if (arguments.is_object()) {
+    options.template_arguments.update(arguments);
+  } else if (!arguments.is_null()) {
+    body.errors().add("dict_type", body.location("chat_template_kwargs"),
+                      "Input should be a valid dictionary", arguments);
+  }
+}
+
+std::variant<std::string, ApiError> render_chat(const json& messages, const ChatOptions& options,
+                                                const ApiContext& context) {
+  if (options.has_own_template) {
+    return bad_request(
+        "Chat template is passed with request, but --trust-request-chat-template is not set. "
+        "Refused request with untrusted chat template.");
+  }
+  if (messages.empty()) {
+    return bad_request(
+        "Cannot apply chat template to an empty conversation. Provide at least one message.");
+  }
+  if (context.chat_template == nullptr) {
+    return bad_request(
+        "As of transformers v4.44, default chat template is no longer allowed, so you must provide "
+        "a chat template if the tokenizer does not define one.");
+  }
+  json values = options.template_arguments;
+  json normal;
+  if (auto error = normalize_messages(messages, context, normal)) return *error;
+  values["messages"] = std::move(normal);
+  values["add_generation_prompt"] = options.add_generation_prompt;
+  values["continue_final_message"] = options.continue_final_message;
+  values["bos_token"] = context.bos_token;
+  values["eos_token"] = context.eos_token;
+  if (!values.contains("tools")) values["tools"] = nullptr;
+  if (!values.contains("documents")) values["documents"] = nullptr;
+  auto text = context.chat_template->render(values);
+  if (!text) return bad_request(text.error().message);
+  if (options.continue_final_message) return cut_after_final_message(*text, messages);
+  return std::move(text).value();
+}
+
+}  // namespace touchstone::server::api

@@ -1,0 +1,28 @@
+// From chat messages to the prompt text, for /v1/chat/completions and /tokenize. Pure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+
+#include "reference_engine/server/api/api_error.h"
+#include "reference_engine/server/api/context.h"
+#include "reference_engine/server/api/schema.h"
+
+namespace touchstone::server::api {
+
+struct ChatOptions {
+  bool add_generation_prompt = true;
+  bool continue_final_message = false;
+  bool has_own_template = false;  ///< the body carries one: refused
+  nlohmann::json template_arguments = nlohmann::json::object();
+};
+
+void read_chat_options(Body& body, ChatOptions& options);
+
+/// The prompt text. ERRORS: no template, no messages, raise_exception(…) of the template.
+std::variant<std::string, ApiError> render_chat(const nlohmann::json& messages,
+                                                const ChatOptions& options,
+                                                const ApiContext& context);
+
+}  // namespace touchstone::server::api

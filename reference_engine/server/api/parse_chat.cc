@@ -1,0 +1,146 @@
+// POST /v1/chat/completions: body to GenerationRequest.
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "reference_engine/server/api/chat_rendering.h"
+#include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/messages.h"
+#include "reference_engine/server/api/prompts.h"
+#include "reference_engine/server/api/python_text.h"
+#include "reference_engine/server/api/request_fields.h"
+#include "reference_engine/server/api/sampling_fields.h"
+#include "reference_engine/server/api/schema.h"
+
+namespace touchstone::server::api {
+namespace {
+
+using nlohmann::json;
+
+std::optional<ApiError> check_tools_field(const Body& body) {
+  const json& tools = body.raw("tools");
+  if (tools.is_array() && tools.empty()) {
+    return parameter_error("`tools` must not be an empty array. Either provide at least one tool or "
+                           "omit the field entirely.",
+                           "tools");
+  }
+  const json& choice = body.raw("tool_choice");
+  if (choice.is_null() || choice == "none") return std::nullopt;
+  if (tools.is_null()) {
+    return parameter_error("When using `tool_choice`, `tools` must be set.", "tool_choice");
+  }
+  if (choice != "auto" && choice != "required" && !choice.is_object()) {
+    const std::string text =
+        choice.is_string() ? choice.get<std::string>() : python_repr(choice);
+    return parameter_error("Invalid value for `tool_choice`: " + text +
+                               "! Only named tools, \"none\", \"auto\" or \"required\" are supported.",
+                           "tool_choice");
+  }
+  return std::nullopt;
+}
+
+std::optional<ApiError> check_before_fields(const Body& body) {
+  if (body.truthy("continue_final_message") && body.truthy("add_generation_prompt")) {
+    return bad_request(
+        "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
+  }
+  if (auto error = check_tools_field(body)) return error;
+  if (auto error = check_logprobs_fields(body, "top_logprobs")) return error;
+  const json& top = body.raw("top_logprobs");
+  if (top.is_number() && (top > 0 || top == -1) && !body.truthy("logprobs")) {
+    return parameter_error("when using `top_logprobs`, `logprobs` must be set to true.",
+                           "top_logprobs");
+  }
+  if (auto error = check_stream_options(body)) return error;
+  return check_response_format(body);
+}
+
+struct ChatBody {
+  std::optional<std::string> model;
+  SamplingFields sampling;
+  PromptLimits limits;
+  ChatOptions chat;
+  bool echo = false;
+};
+
+ChatBody read_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,
+                     GenerationRequest& request) {
+  ChatBody fields;
+  if (!body.has("messages")) {
+    body.errors().add("missing", body.location("messages"), "Field required", body.tree());
+  }
+  check_messages(body);
+  fields.model = body.string("model");
+  const bool logprobs = body.boolean("logprobs").value_or(false);
+  const int64_t top_logprobs = body.integer("top_logprobs").value_or(0);
+  const auto max_tokens = body.integer("max_tokens");
+  const auto max_completion_tokens = body.integer("max_completion_tokens");
+  fields.limits.max_tokens = max_completion_tokens ? max_completion_tokens : max_tokens;
+  if (max_completion_tokens) fields.limits.max_tokens_name = "max_completion_tokens";
+  const int64_t n = body.integer("n").value_or(1);
+  fields.sampling = read_sampling_fields(body, context);
+  fields.sampling.n = n;
+  if (logprobs) fields.sampling.logprobs = top_logprobs;
+  fields.sampling.prompt_logprobs = body.integer("prompt_logprobs");
+  fields.echo = body.boolean("echo", Null::kRefused).value_or(false);
+  if (fields.echo && !fields.sampling.prompt_logprobs) {
+    fields.sampling.prompt_logprobs = top_logprobs;
+  }
+  read_truncation(body, false, fields.limits);
+  read_chat_options(body, fields.chat);
+  request.return_prompt_text = body.boolean("return_prompt_text").value_or(false);
+  read_common_fields(body, headers, context, request);
+  return fields;
+}
+
+std::optional<ApiError> refuse_tools(const Body& body) {
+  const json& choice = body.raw("tool_choice");
+  if (!body.truthy("tools") || choice == "none") return std::nullopt;
+  if (choice.is_null() || choice == "auto") {
+    return bad_request(
+        "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set");
+  }
+  return ApiError{501, "NotImplementedError", "tool_choice is not supported by this server",
+                  std::nullopt};
+}
+
+std::optional<ApiError> fill(const json& messages, const ChatBody& fields,
+                             const ApiContext& context, GenerationRequest& request) {
+  if (auto error = check_limits(fields.limits, context)) return error;
+  auto rendered = render_chat(messages, fields.chat, context);
+  if (auto* error = std::get_if<ApiError>(&rendered)) return *error;
+  auto prompt = make_prompt(std::get<std::string>(rendered), fields.limits, context);
+  if (auto* error = std::get_if<ApiError>(&prompt)) return *error;
+  request.prompts.push_back(std::move(std::get<Prompt>(prompt)));
+  const json& last = messages.back();
+  if (!fields.chat.add_generation_prompt) request.response_role = last.value("role", "assistant");
+  if (fields.echo && last.value("role", "") == request.response_role) {
+    request.chat_echo = content_text(last.value("content", json()));
+  }
+  if (auto error = resolve_sampling(fields.sampling, context, request)) return error;
+  return check_vocabulary(request.prompts, context);
+}
+
+}  // namespace
+
+ParsedGeneration parse_chat(std::string_view text, const RequestHeaders& headers,
+                            const ApiContext& context) {
+  BASE_CHECK(context.tokenizer != nullptr && !context.served_model_names.empty());
+  json tree;
+  if (auto error = parse_body(text, headers.content_type, tree)) return *error;
+  SchemaErrors errors;
+  Body body(tree, errors);
+  if (auto error = check_before_fields(body)) return *error;
+  GenerationRequest request;
+  request.endpoint = Endpoint::kChatCompletions;
+  const ChatBody fields = read_fields(body, headers, context, request);
+  if (!errors.empty()) return errors.to_api_error();
+  if (auto error = check_model(fields.model, context)) return *error;
+  request.model = context.served_model_names.front();
+  if (auto error = refuse_tools(body)) return *error;
+  if (auto error = refuse_unsupported(body)) return *error;
+  if (auto error = fill(tree["messages"], fields, context, request)) return *error;
+  return request;
+}
+
+}  // namespace touchstone::server::api
