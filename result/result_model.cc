@@ -48,17 +48,21 @@ const char* to_string(Level level) {
 Verdict combine(Verdict a, Verdict b) { return severity(a) >= severity(b) ? a : b; }
 
 void decide(Report& report, Level fail_on) {
+  report.fail_on = fail_on;
   Verdict verdict = Verdict::kSkip;
   for (const CheckOutcome& check : report.checks) {
-    const bool counts = static_cast<int>(check.level) <= static_cast<int>(fail_on);
-    const Verdict own =
-        check.verdict == Verdict::kFail && !counts ? Verdict::kPass : check.verdict;
-    verdict = combine(verdict, own);
+    const bool warns = check.verdict == Verdict::kFail && !fails_report(check, report);
+    verdict = combine(verdict, warns ? Verdict::kPass : check.verdict);
   }
   for (const BudgetRow& budget : report.budgets) {
     verdict = combine(verdict, budget.verdict);
   }
   report.verdict = verdict == Verdict::kSkip ? Verdict::kUnknown : verdict;
+}
+
+bool fails_report(const CheckOutcome& check, const Report& report) {
+  return check.verdict == Verdict::kFail &&
+         static_cast<int>(check.level) <= static_cast<int>(report.fail_on);
 }
 
 int exit_code(const Report& report) {

@@ -132,7 +132,8 @@ struct Provenance {
 struct Report {
   std::string title;  ///< "check quickstart"
   Verdict verdict = Verdict::kUnknown;
-  std::string summary;  ///< one sentence
+  Level fail_on = Level::kMust;  ///< the weakest level whose failed checks fail the report
+  std::string summary;           ///< one sentence
   std::vector<CheckOutcome> checks;
   std::vector<CoverageRow> coverage;
   std::vector<BudgetRow> budgets;
@@ -145,9 +146,12 @@ struct Report {
 };
 
 /// Combines the verdicts of `checks` and `budgets` (SHOULD and MAY findings do not fail a check
-/// unless fail_on says so); kUnknown when nothing was decided. Sets report.verdict.
+/// unless fail_on says so); kUnknown when nothing was decided. Sets report.verdict and fail_on.
 /// `fail_on`: the weakest level whose failed checks fail the report.
 void decide(Report& report, Level fail_on);
+
+/// True when the check failed at a level that fails the report; false for a mere warning too.
+bool fails_report(const CheckOutcome& check, const Report& report);
 
 /// 0 pass, 1 fail, 3 unknown or nothing decided.
 int exit_code(const Report& report);
