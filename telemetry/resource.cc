@@ -5,24 +5,10 @@
 
 #include "base/text.h"
 #include "base/version.h"
+#include "telemetry/otlp_options.h"
 
 namespace touchstone::telemetry {
 namespace {
-
-/// Percent-decoding of a baggage-style value; a lone % stays, as in Python's unquote.
-std::string percent_decoded(std::string_view text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    uint8_t byte = 0;
-    if (text[i] == '%' && from_hex(text.substr(i + 1, 2), &byte, 1)) {
-      result += static_cast<char>(byte);
-      i += 2;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
 
 void set(Attributes& attributes, std::string key, std::string value) {
   const auto found = std::find_if(attributes.begin(), attributes.end(),
@@ -43,17 +29,14 @@ ResourceResult make_vllm_resource(const ResourceOptions& options) {
   set(attributes, "telemetry.sdk.name", "touchstone");
   set(attributes, "telemetry.sdk.version", kVersion);
   set(attributes, "service.instance.id", options.instance_id);
-  for (const std::string& item :
-       split(lookup(options.environment, "OTEL_RESOURCE_ATTRIBUTES").value_or(""), ',')) {
-    if (trim(item).empty()) continue;
-    const size_t equals = item.find('=');
-    const std::string key(trim(std::string_view(item).substr(0, equals)));
-    if (equals == std::string::npos || key.empty()) {
-      result.warnings.push_back("OTEL_RESOURCE_ATTRIBUTES: got " + quote(item) +
-                                ", expected key=value; left out");
-      continue;
-    }
-    set(attributes, key, percent_decoded(trim(std::string_view(item).substr(equals + 1))));
+  std::vector<std::string> skipped;
+  for (auto& [key, value] : parse_key_values(
+           lookup(options.environment, "OTEL_RESOURCE_ATTRIBUTES").value_or(""), skipped)) {
+    set(attributes, std::move(key), std::move(value));
+  }
+  for (const std::string& item : skipped) {
+    result.warnings.push_back("OTEL_RESOURCE_ATTRIBUTES: got " + quote(item) +
+                              ", expected key=value; left out");
   }
   const auto service = lookup(options.environment, "OTEL_SERVICE_NAME");
   if (service) set(attributes, "service.name", *service);

@@ -1,0 +1,57 @@
+// Where finished spans go. Two halves: a SpanExporter takes spans from the threads that make them
+// and never makes them wait; a SpanTransport carries one batch to one place. A new transport is one
+// file; queueing, batching, retries and accounting stay in BatchExporter.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "telemetry/span.h"
+
+namespace touchstone::telemetry {
+
+/// All but `pending` only grow. INV: submitted = exported + rejected + failed + dropped + pending.
+struct ExporterCounters {
+  int64_t submitted = 0;
+  int64_t exported = 0;  ///< acknowledged by the receiver
+  int64_t rejected = 0;  ///< the receiver took the batch but not these (partial success)
+  int64_t failed = 0;    ///< not delivered: a permanent error, or retries ran out
+  int64_t dropped = 0;   ///< never tried: the queue was full, or shutdown ran out of time
+  int64_t pending = 0;   ///< queued or being sent
+  int64_t batches = 0;   ///< delivered
+  int64_t retries = 0;
+  std::string last_problem;  ///< of the latest failed attempt; empty when there was none
+};
+
+/// Thread-safe.
+class SpanExporter {
+ public:
+  virtual ~SpanExporter() = default;
+  /// Never blocks: a span that does not fit is dropped and counted.
+  /// REQUIRES: `scope` outlives the exporter (a dialect's does).
+  virtual void submit(const Scope& scope, Span span) = 0;
+  virtual ExporterCounters counters() const = 0;
+  /// Sends what is queued, for at most `timeout_ns`, then stops; later spans are dropped. True when
+  /// nothing was left. Further calls do nothing and give the same answer.
+  virtual bool shutdown(int64_t timeout_ns) = 0;
+};
+
+struct SendResult {
+  enum class Outcome { kDelivered, kRetry, kFailed };
+  Outcome outcome = Outcome::kDelivered;
+  int64_t rejected = 0;                    ///< of a delivered batch
+  std::optional<int64_t> retry_after_ns;   ///< what the receiver asks for
+  std::string problem;                     ///< empty when there is nothing to say
+};
+
+/// send() is called by one thread at a time; cancel() by any.
+class SpanTransport {
+ public:
+  virtual ~SpanTransport() = default;
+  virtual SendResult send(const TraceBatch& batch, int64_t timeout_ns) = 0;
+  /// Makes a send() in progress, and every later one, return soon.
+  virtual void cancel() = 0;
+};
+
+}  // namespace touchstone::telemetry
