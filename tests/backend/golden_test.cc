@@ -129,5 +129,51 @@ TEST_P(Golden, GreedyTokensInFloat32AreThoseOfTransformersUntilANearTie) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::Values("vllm-capture"));
 
+// transformers 5.19 in bfloat16 reached 20 of 27 with the recording's own weights.
+constexpr int kAgreeingAtLeast = 20;
+// Both logits are rounded to bf16: half a unit each way, once for us and once for the recording.
+constexpr float kRoundingUnits = 2;
+
+/// The distance between bf16 numbers at the size of `x`.
+float bf16_unit(float x) { return std::ldexp(1.0F, std::ilogb(x) - 7); }
+
+TEST(Recording, GreedyTextsAgreeWithTheRecordedVllmAsOftenAsTransformersDoes) {
+  const json golden = read_golden("vllm_capture_greedy.json");
+  Runner runner = make_runner("vllm-capture", {.dtype = "bfloat16"});
+  int agreeing = 0;
+  int plain = 0;
+  for (const json& exchange : golden.at("exchanges")) {
+    if (exchange.at("stream").get<bool>()) continue;
+    ++plain;
+    const std::vector<int32_t> stop =
+        exchange.at("ignore_eos").get<bool>() ? std::vector<int32_t>{} : std::vector<int32_t>{1};
+    const std::vector<int32_t> recorded = exchange.at("recorded_ids");
+    agreeing += runner.greedy(exchange.at("prompt_ids"), recorded.size(), stop) == recorded;
+  }
+  EXPECT_EQ(plain, 27);
+  EXPECT_GE(agreeing, kAgreeingAtLeast);
+}
+
+TEST(Recording, WhereGreedyTokensPartTheLogitsLieWithinBf16Rounding) {
+  const json golden = read_golden("vllm_capture_greedy.json");
+  for (const char* dtype : {"bfloat16", "float32"}) {
+    Runner runner = make_runner("vllm-capture", {.dtype = dtype});
+    for (const json& exchange : golden.at("exchanges")) {
+      std::vector<int32_t> tokens = exchange.at("prompt_ids");
+      const size_t prompt = tokens.size();
+      const std::vector<int32_t> recorded = exchange.at("recorded_ids");
+      tokens.insert(tokens.end(), recorded.begin(), recorded.end() - 1);
+      const LogitRows rows = runner.prompt(tokens);
+      for (size_t i = 0; i < recorded.size(); ++i) {
+        const std::vector<float>& row = rows.at(prompt - 1 + i);
+        const float best = *std::max_element(row.begin(), row.end());
+        const float gap = best - row.at(static_cast<size_t>(recorded[i]));
+        ASSERT_LE(gap, kRoundingUnits * bf16_unit(best))
+            << dtype << " " << exchange.at("name") << " step " << i;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace touchstone::backend::cpu

@@ -193,6 +193,21 @@ Result<model::DType> choose_dtype(const std::string& name, model::DType stored) 
   return invalid_argument("--dtype: got " + quote(name) + ", expected auto, float32 or bfloat16");
 }
 
+/// Then keeping them as bf16 loses nothing, whatever the arithmetic.
+bool all_matrices_are_bf16(const model::DecoderWeights& weights) {
+  const auto is_bf16 = [](const model::Tensor& tensor) {
+    return tensor.dtype == model::DType::kBFloat16;
+  };
+  bool all = is_bf16(weights.embedding) && is_bf16(weights.lm_head);
+  for (const model::LayerWeights& layer : weights.layers) {
+    for (const model::Tensor* tensor :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+      all = all && is_bf16(*tensor);
+    }
+  }
+  return all;
+}
+
 ModelInfo describe(const model::LoadedModel& model, const Decoder& decoder, model::DType dtype,
                    const Kernels& kernels) {
   ModelInfo info;
@@ -228,7 +243,7 @@ Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const model::LoadedModel& m
     threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
   }
   const bool rounds = *dtype == model::DType::kBFloat16;
-  const bool stored_as_bf16 = model.weights.embedding.dtype == model::DType::kBFloat16;
+  const bool stored_as_bf16 = all_matrices_are_bf16(model.weights);
   auto impl = std::make_unique<CpuBackend::Impl>();
   impl->pool = std::make_unique<ThreadPool>(threads);
   auto decoder = Decoder::make(model, rounds || stored_as_bf16 ? Storage::kBFloat16 : Storage::kFloat32,
@@ -237,7 +252,7 @@ Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const model::LoadedModel& m
   if (!decoder) return std::move(decoder).error();
   impl->decoder.emplace(*std::move(decoder));
   impl->info = describe(model, *impl->decoder, *dtype, **kernels);
-  return std::unique_ptr<CpuBackend>(new CpuBackend(std::move(impl)));
+  return std::make_unique<CpuBackend>(std::move(impl));
 }
 
 Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const std::string& folder,

@@ -24,6 +24,9 @@ struct CpuOptions {
 
 class CpuBackend final : public Backend {
  public:
+  struct Impl;
+  /// For make_cpu_backend().
+  explicit CpuBackend(std::unique_ptr<Impl> impl);
   ~CpuBackend() override;
   CpuBackend(const CpuBackend&) = delete;
   CpuBackend& operator=(const CpuBackend&) = delete;
@@ -41,10 +44,6 @@ class CpuBackend final : public Backend {
       const std::function<void(size_t sequence, size_t token, std::span<const float>)>& use);
 
  private:
-  friend Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const model::LoadedModel&,
-                                                              const CpuOptions&);
-  struct Impl;
-  explicit CpuBackend(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -122,10 +122,13 @@ void Decoder::compute_rotations(std::span<const Run> runs, int64_t rows) {
   }
 }
 
-void Decoder::norm(const Rows& in, const std::vector<float>& weight, const Rows& out) {
-  pool_->run(in.rows, [&](int64_t row, int) {
-    kernels_->rms_norm(in.row(row), weight.data(), config_.hidden_size,
-                       static_cast<float>(config_.rms_norm_eps), precision_, out.row(row));
+/// hidden += added, and its norm; `added` null: only the norm.
+void Decoder::add_and_norm(const Rows& hidden, const Rows* added, const std::vector<float>& weight,
+                           const Rows& out) {
+  pool_->run(hidden.rows, [&](int64_t row, int) {
+    kernels_->add_rms_norm(hidden.row(row), added != nullptr ? added->row(row) : nullptr,
+                           weight.data(), config_.hidden_size,
+                           static_cast<float>(config_.rms_norm_eps), precision_, out.row(row));
   });
 }
 
@@ -249,20 +252,16 @@ void Decoder::attend(int32_t layer, std::span<const Run> runs, const Rows& qkv,
   });
 }
 
-void Decoder::feed_forward(const Layer& layer, const Rows& hidden, const Rows& normed) {
-  const Rows gate_up = gate_up_.resize(hidden.rows, layer.gate_up.columns());
-  const Rows activated = activated_.resize(hidden.rows, padded(config_.intermediate_size));
-  const Rows projected = projected_.resize(hidden.rows, hidden.stride);
+void Decoder::feed_forward(const Layer& layer, const Rows& normed, const Rows& projected) {
+  const Rows gate_up = gate_up_.resize(normed.rows, layer.gate_up.columns());
+  const Rows activated = activated_.resize(normed.rows, padded(config_.intermediate_size));
   matmul(*kernels_, *pool_, normed, layer.gate_up, gate_up, precision_, scratch_);
-  pool_->run(hidden.rows, [&](int64_t row, int) {
+  pool_->run(normed.rows, [&](int64_t row, int) {
     const float* gate = gate_up.row(row);
     kernels_->silu_mul(gate, gate + activated.stride, config_.intermediate_size, precision_,
                        activated.row(row));
   });
   matmul(*kernels_, *pool_, activated, layer.down, projected, precision_, scratch_);
-  pool_->run(hidden.rows, [&](int64_t row, int) {
-    kernels_->add(hidden.row(row), projected.row(row), config_.hidden_size, precision_);
-  });
 }
 
 void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
@@ -277,22 +276,22 @@ void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
   const Rows projected = projected_.resize(rows, width);
   embed(runs, hidden);
   compute_rotations(runs, rows);
+  const Rows* added = nullptr;  // what the last block adds to the residual stream
   for (size_t i = 0; i < layers_.size(); ++i) {
     const int32_t index = static_cast<int32_t>(i);
     const Layer& layer = layers_[i];
     const Rows qkv = qkv_.resize(rows, layer.qkv.columns());
     const Rows attended = attended_.resize(rows, k_column());
-    norm(hidden, layer.input_norm, normed);
+    add_and_norm(hidden, added, layer.input_norm, normed);
     matmul(*kernels_, *pool_, normed, layer.qkv, qkv, precision_, scratch_);
     rotate_and_store(index, runs, qkv, cache);
     attend(index, runs, qkv, cache, attended);
     matmul(*kernels_, *pool_, attended, layer.o, projected, precision_, scratch_);
-    pool_->run(rows, [&](int64_t row, int) {
-      kernels_->add(hidden.row(row), projected.row(row), config_.hidden_size, precision_);
-    });
-    norm(hidden, layer.post_norm, normed);
-    feed_forward(layer, hidden, normed);
+    added = &projected;
+    add_and_norm(hidden, added, layer.post_norm, normed);
+    feed_forward(layer, normed, projected);
   }
+  add_and_norm(hidden, added, final_norm_, normed);
 }
 
 void Decoder::logits(std::span<const int64_t> rows,
@@ -301,14 +300,13 @@ void Decoder::logits(std::span<const int64_t> rows,
   const int64_t count = static_cast<int64_t>(rows.size());
   for (int64_t first = 0; first < count; first += kLogitRows) {
     const int64_t some = std::min(kLogitRows, count - first);
-    const Rows normed = normed_.resize(some, padded(config_.hidden_size));
+    const Rows chosen = chosen_.resize(some, padded(config_.hidden_size));
     const Rows out = logits_.resize(some, head.columns());
-    pool_->run(some, [&](int64_t i, int) {
-      const float* in = hidden_.values.data() + rows[static_cast<size_t>(first + i)] * normed.stride;
-      kernels_->rms_norm(in, final_norm_.data(), config_.hidden_size,
-                         static_cast<float>(config_.rms_norm_eps), precision_, normed.row(i));
-    });
-    matmul(*kernels_, *pool_, normed, head, out, precision_, scratch_);
+    for (int64_t i = 0; i < some; ++i) {
+      const float* in = normed_.values.data() + rows[static_cast<size_t>(first + i)] * chosen.stride;
+      std::copy(in, in + chosen.stride, chosen.row(i));
+    }
+    matmul(*kernels_, *pool_, chosen, head, out, precision_, scratch_);
     use(first, out);
   }
 }

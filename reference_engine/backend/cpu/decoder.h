@@ -1,7 +1,9 @@
 // The forward pass of a Llama-like decoder over rows of tokens from any mix of sequences.
-// Source of the arithmetic: transformers 5.x modeling_llama.py; with bfloat16, where results are
-// rounded follows vLLM 0.32's CPU kernels (csrc/cpu/layernorm.cpp, pos_encoding.cpp,
-// activation.cpp): once for each operator, with f32 inside. Thread-compatible.
+// Source of the arithmetic: transformers 5.x modeling_llama.py. With bfloat16, sums and functions
+// are still computed in f32, and these are rounded: every matmul's result (logits included), rotary
+// tables and rotated heads, attention's output, SiLU and its product, and the residual stream; the
+// norm sees the residual sum before it is rounded, as vLLM's compiled graph fuses the two.
+// Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +41,7 @@ class Decoder final {
   int64_t weight_bytes() const;
 
   /// Writes keys and values of all tokens and leaves the last layer's hidden states in working
-  /// memory, row by row. REQUIRES: tokens in [0, vocab_size); the runs' rows are 0 … n-1 in order.
+  /// memory, normed, row by row. REQUIRES: tokens in [0, vocab_size); the runs' rows are 0 … n-1 in order.
   void forward(std::span<const Run> runs, KvCache& cache);
 
   /// Logits of the given rows of the last forward(), at most `kLogitRows` at once: the caller's
@@ -67,12 +69,13 @@ class Decoder final {
   Status pack(const model::LoadedModel& model, Storage storage);
   void embed(std::span<const Run> runs, const Rows& hidden);
   void compute_rotations(std::span<const Run> runs, int64_t rows);
-  void norm(const Rows& in, const std::vector<float>& weight, const Rows& out);
+  void add_and_norm(const Rows& hidden, const Rows* added, const std::vector<float>& weight,
+                    const Rows& out);
   void rotate(float* head, int64_t row) const;
   void rotate_and_store(int32_t layer, std::span<const Run> runs, const Rows& qkv, KvCache& cache);
   void attend(int32_t layer, std::span<const Run> runs, const Rows& qkv, const KvCache& cache,
               const Rows& out);
-  void feed_forward(const Layer& layer, const Rows& hidden, const Rows& normed);
+  void feed_forward(const Layer& layer, const Rows& normed, const Rows& projected);
   int64_t k_column() const;
   int64_t v_column() const;
 
@@ -87,7 +90,7 @@ class Decoder final {
   std::vector<float> inverse_frequencies_;
 
   // Working memory, grown to what the largest slab needed.
-  Matrix hidden_, normed_, qkv_, attended_, projected_, gate_up_, activated_, logits_;
+  Matrix hidden_, normed_, qkv_, attended_, projected_, gate_up_, activated_, chosen_, logits_;
   std::vector<float> cosines_, sines_;  // (rows, head_dim / 2)
   std::vector<std::vector<float>> scores_, packed_;  // per thread
   MatmulScratch scratch_;

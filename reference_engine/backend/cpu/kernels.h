@@ -71,12 +71,12 @@ struct Kernels {
   void (*gemm_f32)(const GemmTile&) = nullptr;
   void (*gemm_bf16)(const GemmTile&) = nullptr;
   void (*attend)(const AttendTile&) = nullptr;
-  /// out[i] = x[i] / rms(x) * weight[i] over `width` true columns of a padded row.
-  void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps,
-                   Rounding rounding, float* out) = nullptr;
-  /// residual += x; rounded.
-  void (*add)(float* residual, const float* x, int64_t width, Rounding rounding) = nullptr;
-  /// out = silu(gate) * up; rounded.
+  /// residual += x (when x is not null); out = residual / rms(residual) * weight, over `width` true
+  /// columns of padded rows. Rounded: the residual and the result; the norm sees the sum before it
+  /// is rounded.
+  void (*add_rms_norm)(float* residual, const float* x, const float* weight, int64_t width,
+                       float eps, Rounding rounding, float* out) = nullptr;
+  /// out = silu(gate) * up; rounded after both steps.
   void (*silu_mul)(const float* gate, const float* up, int64_t width, Rounding rounding,
                    float* out) = nullptr;
 };

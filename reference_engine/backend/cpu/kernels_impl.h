@@ -174,23 +174,20 @@ TOUCHSTONE_INLINE Vec16 rounded(Vec16 x, Rounding rounding) {
   return rounding == Rounding::kBFloat16 ? round_to_bf16(x) : x;
 }
 
-inline void rms_norm(const float* x, const float* weight, int64_t width, float eps,
-                     Rounding rounding, float* out) {
+inline void add_rms_norm(float* residual, const float* x, const float* weight, int64_t width,
+                         float eps, Rounding rounding, float* out) {
   Vec16 squares = broadcast(0.0F);
   for (int64_t i = 0; i < width; i += 16) {
-    const Vec16 value = load(x + i);
-    squares = fma(value, value, squares);
+    Vec16 sum = load(residual + i);
+    if (x != nullptr) sum = add(sum, load(x + i));
+    store(residual + i, rounded(sum, rounding));
+    store(out + i, sum);
+    squares = fma(sum, sum, squares);
   }
   const float mean = sum_lanes(squares) / static_cast<float>(width);
   const Vec16 scale = broadcast(1.0F / __builtin_sqrtf(mean + eps));
   for (int64_t i = 0; i < width; i += 16) {
-    store(out + i, rounded(mul(mul(load(x + i), scale), load(weight + i)), rounding));
-  }
-}
-
-inline void add_rows(float* residual, const float* x, int64_t width, Rounding rounding) {
-  for (int64_t i = 0; i < width; i += 16) {
-    store(residual + i, rounded(add(load(residual + i), load(x + i)), rounding));
+    store(out + i, rounded(mul(mul(load(out + i), scale), load(weight + i)), rounding));
   }
 }
 
@@ -200,7 +197,7 @@ inline void silu_mul(const float* gate, const float* up, int64_t width, Rounding
   for (int64_t i = 0; i < width; i += 16) {
     const Vec16 x = load(gate + i);
     const Vec16 negative = sub(broadcast(0.0F), x);
-    const Vec16 silu = div(x, add(one, exp(negative)));
+    const Vec16 silu = rounded(div(x, add(one, exp(negative))), rounding);
     store(out + i, rounded(mul(silu, load(up + i)), rounding));
   }
 }
@@ -383,8 +380,7 @@ inline Kernels make_kernels(const char* name) {
   kernels.gemm_f32 = gemm<FloatPanel>;
   kernels.gemm_bf16 = gemm<Bf16Panel>;
   kernels.attend = attend;
-  kernels.rms_norm = rms_norm;
-  kernels.add = add_rows;
+  kernels.add_rms_norm = add_rms_norm;
   kernels.silu_mul = silu_mul;
   return kernels;
 }

@@ -34,22 +34,26 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  stopping_ = true;
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  stopping_.store(true, std::memory_order_relaxed);
+  state_.fetch_add(uint64_t{1} << 32, std::memory_order_release);
+  state_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::take_items(int thread) {
-  for (;;) {
-    const int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
-    if (item >= items_) return;
-    call_(context_, item, thread);
-  }
+bool ThreadPool::take_item(int thread) {
+  uint64_t state = state_.load(std::memory_order_acquire);
+  do {
+    if ((state & 0xFFFFFFFFU) == 0) return false;
+  } while (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel,
+                                         std::memory_order_acquire));
+  call_(context_, items_ - static_cast<int64_t>(state & 0xFFFFFFFFU), thread);
+  if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_one();
+  return true;
 }
 
 void ThreadPool::run_erased(int64_t items, Call call, const void* context) {
   if (items <= 0) return;
+  BASE_CHECK(items < (int64_t{1} << 32), items);
   if (items == 1 || workers_.empty()) {
     for (int64_t item = 0; item < items; ++item) call(context, item, 0);
     return;
@@ -57,25 +61,25 @@ void ThreadPool::run_erased(int64_t items, Call call, const void* context) {
   call_ = call;
   context_ = context;
   items_ = items;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int32_t>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
-  take_items(0);
-  for (int32_t busy = busy_.load(std::memory_order_acquire); busy != 0;
-       busy = busy_.load(std::memory_order_acquire)) {
-    await_change(busy_, busy);
+  left_.store(items, std::memory_order_relaxed);
+  const uint64_t loop = (state_.load(std::memory_order_relaxed) >> 32) + 1;
+  state_.store(loop << 32 | static_cast<uint64_t>(items), std::memory_order_release);
+  state_.notify_all();
+  while (take_item(0)) {
+  }
+  for (int64_t left = left_.load(std::memory_order_acquire); left != 0;
+       left = left_.load(std::memory_order_acquire)) {
+    await_change(left_, left);
   }
 }
 
 void ThreadPool::worker(int thread) {
-  uint32_t seen = 0;
   for (;;) {
-    await_change(generation_, seen);
-    ++seen;
-    if (stopping_) return;
-    take_items(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    while (take_item(thread)) {
+    }
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    const uint64_t state = state_.load(std::memory_order_acquire);
+    if ((state & 0xFFFFFFFFU) == 0) await_change(state_, state);
   }
 }
 

@@ -21,7 +21,7 @@ class ThreadPool final {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls body(item, thread) for every item in [0, items), in no particular order, and returns
-  /// when all are done. `thread` in [0, threads()) names working memory. The items must not depend
+  /// when all are done. REQUIRES: items < 2^32. `thread` in [0, threads()) names working memory. The items must not depend
   /// on each other; `body` must not call run().
   template <typename Body>
   void run(int64_t items, const Body& body) {
@@ -36,17 +36,18 @@ class ThreadPool final {
 
   void run_erased(int64_t items, Call call, const void* context);
   void worker(int thread);
-  void take_items(int thread);
+  bool take_item(int thread);
 
-  // One loop. Written by the caller while no worker is inside.
+  // The current loop. Whoever took one of its items may read these: the caller changes them only
+  // when all items are done. So nobody waits for a worker that is asleep or not scheduled.
   Call call_ = nullptr;
   const void* context_ = nullptr;
   int64_t items_ = 0;
-  std::atomic<int64_t> next_{0};
 
-  std::atomic<uint32_t> generation_{0};  ///< grows when a loop (or the end) is announced
-  std::atomic<int32_t> busy_{0};         ///< workers that have not left the current loop
-  bool stopping_ = false;
+  /// High half: number of the loop; low half: items that nobody took yet.
+  std::atomic<uint64_t> state_{0};
+  std::atomic<int64_t> left_{0};  ///< items that are not done
+  std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
 };
 
