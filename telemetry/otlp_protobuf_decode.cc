@@ -1,4 +1,5 @@
 #include <google/protobuf/arena.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
 #include <limits>
@@ -155,6 +156,7 @@ Result<TraceBatch> decode_otlp_protobuf(std::string_view bytes) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
     return malformed("got " + std::to_string(bytes.size()) + " bytes, expected less than 2 GiB");
   }
+  const google::protobuf::LogSilencer silencer;  // the caller gets the error
   google::protobuf::Arena arena;
   auto* request = google::protobuf::Arena::CreateMessage<Request>(&arena);
   if (!request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {

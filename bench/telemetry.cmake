@@ -1,0 +1,1 @@
+touchstone_benchmark(telemetry SOURCES telemetry_bench.cc LINKS touchstone_telemetry)
