@@ -34,7 +34,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start() {
   if (!guard) return std::move(guard).error();
   auto signals = harness::SignalWatch::start();
   if (!signals) return std::move(signals).error();
-  return std::unique_ptr<Supervisor>(new Supervisor(std::move(*guard), std::move(*signals)));
+  return std::unique_ptr<Supervisor>(
+      new Supervisor(std::move(*guard), std::move(*signals)));  // NOLINT: private constructor
 }
 
 Supervisor::Supervisor(std::unique_ptr<harness::ProcessGuard> guard,

@@ -1,6 +1,7 @@
 // The table of verbs: what stands here is what the program can do.
 #include <vector>
 
+#include "cli/check.h"
 #include "cli/collector.h"
 #include "cli/load.h"
 #include "cli/verb.h"
@@ -9,6 +10,7 @@ namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
+      check_verb(),
       load_verb(),
       collector_verb(),
   };

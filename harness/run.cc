@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "harness/collector/config.h"
+#include "harness/collector/embedded.h"
 #include "harness/http_client.h"
 #include "harness/load/generator.h"
 #include "harness/process/ports.h"
@@ -128,12 +129,14 @@ class SuiteRun final {
   }
 
   Status start_receiver() {
-    BASE_CHECK(options_.receiver != nullptr, "neither Collector nor receiver");
     say("starting the embedded OTLP receiver in the Collector's place");
     outcome_.notes.push_back(
         "no real Collector took part: the embedded OTLP receiver stood in for it, so filters, "
         "resource attributes and the Collector's own counters were not tested");
-    return options_.receiver->start(places_.otlp_grpc_port, places_.spans_file);
+    auto started = EmbeddedCollector::start(places_.otlp_grpc_port, places_.spans_file);
+    if (!started) return std::move(started).error();
+    embedded_ = std::move(*started);
+    return {};
   }
 
   Status start_real_collector() {
@@ -266,7 +269,9 @@ class SuiteRun final {
     for (const Fault& fault : faults_) {
       load.actions.push_back({fault.at_ns, [this, text = fault.text] {
                                 say("fault: " + text);
-                                outcome_.notes.push_back("fault injected: " + text);
+                                outcome_.notes.push_back(
+                                    collector_ ? "fault injected: " + text
+                                               : "fault not injected, no real Collector: " + text);
                                 if (collector_) collector_->send_signal(SIGKILL);
                               }});
     }
@@ -292,6 +297,16 @@ class SuiteRun final {
     return load;
   }
 
+  void keep_samples(const std::vector<conformance::LedgerEntry>& entries) {
+    for (const conformance::LedgerEntry& entry : entries) {
+      if (entry.text.empty()) continue;
+      const workload::Request& request = workload_.requests[static_cast<size_t>(entry.index)];
+      const std::string prompt =
+          request.messages.empty() ? request.prompt.value_or("") : request.messages.back().content;
+      outcome_.samples.push_back({entry.name + " " + entry.endpoint, prompt, entry.text});
+    }
+  }
+
   Status drive_load() {
     const int64_t last_ns = workload_.requests.empty() ? 0 : workload_.requests.back().arrival_ns;
     say("driving " + std::to_string(workload_.requests.size()) + " requests over " +
@@ -302,6 +317,7 @@ class SuiteRun final {
     if (!done) return std::move(done).error();
     outcome_.requests = static_cast<int64_t>(done->entries.size());
     outcome_.load_duration_ns = done->duration_ns;
+    keep_samples(done->entries);
     if (done->actions_not_reached > 0) {
       outcome_.notes.push_back(std::to_string(done->actions_not_reached) +
                                " fault(s) were timed after the end of the load and not injected");
@@ -370,7 +386,7 @@ class SuiteRun final {
   }
 
   Status stop_collector() {
-    if (options_.receiver != nullptr && !collector_) return options_.receiver->stop();
+    if (embedded_) return embedded_->stop();
     if (!collector_ || outcome_.collector_died) return {};
     say("stopping the Collector");
     RETURN_IF_ERROR(drain_collector());
@@ -395,6 +411,7 @@ class SuiteRun final {
   bool stopping_ = false;
   int64_t load_start_ns_ = 0;
   std::vector<std::string> command_;
+  std::unique_ptr<EmbeddedCollector> embedded_;
   std::unique_ptr<ChildProcess> collector_;
   std::unique_ptr<ChildProcess> subject_;
 };

@@ -21,6 +21,7 @@
 #include "harness/collector/find.h"
 #include "harness/process/child.h"
 #include "harness/suites/suite.h"
+#include "result/result_model.h"
 
 namespace touchstone::harness {
 
@@ -34,22 +35,10 @@ inline constexpr char kCollectorMetricsFile[] = "collector_metrics.txt";
 inline constexpr char kStepsFile[] = "steps.jsonl";
 inline constexpr char kRecordsFile[] = "records.jsonl";
 
-/// What receives the subject's spans instead of a real Collector when none can be had. Made by the
-/// command line, which alone may choose it; the report says that it was used.
-class SpanReceiver {
- public:
-  virtual ~SpanReceiver() = default;
-  /// Listens on 127.0.0.1:port (OTLP/gRPC) and appends each request to `spans_file`.
-  virtual Status start(uint16_t port, const std::string& spans_file) = 0;
-  /// Returns when everything received is in the file.
-  virtual Status stop() = 0;
-};
-
 struct RunOptions {
   std::string touchstone;  ///< path of this program, for ${touchstone}
   std::string run_folder;  ///< made; must not hold a run already
-  std::optional<CollectorBinary> collector;  ///< nullopt: `receiver` stands in
-  SpanReceiver* receiver = nullptr;
+  std::optional<CollectorBinary> collector;  ///< nullopt: the embedded receiver stands in
   std::vector<Fault> faults;  ///< besides the suite's own
   std::optional<uint64_t> seed;
   /// One line for each step and, while the load runs, each second.
@@ -61,6 +50,7 @@ struct RunOutcome {
   std::string subject_url;
   std::string subject_version;  ///< what /version said; empty when it says nothing
   int64_t requests = 0;
+  std::vector<result::Sample> samples;  ///< completions that the suite wants shown
   int64_t load_duration_ns = 0;
   /// What the reader must know: the Collector died, the subject had to be killed, a fault came too
   /// late, a scrape failed.

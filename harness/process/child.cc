@@ -175,7 +175,7 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(SpawnOptions options,
   const int exit_fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   if (exit_fd >= 0) ::fcntl(exit_fd, F_SETFD, FD_CLOEXEC);
   return std::unique_ptr<ChildProcess>(
-      new ChildProcess(std::move(options), supervision, pid, exit_fd));
+      new ChildProcess(std::move(options), supervision, pid, exit_fd));  // NOLINT: private
 }
 
 ChildProcess::ChildProcess(SpawnOptions options, const Supervision& supervision, pid_t pid,

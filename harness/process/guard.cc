@@ -71,7 +71,8 @@ Result<std::unique_ptr<ProcessGuard>> ProcessGuard::start() {
   }
   if (pid == 0) guard_main(ends[0]);
   ::close(ends[0]);
-  return std::unique_ptr<ProcessGuard>(new ProcessGuard(pid, ends[1]));
+  return std::unique_ptr<ProcessGuard>(
+      new ProcessGuard(pid, ends[1]));  // NOLINT: private constructor
 }
 
 ProcessGuard::~ProcessGuard() {

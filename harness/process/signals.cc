@@ -31,7 +31,8 @@ Result<std::unique_ptr<SignalWatch>> SignalWatch::start() {
   if (descriptor < 0) {
     return io_error(std::string("signals: signalfd: ") + std::strerror(errno));
   }
-  return std::unique_ptr<SignalWatch>(new SignalWatch(descriptor));
+  return std::unique_ptr<SignalWatch>(
+      new SignalWatch(descriptor));  // NOLINT: private constructor
 }
 
 SignalWatch::~SignalWatch() {

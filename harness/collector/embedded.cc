@@ -1,0 +1,58 @@
+#include "harness/collector/embedded.h"
+
+#include <mutex>
+#include <utility>
+
+#include "base/files.h"
+#include "telemetry/otlp_json.h"
+#include "telemetry/otlp_receiver.h"
+
+namespace touchstone::harness {
+namespace {
+
+class Receiver final : public EmbeddedCollector {
+ public:
+  explicit Receiver(std::unique_ptr<LineWriter> file) : file_(std::move(file)) {}
+  ~Receiver() override { (void)stop(); }
+
+  Status listen(uint16_t port) {
+    auto receiver = telemetry::OtlpReceiver::start(
+        {.port = port, .on_batch = [this](const telemetry::TraceBatch& batch) { write(batch); }});
+    if (!receiver) return std::move(receiver).error();
+    receiver_ = std::move(*receiver);
+    return {};
+  }
+
+  Status stop() override {
+    if (receiver_ != nullptr) receiver_->stop();
+    const std::lock_guard lock(mutex_);
+    return first_problem_;
+  }
+
+ private:
+  /// On a thread of the receiver. Flushed at once: what was acknowledged is in the file.
+  void write(const telemetry::TraceBatch& batch) {
+    const std::lock_guard lock(mutex_);
+    Status written = file_->write(telemetry::encode_otlp_json(batch));
+    if (written) written = file_->flush();
+    if (!written && first_problem_) first_problem_ = std::move(written);
+  }
+
+  std::mutex mutex_;
+  std::unique_ptr<LineWriter> file_;
+  Status first_problem_;
+  std::unique_ptr<telemetry::OtlpReceiver> receiver_;  // last: its threads use the rest
+};
+
+}  // namespace
+
+Result<std::unique_ptr<EmbeddedCollector>> EmbeddedCollector::start(
+    uint16_t port, const std::string& spans_file) {
+  auto file = LineWriter::open(spans_file);
+  if (!file) return std::move(file).error();
+  auto receiver = std::make_unique<Receiver>(std::move(*file));
+  RETURN_IF_ERROR(receiver->listen(port));
+  return std::unique_ptr<EmbeddedCollector>(std::move(receiver));
+}
+
+}  // namespace touchstone::harness
