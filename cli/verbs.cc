@@ -4,6 +4,7 @@
 #include "cli/check.h"
 #include "cli/collector.h"
 #include "cli/load.h"
+#include "cli/simulate.h"
 #include "cli/verb.h"
 
 namespace touchstone::cli {
@@ -12,6 +13,7 @@ std::vector<Verb> all_verbs() {
   return {
       check_verb(),
       load_verb(),
+      simulate_verb(),
       collector_verb(),
   };
 }

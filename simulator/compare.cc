@@ -215,7 +215,10 @@ result::CheckOutcome parity_check(const Replay& replay, size_t logged_steps) {
   return check;
 }
 
-std::string percent(double ratio) { return format_fixed(100 * ratio, 1) + " %"; }
+std::string percent(double ratio) {
+  const std::string text = format_fixed(100 * ratio, 1);
+  return (text == "-0.0" ? "0.0" : text) + " %";
+}
 
 /// Simulates the same requests with a fitted model; what it says about the fit goes to `notes`.
 Result<std::optional<Column>> simulate_fitted(const MeasuredRun& run,

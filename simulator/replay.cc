@@ -85,6 +85,7 @@ class Replayer final {
       replay_step(logged);
       if (replay_.difference) break;
     }
+    replay_.counters = scheduler_.counters();
     return std::move(replay_);
   }
 

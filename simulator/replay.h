@@ -27,6 +27,7 @@ struct ScheduleDifference {
 struct Replay {
   std::vector<telemetry::StepRecord> steps;  ///< as replayed, with the logged times
   std::vector<RequestTimes> requests;        ///< in the order in which they ended
+  scheduler::Counters counters;
   std::optional<ScheduleDifference> difference;  ///< steps after it are not replayed
 };
 

@@ -112,14 +112,26 @@ Result<SimulationEnd> run_simulation(const scheduler::Config& config, RequestSou
 }
 
 void Summary::on_step(const StepView& step) {
+  count_step(step.duration_ns, std::ssize(step.plan.preempted), step.state);
+}
+
+void Summary::add_step(const telemetry::StepRecord& step, int64_t total) {
+  count_step(step.duration_ns, std::ssize(step.preempted),
+             {.running = step.running,
+              .waiting = step.waiting,
+              .free_blocks = step.free_blocks,
+              .cached_blocks = step.cached_blocks,
+              .total_blocks = total});
+}
+
+void Summary::count_step(int64_t duration_ns, int64_t preempted, const scheduler::State& state) {
   ++steps;
-  busy_ns += step.duration_ns;
-  scheduled_tokens += step.plan.total_tokens;
-  preemptions += std::ssize(step.plan.preempted);
-  peak_running = std::max(peak_running, step.state.running);
-  peak_waiting = std::max(peak_waiting, step.state.waiting);
-  total_blocks = step.state.total_blocks;
-  peak_used_blocks = std::max(peak_used_blocks, step.state.total_blocks - step.state.free_blocks);
+  busy_ns += duration_ns;
+  preemptions += preempted;
+  peak_running = std::max(peak_running, state.running);
+  peak_waiting = std::max(peak_waiting, state.waiting);
+  total_blocks = state.total_blocks;
+  peak_used_blocks = std::max(peak_used_blocks, state.total_blocks - state.free_blocks);
 }
 
 void Summary::on_request(const RequestTimes& r) {

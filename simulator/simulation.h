@@ -30,10 +30,11 @@ class Summary final : public Observer {
  public:
   void on_step(const StepView& step) override;
   void on_request(const RequestTimes& request) override;
+  /// The same for a step that was logged or replayed in a pool of `total` blocks.
+  void add_step(const telemetry::StepRecord& step, int64_t total);
 
   int64_t steps = 0;
   int64_t busy_ns = 0;
-  int64_t scheduled_tokens = 0;
   int64_t peak_running = 0;
   int64_t peak_waiting = 0;
   int64_t peak_used_blocks = 0;
@@ -49,10 +50,13 @@ class Summary final : public Observer {
   int64_t last_finish_ns = 0;
   int64_t makespan_ns() const { return last_finish_ns - first_arrival_ns.value_or(0); }
 
-  std::vector<double> queue_s;
+  std::vector<double> queue_s;  ///< latencies in the order in which requests ended
   std::vector<double> ttft_s;
   std::vector<double> tpot_s;  ///< (last - first token) / (tokens - 1), with two tokens or more
   std::vector<double> e2e_s;   ///< of completed requests
+
+ private:
+  void count_step(int64_t duration_ns, int64_t preempted, const scheduler::State& state);
 };
 
 }  // namespace touchstone::simulator

@@ -15,6 +15,9 @@ constexpr size_t kFolds = 5;
 constexpr int kReweightings = 12;
 // Residuals within this many robust standard deviations count fully (95 % efficiency, Huber 1964).
 constexpr double kHuber = 1.345;
+// No step is measured more exactly than this share of the median one: a perfect fit must not make
+// rounding errors into outliers.
+constexpr double kFinest = 1e-4;
 // A column whose part outside the columns before it is smaller than this is a combination of them.
 constexpr double kCollinear = 1e-6;
 
@@ -117,6 +120,7 @@ unsigned identified(const Normal& n) {
 
 Row fit_rows(const Problem& p, unsigned allowed) {
   std::vector<double> weights(p.rows.size(), 1.0);
+  const double finest = kFinest * quantile(p.times, 0.5);
   Row fit = {};
   for (int round = 0; round < kReweightings; ++round) {
     fit = solve_non_negative(normal_equations(p, weights), allowed);
@@ -124,7 +128,7 @@ Row fit_rows(const Problem& p, unsigned allowed) {
     for (size_t s = 0; s < p.rows.size(); ++s) {
       distances.push_back(std::abs(p.times[s] - dot(fit, p.rows[s])));
     }
-    const double sigma = 1.4826 * quantile(distances, 0.5);  // of a normal, from its median
+    const double sigma = std::max(finest, 1.4826 * quantile(distances, 0.5));  // as of a normal
     if (!(sigma > 0)) break;
     for (size_t s = 0; s < p.rows.size(); ++s) {
       weights[s] = distances[s] <= kHuber * sigma ? 1.0 : kHuber * sigma / distances[s];

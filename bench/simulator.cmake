@@ -1,0 +1,3 @@
+touchstone_benchmark(simulator
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/simulator_bench.cc
+  LINKS touchstone_simulator)

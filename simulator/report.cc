@@ -1,0 +1,96 @@
+#include "simulator/report.h"
+
+#include <utility>
+
+#include "base/clock.h"
+#include "base/statistics.h"
+#include "base/text.h"
+
+namespace touchstone::simulator {
+namespace {
+
+double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
+
+void add_latency(result::FigureTable& table, const char* name, const std::vector<double>& values) {
+  if (values.empty()) return;
+  table.rows.push_back({name,
+                        "s",
+                        {{"mean", mean(values)},
+                         {"p50", quantile(values, 0.5)},
+                         {"p95", quantile(values, 0.95)},
+                         {"p99", quantile(values, 0.99)}}});
+}
+
+constexpr std::pair<const char*, double> kQuantiles[] = {{" p50", 0.5}, {" p95", 0.95}};
+
+void add_pair(const std::string& name, const std::vector<double>& measured,
+              const std::vector<double>& simulated, result::FigureTable& times,
+              result::FigureTable& errors) {
+  if (measured.empty() || simulated.empty()) return;
+  const auto add = [&](const std::string& row, double m, double s) {
+    times.rows.push_back({row, "s", {{"measured", m}, {"simulated", s}}});
+    if (m > 0) errors.rows.push_back({row, "%", {{"error", 100 * (s / m - 1)}}});
+  };
+  add(name + " mean", mean(measured), mean(simulated));
+  for (const auto& [label, q] : kQuantiles) {
+    add(name + label, quantile(measured, q), quantile(simulated, q));
+  }
+}
+
+}  // namespace
+
+void add_simulation(const Summary& s, const scheduler::Counters& counters,
+                    result::Report& report) {
+  result::FigureTable table{.title = "Simulation", .columns = {"value"}};
+  const auto row = [&table](const char* name, const char* unit, double value) {
+    table.rows.push_back({name, unit, {{"value", value}}});
+  };
+  const double makespan_s = seconds(s.makespan_ns());
+  row("requests completed", "", static_cast<double>(s.completed));
+  row("requests aborted", "", static_cast<double>(s.aborted));
+  row("makespan", "s", makespan_s);
+  row("steps", "", static_cast<double>(s.steps));
+  row("busy", "s", seconds(s.busy_ns));
+  row("preemptions", "", static_cast<double>(s.preemptions));
+  row("peak running", "requests", static_cast<double>(s.peak_running));
+  row("peak waiting", "requests", static_cast<double>(s.peak_waiting));
+  row("peak KV blocks", "blocks", static_cast<double>(s.peak_used_blocks));
+  row("KV blocks", "blocks", static_cast<double>(s.total_blocks));
+  row("prompt tokens", "tokens", static_cast<double>(s.prompt_tokens));
+  row("prefix-cache queries", "tokens", static_cast<double>(counters.prefix_cache_queries));
+  row("prefix-cache hits", "tokens", static_cast<double>(counters.prefix_cache_hits));
+  row("output tokens", "tokens", static_cast<double>(s.completion_tokens));
+  row("output rate", "tokens/s",
+      makespan_s > 0 ? static_cast<double>(s.completion_tokens) / makespan_s : 0.0);
+  report.tables.push_back(std::move(table));
+
+  result::FigureTable latency{.title = "Latency", .columns = {"mean", "p50", "p95", "p99"}};
+  add_latency(latency, "queue", s.queue_s);
+  add_latency(latency, "TTFT", s.ttft_s);
+  add_latency(latency, "TPOT", s.tpot_s);
+  add_latency(latency, "e2e", s.e2e_s);
+  if (!latency.rows.empty()) report.tables.push_back(std::move(latency));
+}
+
+void add_measured_latencies(const std::vector<MeasuredLatency>& measured, const Summary& summary,
+                            result::Report& report) {
+  std::vector<double> ttft_s;
+  std::vector<double> tpot_s;
+  std::vector<double> e2e_s;
+  for (const MeasuredLatency& m : measured) {
+    ttft_s.push_back(m.ttft_s);
+    e2e_s.push_back(m.e2e_s);
+    if (m.tpot_s) tpot_s.push_back(*m.tpot_s);
+  }
+  result::FigureTable times{.title = "Measured by the clients beside simulated",
+                            .columns = {"measured", "simulated"}};
+  result::FigureTable errors{.title = "Error, relative to the measured value",
+                             .columns = {"error"}};
+  add_pair("TTFT", ttft_s, summary.ttft_s, times, errors);
+  add_pair("TPOT", tpot_s, summary.tpot_s, times, errors);
+  add_pair("e2e", e2e_s, summary.e2e_s, times, errors);
+  report.tables.push_back(std::move(times));
+  report.tables.push_back(std::move(errors));
+}
+
+}  // namespace touchstone::simulator
