@@ -1,0 +1,32 @@
+#include "tests/api/recorded_context.h"
+
+#include <gtest/gtest.h>
+
+namespace touchstone::server::api {
+
+RecordedContext::RecordedContext() {
+  const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
+  tokenizer_ = std::move(tokenizer::Tokenizer::load(folder)).value();
+  template_ = std::move(tokenizer::ChatTemplate::load(folder)).value();
+  context_.served_model_names = {"tiny", "tiny-alias"};
+  context_.tokenizer = tokenizer_.get();
+  context_.chat_template = template_.get();
+  context_.max_model_len = 512;
+  context_.vocab_size = 2048;
+  context_.enable_prompt_tokens_details = true;
+  context_.system_fingerprint = "vllm-0.32.0-f6e05c0e";
+  const Status loaded = load_model_defaults(folder, context_);
+  BASE_CHECK(loaded.has_value(), loaded.error().message);
+}
+
+std::vector<test::Exchange> recorded_exchanges() {
+  auto exchanges = test::load_exchanges(std::string(TOUCHSTONE_SOURCE_DIR) +
+                                        "/fixtures/captures/vllm-0.32.0/exchanges.jsonl");
+  if (!exchanges) {
+    ADD_FAILURE() << exchanges.error().message;
+    return {};
+  }
+  return std::move(*exchanges);
+}
+
+}  // namespace touchstone::server::api
