@@ -1,9 +1,12 @@
 // The table of verbs: what stands here is what the program can do.
 #include <vector>
 
+#include "cli/audit.h"
 #include "cli/check.h"
 #include "cli/collector.h"
 #include "cli/load.h"
+#include "cli/profile.h"
+#include "cli/report.h"
 #include "cli/simulate.h"
 #include "cli/verb.h"
 
@@ -12,9 +15,12 @@ namespace touchstone::cli {
 std::vector<Verb> all_verbs() {
   return {
       check_verb(),
+      audit_verb(),
+      profile_verb(),
       load_verb(),
       simulate_verb(),
       collector_verb(),
+      report_verb(),
   };
 }
 

@@ -70,11 +70,16 @@ void judge_profile(const Evidence& evidence, const Profile& profile, const Judge
 
 std::string summarize(const Report& report, int64_t spans) {
   int64_t counts[4] = {};
-  for (const CheckOutcome& check : report.checks) ++counts[static_cast<int>(check.verdict)];
+  int64_t warned = 0;
+  for (const CheckOutcome& check : report.checks) {
+    const bool warns = check.verdict == Verdict::kFail && !result::fails_report(check, report);
+    ++(warns ? warned : counts[static_cast<int>(check.verdict)]);
+  }
   const auto count = [&](Verdict verdict) { return counts[static_cast<int>(verdict)]; };
   if (spans == 0) return "no span was received: nothing can be said about the subject";
   std::string text = format_count(spans) + " spans: " + std::to_string(count(Verdict::kPass)) +
                      " checks passed, " + std::to_string(count(Verdict::kFail)) + " failed, " +
+                     (warned > 0 ? std::to_string(warned) + " warned, " : std::string()) +
                      std::to_string(count(Verdict::kUnknown)) + " undecided, " +
                      std::to_string(count(Verdict::kSkip)) + " not applicable";
   int64_t failed_budgets = 0;

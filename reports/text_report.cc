@@ -38,6 +38,19 @@ class Writer {
     const auto width = static_cast<size_t>(std::max(options_.width, 40));
     return shortened(plain_line(text), width - indent);
   }
+  /// At most three lines, broken between words; the third is cut. At least one.
+  std::vector<std::string> wrapped(const std::string& text, size_t indent) const {
+    constexpr size_t kLinesMax = 3;
+    const size_t width = static_cast<size_t>(std::max(options_.width, 40)) - indent;
+    std::vector<std::string> lines = {""};
+    for (const std::string& word : split(plain_line(text), ' ')) {
+      const bool fits = width_of(lines.back()) + width_of(word) + 1 <= width;
+      if (!fits && !lines.back().empty() && lines.size() < kLinesMax) lines.emplace_back();
+      lines.back() += (lines.back().empty() ? "" : " ") + word;
+    }
+    for (std::string& line : lines) line = shortened(line, width);
+    return lines;
+  }
   const TextOptions& options() const { return options_; }
   std::string take() { return std::move(text_); }
 
@@ -158,8 +171,10 @@ void write_findings(const Report& report, Writer& writer) {
   for (size_t i = 0; i < shown; ++i) {
     const auto& [check, finding] = findings[i];
     const Color color = finding->level == result::Level::kMust ? Color::kRed : Color::kYellow;
+    const std::vector<std::string> lines = writer.wrapped(check->id + ": " + finding->message, 9);
     writer.line("  " + writer.painted(padded(result::to_string(finding->level), 6), color) + " " +
-                writer.cut(check->id + ": " + finding->message, 9));
+                lines[0]);
+    for (size_t part = 1; part < lines.size(); ++part) writer.line("         " + lines[part]);
     writer.line("         " + writer.painted(writer.cut(place_of(*finding), 9), Color::kGray));
   }
   if (shown < findings.size()) {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -76,7 +77,7 @@ struct CheckRow {
 };
 
 /// Every check, in the order of reports.
-const std::vector<CheckRow>& all_checks();
+std::span<const CheckRow> all_checks();
 
 // input.cc
 void check_input_readable(const CheckInput& input, Recorder& recorder);

@@ -1,0 +1,57 @@
+#include "cli/output.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace touchstone::cli {
+namespace {
+
+constexpr int kWidth = 100;
+
+/// Columns of the terminal, at most kWidth-ish so that lines stay readable.
+int terminal_width() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kWidth;
+  return std::clamp<int>(size.ws_col, 60, 160);
+}
+
+}  // namespace
+
+Status print(const std::string& text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (!written || std::fflush(stdout) != 0) {
+    return io_error(std::string("stdout: cannot write: ") + std::strerror(errno));
+  }
+  return {};
+}
+
+Exit finish_report(const result::Report& report, reports::Format format,
+                   const std::string& directory) {
+  reports::TextOptions options;
+  options.color = isatty(STDOUT_FILENO) != 0;
+  options.width = options.color ? terminal_width() : kWidth;
+  if (!directory.empty()) {
+    auto paths = reports::write_reports(report, directory);
+    if (!paths) return report_error(paths.error());
+    options.files = *std::move(paths);
+  }
+  const Status printed = print(reports::render(report, format, options));
+  if (!printed) return report_error(printed.error());
+  return static_cast<Exit>(result::exit_code(report));
+}
+
+std::string shell_word(const std::string& word) {
+  static constexpr char kPlain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace touchstone::cli

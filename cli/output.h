@@ -1,0 +1,25 @@
+// What verbs that end in a report share: printing it, writing it, and the exit code.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cli/verb.h"
+#include "reports/reports.h"
+#include "result/result_model.h"
+
+namespace touchstone::cli {
+
+/// Writes `text` to stdout. ERRORS: kIo when it could not all be written (disk full, closed pipe).
+Status print(const std::string& text);
+
+/// Prints `report` in `format` on stdout and, when `directory` is not empty, writes report.html,
+/// report.json and junit.xml there. The exit code is the report's, or kUndecided with a message
+/// when the report could not be written.
+Exit finish_report(const result::Report& report, reports::Format format,
+                   const std::string& directory);
+
+/// `word` quoted for a shell where it needs to be, for Provenance::command.
+std::string shell_word(const std::string& word);
+
+}  // namespace touchstone::cli

@@ -1,0 +1,90 @@
+#include "cli/profile.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/output.h"
+#include "conformance/profile.h"
+
+namespace touchstone::cli {
+namespace {
+
+struct Flags {
+  std::string name;
+  std::string file;
+  const CLI::App* list = nullptr;
+  const CLI::App* show = nullptr;
+};
+
+Exit print_text(const std::string& text) {
+  const Status printed = print(text);
+  return printed ? Exit::kGood : report_error(printed.error());
+}
+
+Exit list() {
+  std::string text;
+  for (const conformance::ShippedProfile& shipped : conformance::shipped_profiles()) {
+    const auto profile = conformance::load_profile(std::string(shipped.name));
+    if (!profile) return report_error(profile.error());
+    char line[160];
+    std::snprintf(line, sizeof(line), "%-16s %-10s %2zu span types  %2zu metrics  %s\n",
+                  profile->name.c_str(), profile->version.c_str(), profile->spans.size(),
+                  profile->metrics.size(), profile->convention.c_str());
+    text += line;
+  }
+  return print_text(text);
+}
+
+/// The file itself: it is written to be read, and a start for one's own.
+Exit show(const std::string& name) {
+  const auto profile = conformance::load_profile(name);
+  if (!profile) return report_error(profile.error());
+  for (const conformance::ShippedProfile& shipped : conformance::shipped_profiles()) {
+    if (shipped.name == name) return print_text(std::string(shipped.yaml));
+  }
+  return report_error(not_found("profile show: got " + name + ", expected a shipped profile",
+                                "a file of your own is checked by `touchstone profile lint`"));
+}
+
+Exit lint(const std::string& file) {
+  const bool is_path = file.find('/') != std::string::npos;
+  const auto profile = conformance::load_profile(is_path ? file : "./" + file);
+  if (!profile) return report_error(profile.error());
+  size_t attributes = profile->resource.size();
+  size_t relations = 0;
+  for (const conformance::SpanType& type : profile->spans) {
+    attributes += type.attributes.size();
+    relations += type.relations.size();
+  }
+  return print_text(file + ": good: " + profile->name + " " + profile->version + ", " +
+                    std::to_string(profile->spans.size()) + " span types, " +
+                    std::to_string(attributes) + " attributes, " + std::to_string(relations) +
+                    " relations, " + std::to_string(profile->metrics.size()) + " metrics\n");
+}
+
+}  // namespace
+
+Verb profile_verb() {
+  return {.name = "profile",
+          .summary = "List, show and check conformance profiles",
+          .example = "touchstone profile show vllm-v1 > mine.yaml && "
+                     "touchstone profile lint mine.yaml",
+          .setup = [](CLI::App& app) {
+            auto flags = std::make_shared<Flags>();
+            app.require_subcommand(1);
+            flags->list = app.add_subcommand("list", "The profiles this program carries");
+            CLI::App* show_app = app.add_subcommand("show", "Print a profile's YAML");
+            show_app->add_option("NAME", flags->name, "As `list` prints it")->required();
+            flags->show = show_app;
+            app.add_subcommand("lint", "Check a profile file, naming line and field")
+                ->add_option("FILE", flags->file, "A .yaml file")
+                ->required();
+            return [flags] {
+              if (flags->list->parsed()) return list();
+              if (flags->show->parsed()) return show(flags->name);
+              return lint(flags->file);
+            };
+          }};
+}
+
+}  // namespace touchstone::cli

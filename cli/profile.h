@@ -1,0 +1,10 @@
+// `touchstone profile list|show|lint`: the shipped profiles, and checking one's own.
+#pragma once
+
+#include "cli/verb.h"
+
+namespace touchstone::cli {
+
+Verb profile_verb();
+
+}  // namespace touchstone::cli
