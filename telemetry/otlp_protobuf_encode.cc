@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "base/text.h"
 #include "telemetry/json_text.h"
@@ -15,27 +17,37 @@ static_assert(std::endian::native == std::endian::little, "fixed64 is written as
 
 bool is_ascii(std::string_view text) {
   uint64_t high = 0;
-  size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    uint64_t word;
+  uint64_t word = 0;
+  if (text.size() < 8) {
+    for (const char c : text) high |= static_cast<unsigned char>(c);
+    return high < 0x80;
+  }
+  for (size_t i = 0; i + 8 < text.size(); i += 8) {
     std::memcpy(&word, text.data() + i, 8);
     high |= word;
   }
-  for (; i < text.size(); ++i) high |= static_cast<unsigned char>(text[i]);
-  return (high & 0x8080808080808080u) == 0;
+  std::memcpy(&word, text.data() + text.size() - 8, 8);  // the last eight, some of them again
+  return ((high | word) & 0x8080808080808080u) == 0;
 }
 
 class ReverseWriter final {
  public:
-  explicit ReverseWriter(size_t capacity) : buffer_(capacity, '\0'), start_(capacity) {}
+  explicit ReverseWriter(size_t capacity)
+      : buffer_(std::make_unique_for_overwrite<char[]>(capacity)),
+        capacity_(capacity),
+        start_(capacity) {}
 
-  size_t size() const { return buffer_.size() - start_; }
-  std::string take() && { return buffer_.substr(start_); }
+  size_t size() const { return capacity_ - start_; }
+  std::string text() const { return std::string(buffer_.get() + start_, size()); }
 
   void bytes(std::string_view data) {
     std::memcpy(make_room(data.size()), data.data(), data.size());
   }
   void varint(uint64_t value) {
+    if (value < 0x80) {
+      *make_room(1) = static_cast<char>(value);
+      return;
+    }
     char text[10];
     size_t count = 0;
     for (; value >= 0x80; value >>= 7) text[count++] = static_cast<char>(value | 0x80);
@@ -82,19 +94,24 @@ class ReverseWriter final {
   void tag(uint32_t field, uint32_t wire_type) { varint(field << 3 | wire_type); }
 
   char* make_room(size_t count) {
-    if (count > start_) {
-      const size_t used = size();
-      std::string larger(std::max(2 * buffer_.size(), used + count), '\0');
-      std::memcpy(larger.data() + larger.size() - used, buffer_.data() + start_, used);
-      start_ = larger.size() - used;
-      buffer_ = std::move(larger);
-    }
+    if (count > start_) [[unlikely]] grow(count);
     start_ -= count;
-    return buffer_.data() + start_;
+    return buffer_.get() + start_;
   }
 
-  std::string buffer_;
-  size_t start_;  // what is written lies in [start_, buffer_.size())
+  void grow(size_t count) {
+    const size_t used = size();
+    const size_t capacity = std::max(2 * capacity_, used + count);
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+    std::memcpy(larger.get() + capacity - used, buffer_.get() + start_, used);
+    buffer_ = std::move(larger);
+    capacity_ = capacity;
+    start_ = capacity - used;
+  }
+
+  std::unique_ptr<char[]> buffer_;
+  size_t capacity_;
+  size_t start_;  // what is written lies in [start_, capacity_)
 };
 
 template <size_t N>
@@ -217,7 +234,7 @@ std::string encode_otlp_protobuf(const TraceBatch& batch) {
     out.length_delimited(1, resource_end);
     out.length_delimited(1, end);
   }
-  return std::move(out).take();
+  return out.text();
 }
 
 }  // namespace touchstone::telemetry
