@@ -14,7 +14,7 @@
 namespace touchstone::tokenizer {
 
 struct DetokenizerOptions {
-  std::vector<std::string> stop;  ///< none empty
+  std::vector<std::string> stop = {};  ///< none empty
   bool include_stop_in_output = false;
   bool skip_special_tokens = true;
   /// Stop strings are not looked for in the first this many tokens.

@@ -10,8 +10,17 @@
 namespace touchstone::tokenizer::jinja {
 namespace {
 
+Value no_attribute(const Value& object, const std::string& name) {
+  return Value::undefined("'" + std::string(object.type_name()) + " object' has no attribute '" +
+                          name + "'");
+}
+
+Value no_element(const Value& object, const Value& key) {
+  return Value::undefined(std::string(object.type_name()) + " object has no element " + key.repr());
+}
+
 Error undefined_error(const Value& value) {
-  return invalid_argument("'" + value.get<Undefined>()->name + "' is undefined");
+  return invalid_argument(value.get<Undefined>()->problem);
 }
 
 std::optional<size_t> position(int64_t index, size_t size) {
@@ -150,7 +159,7 @@ Result<Value> dict_method(const Dict& dict, std::string_view name, const CallArg
     } else if (name == "values") {
       result.push_back(value);
     } else if (name == "items") {
-      result.push_back(Value::list({Value::text(key), value}));
+      result.push_back(Value::tuple({Value::text(key), value}));
     } else {
       return type_error("'dict object' has no attribute '" + std::string(name) + "'");
     }
@@ -180,12 +189,12 @@ Result<Value> attribute(const Value& object, const std::string& name) {
   if (object.is_undefined()) return undefined_error(object);
   if (const Namespace* space = object.as_namespace()) {
     const auto found = space->members.find(name);
-    return found == space->members.end() ? Value::undefined(name) : found->second;
+    return found == space->members.end() ? no_attribute(object, name) : found->second;
   }
   if (const Dict* dict = object.as_dict()) {
     if (const Value* found = find(*dict, name)) return *found;
   }
-  return Value::undefined(name);
+  return no_attribute(object, name);
 }
 
 Result<Value> item(const Value& object, const Value& key) {
@@ -194,14 +203,14 @@ Result<Value> item(const Value& object, const Value& key) {
   const auto index = key.as_integer();
   if (const List* list = object.as_list(); list != nullptr && index) {
     const auto at = position(*index, list->size());
-    return at ? (*list)[*at] : Value::undefined(key.str());
+    return at ? (*list)[*at] : no_element(object, key);
   }
   if (object.as_text() && index) {
     const auto all = characters(*object.as_text());
     const auto at = position(*index, all.size());
-    return at ? Value::text(std::string(all[*at])) : Value::undefined(key.str());
+    return at ? Value::text(std::string(all[*at])) : no_element(object, key);
   }
-  return Value::undefined(key.str());
+  return no_element(object, key);
 }
 
 Result<Value> slice(const Value& object, const Value& begin, const Value& end, const Value& step) {

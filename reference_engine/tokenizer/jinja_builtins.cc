@@ -30,7 +30,7 @@ int64_t integer_or(const Value* value, int64_t fallback) {
 }
 
 Value pair_of(const std::string& key, const Value& value) {
-  return Value::list({Value::text(key), value});
+  return Value::tuple({Value::text(key), value});
 }
 
 // ---- filters ----
@@ -91,12 +91,12 @@ Result<Value> filter_join(const Value& value, const CallArguments& a) {
 Result<Value> filter_first(const Value& value, const CallArguments&) {
   auto items = iterate(value);
   if (!items) return std::move(items).error();
-  return items->empty() ? Value::undefined("first") : items->front();
+  return items->empty() ? Value::undefined("No first item, sequence was empty.") : items->front();
 }
 Result<Value> filter_last(const Value& value, const CallArguments&) {
   auto items = iterate(value);
   if (!items) return std::move(items).error();
-  return items->empty() ? Value::undefined("last") : items->back();
+  return items->empty() ? Value::undefined("No last item, sequence was empty.") : items->back();
 }
 Result<Value> filter_replace(const Value& value, const CallArguments& a) {
   const auto from = optional_text(a.get(0, "old"));
@@ -146,6 +146,19 @@ Result<Value> filter_reverse(const Value& value, const CallArguments&) {
   std::string out;
   for (const Value& character : *items) out += character.str();
   return Value::text(out);
+}
+Result<Value> filter_sum(const Value& value, const CallArguments&) {
+  auto items = iterate(value);
+  if (!items) return std::move(items).error();
+  int64_t whole = 0;
+  double total = 0;
+  bool integers = true;
+  for (const Value& each : *items) {
+    if (!each.as_number()) return type_error("sum takes numbers");
+    total += *each.as_number();
+    integers = integers && each.as_integer() && !__builtin_add_overflow(whole, *each.as_integer(), &whole);
+  }
+  return integers ? Value::integer(whole) : Value::number(total);
 }
 Result<Value> filter_unique(const Value& value, const CallArguments&) {
   auto items = iterate(value);
@@ -274,7 +287,8 @@ constexpr std::array kFilters = {
     Entry{"reverse", filter_reverse},   Entry{"safe", filter_safe},
     Entry{"select", filter_select},     Entry{"selectattr", filter_selectattr},
     Entry{"sort", filter_sort},         Entry{"string", filter_string},
-    Entry{"title", filter_title},       Entry{"tojson", filter_tojson},
+    Entry{"sum", filter_sum},           Entry{"title", filter_title},
+    Entry{"tojson", filter_tojson},
     Entry{"trim", filter_trim},         Entry{"unique", filter_unique},
     Entry{"upper", filter_upper},
 };

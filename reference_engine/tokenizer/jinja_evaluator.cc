@@ -10,7 +10,7 @@
 namespace touchstone::tokenizer::jinja {
 namespace {
 
-constexpr int64_t kStepsMax = 5'000'000;
+constexpr int64_t kStepsMax = 2'000'000;
 constexpr size_t kTextMax = size_t{64} << 20;
 constexpr int kCallDepthMax = 40;
 
@@ -162,8 +162,8 @@ class Evaluator {
                         {"first", Value::boolean(i == 0)},
                         {"last", Value::boolean(i + 1 == items.size())},
                         {"length", Value::integer(size)},
-                        {"previtem", i == 0 ? Value::undefined("previtem") : items[i - 1]},
-                        {"nextitem", i + 1 == items.size() ? Value::undefined("nextitem")
+                        {"previtem", i == 0 ? Value::undefined("there is no previous item") : items[i - 1]},
+                        {"nextitem", i + 1 == items.size() ? Value::undefined("there is no next item")
                                                            : items[i + 1]}});
   }
 
@@ -194,7 +194,7 @@ class Evaluator {
     }
     if (const auto found = scopes_[0].find(name); found != scopes_[0].end()) return found->second;
     if (is_function(name)) return Value(Value::Storage(Function{name}));
-    return Value::undefined(name);
+    return Value::undefined("'" + name + "' is undefined");
   }
 
   Value eval(const Expr& expr) {
@@ -204,10 +204,11 @@ class Evaluator {
         return expr.value;
       case ExprKind::kName:
         return look_up(expr.name);
-      case ExprKind::kList: {
+      case ExprKind::kList:
+      case ExprKind::kTuple: {
         List items;
         for (const auto& part : expr.parts) items.push_back(eval(*part));
-        return Value::list(std::move(items));
+        return expr.kind == ExprKind::kList ? Value::list(std::move(items)) : Value::tuple(std::move(items));
       }
       case ExprKind::kDict:
         return dict(expr);
@@ -291,9 +292,9 @@ class Evaluator {
       return result;
     }
     if (const auto* macro = function.get<const Macro*>()) return call_macro(**macro, arguments, expr.line);
-    const std::string name = function.is_undefined() ? function.get<Undefined>()->name : "";
-    fail(invalid_argument(name.empty() ? std::string("'") + function.type_name() + "' object is not callable"
-                                       : "'" + name + "' is undefined"),
+    fail(invalid_argument(function.is_undefined()
+                              ? function.get<Undefined>()->problem
+                              : std::string("'") + function.type_name() + "' object is not callable"),
          expr.line);
     return {};
   }
@@ -321,7 +322,7 @@ class Evaluator {
       for (size_t i = 0; i < macro.parameters.size(); ++i) {
         const auto& [name, fallback] = macro.parameters[i];
         const Value* given = arguments.get(i, name);
-        scopes_.back()[name] = given != nullptr ? *given : fallback ? eval(*fallback) : Value::undefined(name);
+        scopes_.back()[name] = given != nullptr ? *given : fallback ? eval(*fallback) : Value::undefined("parameter '" + name + "' was not provided");
       }
       execute(macro.body, out);
       scopes_.pop_back();
@@ -365,7 +366,7 @@ class Evaluator {
       if (const auto result = number_result(expr.name, *left.as_number(), *right.as_number())) return *result;
     }
     const Value& wrong = left.is_undefined() ? left : right;
-    fail(invalid_argument(wrong.is_undefined() ? "'" + wrong.get<Undefined>()->name + "' is undefined"
+    fail(invalid_argument(wrong.is_undefined() ? wrong.get<Undefined>()->problem
                                                : "unsupported operand type(s) for " + expr.name + ": '" +
                                                      left.type_name() + "' and '" + right.type_name() + "'"),
          expr.line);

@@ -243,7 +243,7 @@ class Parser {
   ExprPtr tuple_or_expression() {
     ExprPtr first = expression();
     if (!at_operator(",")) return first;
-    auto tuple = make(ExprKind::kList, current().line);
+    auto tuple = make(ExprKind::kTuple, current().line);
     tuple->parts.push_back(std::move(first));
     while (accept_operator(",")) {
       if (current().kind == TokenKind::kCloseBlock || current().kind == TokenKind::kClosePrint) break;
@@ -396,13 +396,13 @@ class Parser {
   }
 
   ExprPtr parenthesised(int line) {
-    if (accept_operator(")")) return make(ExprKind::kList, line);
+    if (accept_operator(")")) return make(ExprKind::kTuple, line);
     ExprPtr first = expression();
     if (!at_operator(",")) {
       expect_operator(")");
       return first;
     }
-    auto tuple = make(ExprKind::kList, line);
+    auto tuple = make(ExprKind::kTuple, line);
     tuple->parts.push_back(std::move(first));
     while (accept_operator(",") && !at_operator(")")) tuple->parts.push_back(expression());
     expect_operator(")");

@@ -17,6 +17,7 @@ enum class ExprKind {
   kLiteral,   // value
   kName,      // name
   kList,      // parts
+  kTuple,     // parts
   kDict,      // parts: key, value, key, value, …
   kAttribute, // parts[0].name
   kItem,      // parts[0][parts[1]]

@@ -40,18 +40,16 @@ std::vector<std::string> split_at_space(std::string_view text, int64_t limit, Si
   }
   const size_t cuts = limit < 0 ? words.size() : static_cast<size_t>(limit);
   if (words.size() > cuts + 1 && from == Side::kLeft) {
-    // The rest stays one part, with its inner but not its trailing space.
-    const std::string rest = strip(text.substr(words[cuts].first), std::nullopt, Side::kRight);
     for (size_t i = 0; i < cuts; ++i) {
       parts.emplace_back(text.substr(words[i].first, words[i].second - words[i].first));
     }
-    parts.push_back(rest);
+    parts.emplace_back(text.substr(words[cuts].first));  // the rest stays one part
     return parts;
   }
   size_t first = 0;
   if (words.size() > cuts + 1) {
     first = words.size() - cuts;
-    parts.push_back(strip(text.substr(0, words[first - 1].second), std::nullopt, Side::kLeft));
+    parts.emplace_back(text.substr(0, words[first - 1].second));
   }
   for (size_t i = first; i < words.size(); ++i) {
     parts.emplace_back(text.substr(words[i].first, words[i].second - words[i].first));

@@ -113,6 +113,7 @@ Value Value::from_json(const nlohmann::json& tree) {
 }
 
 const List* Value::as_list() const {
+  if (const auto* tuple = get<std::shared_ptr<const Tuple>>()) return &(*tuple)->items;
   const auto* list = get<std::shared_ptr<const List>>();
   return list == nullptr ? nullptr : list->get();
 }
@@ -176,9 +177,11 @@ std::string Value::repr() const {
   if (const auto* value = get<int64_t>()) return std::to_string(*value);
   if (const auto* value = get<double>()) return float_repr(*value);
   if (const auto* items = as_list()) {
-    std::string out = "[";
+    const bool is_tuple = get<std::shared_ptr<const Tuple>>() != nullptr;
+    std::string out = is_tuple ? "(" : "[";
     for (const Value& item : *items) out += (out.size() > 1 ? ", " : "") + item.repr();
-    return out + "]";
+    if (is_tuple && items->size() == 1) out += ",";
+    return out + (is_tuple ? ")" : "]");
   }
   if (const auto* members = as_dict()) {
     std::string out = "{";
@@ -191,9 +194,9 @@ std::string Value::repr() const {
 }
 
 const char* Value::type_name() const {
-  constexpr std::array<const char*, 11> kNames = {"undefined", "None", "bool", "int",
-                                                  "float",     "str",  "list", "dict",
-                                                  "namespace", "function", "macro"};
+  constexpr std::array<const char*, 12> kNames = {"undefined", "None",  "bool",      "int",
+                                                  "float",     "str",   "list",      "tuple",
+                                                  "dict",      "namespace", "function", "macro"};
   return kNames[storage_.index()];
 }
 

@@ -23,11 +23,15 @@ using List = std::vector<Value>;
 using Dict = std::vector<std::pair<std::string, Value>>;
 
 struct Undefined {
-  std::string name;  ///< what was looked up, for messages
+  std::string problem;  ///< why there is no value, for messages: "'x' is undefined"
 };
 struct None {};
 struct Namespace {
   std::map<std::string, Value> members;
+};
+/// A list that prints with round brackets.
+struct Tuple {
+  List items;
 };
 /// A global function, by name.
 struct Function {
@@ -37,18 +41,24 @@ struct Function {
 class Value {
  public:
   using Storage = std::variant<Undefined, None, bool, int64_t, double, std::string,
-                               std::shared_ptr<const List>, std::shared_ptr<const Dict>,
+                               std::shared_ptr<const List>, std::shared_ptr<const Tuple>,
+                               std::shared_ptr<const Dict>,
                                std::shared_ptr<Namespace>, Function, const Macro*>;
 
   Value() : storage_(Undefined{}) {}
   Value(Storage storage) : storage_(std::move(storage)) {}  // NOLINT: implicit
-  static Value undefined(std::string name) { return Value(Storage(Undefined{std::move(name)})); }
+  static Value undefined(std::string problem) {
+    return Value(Storage(Undefined{std::move(problem)}));
+  }
   static Value none() { return Value(Storage(None{})); }
   static Value boolean(bool value) { return Value(Storage(value)); }
   static Value integer(int64_t value) { return Value(Storage(value)); }
   static Value number(double value) { return Value(Storage(value)); }
   static Value text(std::string value) { return Value(Storage(std::move(value))); }
   static Value list(List items) { return Value(Storage(std::make_shared<const List>(std::move(items)))); }
+  static Value tuple(List items) {
+    return Value(Storage(std::make_shared<const Tuple>(Tuple{std::move(items)})));
+  }
   static Value dict(Dict items) { return Value(Storage(std::make_shared<const Dict>(std::move(items)))); }
   static Value from_json(const nlohmann::json& tree);
 
@@ -59,6 +69,7 @@ class Value {
   bool is_undefined() const { return get<Undefined>() != nullptr; }
   bool is_none() const { return get<None>() != nullptr; }
   const std::string* as_text() const { return get<std::string>(); }
+  /// Lists and tuples.
   const List* as_list() const;
   const Dict* as_dict() const;
   /// Integers and booleans.

@@ -1,0 +1,116 @@
+#include "reference_engine/tokenizer/detokenizer.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "base/text.h"
+#include "tests/tokenizer/small_tokenizer.h"
+
+namespace touchstone::tokenizer {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+class Detokenizing : public testing::Test {
+ protected:
+  Ids ids(const std::string& text) const {
+    // One token a byte, so that every cut happens.
+    Ids result;
+    for (const char c : text) result.push_back(*tokenizer_->token_id(spell_byte(static_cast<uint8_t>(c))));
+    return result;
+  }
+  std::unique_ptr<Tokenizer> tokenizer_ = parse_small(small_tokenizer_json());
+};
+
+TEST_F(Detokenizing, NeverCutsACharacter) {
+  Detokenizer detokenizer(*tokenizer_, {});
+  std::vector<std::string> deltas;
+  for (const int32_t id : ids("a\u20ac\U0001F600!")) {
+    EXPECT_EQ(detokenizer.add(id), std::nullopt);
+    deltas.push_back(detokenizer.take_delta());
+  }
+  detokenizer.finish();
+  EXPECT_EQ(deltas, (std::vector<std::string>{"a", "", "", "\u20ac", "", "", "", "\U0001F600", "!"}));
+  EXPECT_EQ(detokenizer.take_delta(), "");
+  EXPECT_EQ(detokenizer.text(), "a\u20ac\U0001F600!");
+}
+
+TEST_F(Detokenizing, BrokenBytesBecomeReplacementsAndAnUnfinishedCharacterIsDropped) {
+  Detokenizer detokenizer(*tokenizer_, {});
+  for (const int32_t id : ids("\xFF" "a\xE2\x82" "b\xE2\x82")) (void)detokenizer.add(id);
+  detokenizer.finish();
+  EXPECT_EQ(detokenizer.text(), "\uFFFD" "a\uFFFD" "b");
+}
+
+TEST_F(Detokenizing, HoldsBackWhatAStopStringMayTake) {
+  Detokenizer detokenizer(*tokenizer_, {.stop = {"lov\u00e9"}});
+  std::string sent;
+  for (const int32_t id : ids("my lo")) {
+    EXPECT_EQ(detokenizer.add(id), std::nullopt);
+    sent += detokenizer.take_delta();
+  }
+  EXPECT_EQ(sent, "my") << "three characters wait";
+  std::optional<std::string> stop;
+  for (const int32_t id : ids("v\u00e9")) stop = detokenizer.add(id);
+  EXPECT_EQ(stop, "lov\u00e9");
+  EXPECT_EQ(sent + detokenizer.take_delta(), "my ");
+}
+
+TEST_F(Detokenizing, StopStringsStayInTheTextWhenAskedFor) {
+  Detokenizer detokenizer(*tokenizer_, {.stop = {"el"}, .include_stop_in_output = true});
+  EXPECT_EQ(detokenizer.add(*tokenizer_->token_id("h")), std::nullopt);
+  EXPECT_EQ(detokenizer.take_delta(), "h") << "nothing can be taken back";
+  EXPECT_EQ(detokenizer.add(*tokenizer_->token_id("hello")), "el");
+  EXPECT_EQ(detokenizer.text(), "hhel");
+}
+
+TEST_F(Detokenizing, StopStringsAreNotSoughtBeforeMinTokens) {
+  Detokenizer detokenizer(*tokenizer_, {.stop = {"h"}, .min_tokens = 2});
+  const int32_t h = *tokenizer_->token_id("h");
+  EXPECT_EQ(detokenizer.add(h), std::nullopt);
+  EXPECT_EQ(detokenizer.add(h), std::nullopt);
+  EXPECT_EQ(detokenizer.add(h), "h");
+  EXPECT_EQ(detokenizer.text(), "hh");
+}
+
+TEST_F(Detokenizing, TheFirstStopStringOfTheListWins) {
+  Detokenizer detokenizer(*tokenizer_, {.stop = {"lo", "he"}});
+  EXPECT_EQ(detokenizer.add(*tokenizer_->token_id("hello")), "lo");
+  EXPECT_EQ(detokenizer.text(), "hel");
+}
+
+TEST_F(Detokenizing, AStopTokenShowsOnlyWhenAskedFor) {
+  Detokenizer hidden(*tokenizer_, {});
+  hidden.add_stop_token(259);
+  EXPECT_EQ(hidden.text(), "");
+  Detokenizer shown(*tokenizer_, {.include_stop_in_output = true});
+  shown.add_stop_token(259);
+  EXPECT_EQ(shown.text(), "hello");
+}
+
+// What was streamed is the text, is UTF-8 at every moment, and ends where the stop string begins.
+RC_GTEST_FIXTURE_PROP(Detokenizing, DeltasJoinToTheText, ()) {
+  const auto alphabet = std::string("ab\xC3\xA9\xE2\x82\xAC");
+  const auto tokens = *rc::gen::container<std::string>(rc::gen::elementOf(alphabet));
+  const auto stop = *rc::gen::container<std::string>(*rc::gen::inRange<size_t>(1, 4), rc::gen::elementOf(std::string("ab")));
+  const bool include = *rc::gen::arbitrary<bool>();
+  Detokenizer detokenizer(*tokenizer_, {.stop = {stop}, .include_stop_in_output = include});
+  std::string sent;
+  bool stopped = false;
+  for (const int32_t id : ids(tokens)) {
+    stopped = detokenizer.add(id).has_value();
+    const std::string delta = detokenizer.take_delta();
+    RC_ASSERT(is_valid_utf8(delta));
+    sent += delta;
+    if (stopped) break;
+  }
+  detokenizer.finish();
+  sent += detokenizer.take_delta();
+  RC_ASSERT(sent == detokenizer.text());
+  const size_t found = sent.find(stop);
+  RC_ASSERT((found != std::string::npos) == (stopped && include));
+  if (stopped && include) RC_ASSERT(found + stop.size() == sent.size());
+}
+
+}  // namespace
+}  // namespace touchstone::tokenizer
