@@ -7,6 +7,7 @@
 #include "cli/load.h"
 #include "cli/profile.h"
 #include "cli/report.h"
+#include "cli/serve.h"
 #include "cli/simulate.h"
 #include "cli/verb.h"
 
@@ -14,6 +15,7 @@ namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
+      serve_verb(),
       check_verb(),
       audit_verb(),
       profile_verb(),

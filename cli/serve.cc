@@ -1,0 +1,383 @@
+#include "cli/serve.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "reference_engine/server/serve.h"
+#include "telemetry/environment.h"
+
+namespace touchstone::cli {
+namespace {
+
+using server::ServeOptions;
+
+/// The flags as they were typed, where that differs from the options they become.
+struct ServeFlags {
+  ServeOptions options;
+  std::string model_argument;
+  std::string model_flag;
+  std::string max_model_len;
+  std::string policy = "fcfs";
+  std::optional<int64_t> kv_cache_memory_bytes;
+  double shutdown_timeout_s = 30;
+  int port = 8000;
+  std::map<std::string, std::vector<std::string>> unimplemented;  // by flag, its values
+};
+
+/// vLLM's flags that we know and that do nothing here. `harmless`: values with which the flag may
+/// stand, because they cannot change a result; they are accepted aloud. Everything else is refused
+/// with the reason.
+struct UnimplementedFlag {
+  const char* name;
+  enum class Kind { kSwitch, kValue } kind;
+  std::vector<std::string> harmless;  // "*": any; a switch has the value "true"
+  const char* reason;
+};
+
+const std::vector<UnimplementedFlag>& unimplemented_flags() {
+  using Kind = UnimplementedFlag::Kind;
+  static const std::vector<UnimplementedFlag> kFlags = {
+      {"--collect-detailed-traces", Kind::kValue, {"*"}, "it has no effect in vLLM's V1 engine either"},
+      {"--gpu-memory-utilization", Kind::kValue, {"*"},
+       "the CPU backend takes --kv-cache-memory-bytes or VLLM_CPU_KVCACHE_SPACE"},
+      {"--enforce-eager", Kind::kSwitch, {"*"}, "there are no CUDA graphs to leave out"},
+      {"--async-scheduling", Kind::kSwitch, {}, "steps are scheduled one after the other"},
+      {"--no-async-scheduling", Kind::kSwitch, {"*"}, "steps are scheduled one after the other"},
+      {"--trust-remote-code", Kind::kSwitch, {"*"}, "no code is ever loaded from a model folder"},
+      {"--disable-fastapi-docs", Kind::kSwitch, {"*"}, "there are no such pages"},
+      {"--enable-log-requests", Kind::kSwitch, {}, "use --request-log FILE"},
+      {"--no-enable-log-requests", Kind::kSwitch, {"*"}, "requests are logged by --request-log only"},
+      {"--uvicorn-log-level", Kind::kValue, {"*"}, "the server is not uvicorn"},
+      {"--tokenizer-mode", Kind::kValue, {"auto", "hf"}, "there is one tokenizer"},
+      {"--load-format", Kind::kValue, {"auto", "safetensors"}, "only safetensors are read"},
+      {"--kv-cache-dtype", Kind::kValue, {"auto"}, "keys and values have the model's type"},
+      {"--prefix-caching-hash-algo", Kind::kValue, {"*"}, "blocks are hashed with our own function"},
+      {"--device", Kind::kValue, {"auto", "cpu"}, "this build computes on the CPU"},
+      {"--tensor-parallel-size", Kind::kValue, {"1"}, "the model is not split"},
+      {"--pipeline-parallel-size", Kind::kValue, {"1"}, "the model is not split"},
+      {"--data-parallel-size", Kind::kValue, {"1"}, "one engine per process"},
+      {"--api-server-count", Kind::kValue, {"1"}, "one server per process"},
+      {"--stream-interval", Kind::kValue, {"1"}, "every token is sent when it is there"},
+      {"--logprobs-mode", Kind::kValue, {"raw_logprobs"}, "log-probabilities are of the raw logits"},
+      {"--fingerprint-mode", Kind::kValue, {"full"}, "the fingerprint is always sent"},
+      {"--enable-lora", Kind::kSwitch, {}, "LoRA adapters are not served"},
+      {"--lora-modules", Kind::kValue, {}, "LoRA adapters are not served"},
+      {"--max-loras", Kind::kValue, {}, "LoRA adapters are not served"},
+      {"--max-lora-rank", Kind::kValue, {}, "LoRA adapters are not served"},
+      {"--quantization", Kind::kValue, {"none", "None"}, "quantized weights are not read"},
+      {"--speculative-config", Kind::kValue, {}, "there is no speculative decoding"},
+      {"--enable-auto-tool-choice", Kind::kSwitch, {}, "tool calls are not parsed"},
+      {"--tool-call-parser", Kind::kValue, {}, "tool calls are not parsed"},
+      {"--reasoning-parser", Kind::kValue, {}, "reasoning is not parsed"},
+      {"--override-generation-config", Kind::kValue, {}, "put the defaults into a folder and name it "
+                                                          "with --generation-config"},
+      {"--chat-template", Kind::kValue, {}, "the template is read from the model folder"},
+      {"--max-num-queued-tokens", Kind::kValue, {}, "use --max-num-queued-reqs"},
+      {"--kv-cache-metrics", Kind::kSwitch, {}, "block residency is not sampled"},
+      {"--enable-mfu-metrics", Kind::kSwitch, {}, "flops are not estimated"},
+      {"--enable-per-request-metrics", Kind::kSwitch, {}, "use --request-log FILE"},
+      {"--kv-transfer-config", Kind::kValue, {}, "there is no KV connector"},
+      {"--ssl-keyfile", Kind::kValue, {}, "TLS belongs to a proxy in front"},
+      {"--ssl-certfile", Kind::kValue, {}, "TLS belongs to a proxy in front"},
+      {"--root-path", Kind::kValue, {}, "paths are served as they are"},
+      {"--uds", Kind::kValue, {}, "the server listens on TCP"},
+      {"--middleware", Kind::kValue, {}, "the server is not Python"},
+  };
+  return kFlags;
+}
+
+/// "4096", "1k", "1.5M", "32K", "auto", "-1": decimal k m g t, binary K M G T.
+Result<int64_t> parse_length(const std::string& text) {
+  if (text == "auto" || text == "-1") return int64_t{-1};
+  static const std::map<char, double> kUnits = {
+      {'k', 1e3}, {'m', 1e6}, {'g', 1e9}, {'t', 1e12}, {'K', 0x1p10}, {'M', 0x1p20},
+      {'G', 0x1p30}, {'T', 0x1p40}};
+  std::string_view digits = text;
+  double unit = 1;
+  if (!digits.empty()) {
+    if (const auto found = kUnits.find(digits.back()); found != kUnits.end()) {
+      unit = found->second;
+      digits.remove_suffix(1);
+    }
+  }
+  const std::optional<double> number = parse_double(digits);
+  const double value = number ? *number * unit : 0;
+  if (!number || !(value >= 1) || value > 1e15 || value != std::floor(value)) {
+    return invalid_argument("--max-model-len: got " + quote(text) +
+                            ", expected a number of tokens such as 4096, 8k or 32K, or auto");
+  }
+  return static_cast<int64_t>(value);
+}
+
+void add_model_flags(CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  app.add_option("model_tag", flags.model_argument, "Folder of the model (Hugging Face layout)");
+  app.add_option("--model", flags.model_flag, "The same as a flag");
+  app.add_option("--served-model-name", options.served_model_names,
+                 "Names that clients may use; answers carry the first. Default: the folder")
+      ->expected(1, CLI::detail::expected_max_vector_size);
+  app.add_option("--dtype", options.dtype, "Type of weights and activations")
+      ->check(CLI::IsMember({"auto", "bfloat16", "float32", "float"}))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "Seeds every request that brings no seed")
+      ->capture_default_str();
+  app.add_option("--generation-config", options.generation_config,
+                 "Where sampling defaults come from: auto (the model), vllm (none), or a folder")
+      ->capture_default_str();
+  app.add_option("--max-logprobs", options.max_logprobs,
+                 "Most log-probabilities per token; -1: no limit")
+      ->check(CLI::Range(-1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--kernels", options.kernels, "CPU kernels; auto: the best that this machine has")
+      ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads of the backend; 0: one per processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  const CLI::Range positive(1, INT32_MAX);
+  app.add_option("--max-model-len", flags.max_model_len,
+                 "Most tokens of prompt and answer together (suffixes k m g t, K M G T); auto: the "
+                 "most that fits. Default: the model's limit");
+  app.add_option("--max-num-seqs", options.max_num_seqs, "Most requests that run at once")
+      ->check(positive)->capture_default_str();
+  app.add_option("--max-num-batched-tokens", options.max_num_batched_tokens,
+                 "Most tokens computed in one step")
+      ->check(positive)->capture_default_str();
+  app.add_option("--block-size", options.block_size, "Tokens per KV block")
+      ->check(CLI::Range(1, 65536))->capture_default_str();
+  app.add_option("--num-gpu-blocks-override", options.num_blocks_override,
+                 "Exactly this many KV blocks (on the CPU too)")
+      ->check(positive);
+  app.add_option("--kv-cache-memory-bytes", flags.kv_cache_memory_bytes,
+                 "Memory for keys and values. Default: VLLM_CPU_KVCACHE_SPACE GiB, else 4 GiB, at "
+                 "most a quarter of the machine's memory")
+      ->check(CLI::Range(int64_t{1}, INT64_MAX));
+  app.add_flag("--enable-prefix-caching,!--no-enable-prefix-caching",
+               options.enable_prefix_caching, "Share the KV blocks of equal prefixes [on]");
+  app.add_flag("--enable-chunked-prefill,!--no-enable-chunked-prefill",
+               options.enable_chunked_prefill, "Split long prompts over several steps [on]");
+  app.add_flag("--scheduler-reserve-full-isl,!--no-scheduler-reserve-full-isl",
+               options.reserve_full_prompt, "Admit only what fits with its whole prompt [on]");
+  app.add_option("--scheduling-policy", flags.policy, "Order of waiting requests")
+      ->check(CLI::IsMember({"fcfs", "priority"}))->capture_default_str();
+  app.add_option("--long-prefill-token-threshold", options.long_prefill_token_threshold,
+                 "Most tokens of one request per step; 0: no such limit")
+      ->check(CLI::Range(0, INT32_MAX))->capture_default_str();
+  app.add_option("--watermark", options.watermark,
+                 "Part of the blocks that admission leaves free")
+      ->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--max-num-queued-reqs", options.max_num_queued_reqs,
+                 "Most completions that wait; beyond it 503. Default: no limit")
+      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+}
+
+void add_http_flags(CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  const auto size = CLI::Range(int64_t{1}, int64_t{1} << 40);
+  app.add_option("--host", options.http.host, "Address to listen on. Default: all");
+  app.add_option("--port", flags.port, "Port to listen on; 0: any free one")
+      ->check(CLI::Range(0, 65535))->capture_default_str();
+  app.add_option("--port-file", options.port_file, "File that gets the port once the server is ready");
+  app.add_option("--api-key", options.api_keys,
+                 "Keys that clients must send under /v1. Default: VLLM_API_KEY, else none")
+      ->expected(1, CLI::detail::expected_max_vector_size);
+  app.add_option("--shutdown-timeout", flags.shutdown_timeout_s,
+                 "Seconds that running requests get after SIGTERM; then they are aborted")
+      ->check(CLI::Range(0.0, 86400.0))->capture_default_str();
+  app.add_flag("--enable-prompt-tokens-details", options.enable_prompt_tokens_details,
+               "Usage says how many prompt tokens were cached");
+  app.add_flag("--enable-force-include-usage", options.enable_force_include_usage,
+               "Streams always end with usage");
+  app.add_flag("--enable-request-id-headers", options.enable_request_id_headers,
+               "Answers carry X-Request-Id");
+  app.add_flag("--enable-server-load-tracking", options.enable_server_load_tracking,
+               "/load counts requests");
+  app.add_flag("--return-tokens-as-token-ids", options.return_tokens_as_token_ids,
+               "Log-probabilities name tokens as token_id:N");
+  app.add_option("--h11-max-incomplete-event-size", options.http.max_header_bytes,
+                 "Most bytes of a request's header")
+      ->check(size)->capture_default_str();
+  app.add_option("--h11-max-header-count", options.http.max_headers, "Most headers of a request")
+      ->check(size)->capture_default_str();
+  app.add_option("--max-body-bytes", options.http.max_body_bytes, "Most bytes of a request's body")
+      ->check(size)->capture_default_str();
+  app.add_option("--max-connections", options.http.max_connections, "Most open connections")
+      ->check(size)->capture_default_str();
+  app.add_option("--http-threads", options.http.threads, "Threads that parse, tokenize and send")
+      ->check(CLI::Range(1, 64))->capture_default_str();
+}
+
+/// Timeouts take a unit: "30s", "250ms".
+void add_duration(CLI::App& app, const std::string& name, int64_t& target,
+                  const std::string& help) {
+  const auto check = [](const std::string& text) -> std::string {
+    const Result<int64_t> parsed = parse_duration_ns(text);
+    return parsed && *parsed > 0 ? "" : "got " + quote(text) + ", expected a duration such as 30s";
+  };
+  app.add_option_function<std::string>(
+         name, [&target](const std::string& text) { target = parse_duration_ns(text).value(); },
+         help + " [" + format_duration(target) + "]")
+      ->check(CLI::Validator(check, "DURATION"));
+}
+
+void add_timeout_flags(CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  add_duration(app, "--http-idle-timeout", options.http.idle_timeout_ns,
+               "Closes a connection without a request after this");
+  add_duration(app, "--http-read-timeout", options.http.read_timeout_ns,
+               "Longest wait for a header, and for a body");
+  add_duration(app, "--http-write-timeout", options.http.write_timeout_ns,
+               "Longest that a client may leave 64 KiB unread");
+}
+
+void add_telemetry_flags(CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  app.add_flag("!--disable-log-stats", options.log_stats, "Metrics stand still");
+  app.add_option("--otlp-traces-endpoint", options.otlp_traces_endpoint,
+                 "Sends a span per completion to this OTLP/gRPC endpoint; see also OTEL_SERVICE_NAME, "
+                 "OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*");
+  app.add_option("--step-log", options.step_log, "Writes what the scheduler did, as JSON lines");
+  app.add_option("--request-log", options.request_log,
+                 "Writes one record per completion, as JSON lines");
+}
+
+void add_unimplemented_flags(CLI::App& app, ServeFlags& flags) {
+  for (const UnimplementedFlag& flag : unimplemented_flags()) {
+    std::vector<std::string>& values = flags.unimplemented[flag.name];
+    if (flag.kind == UnimplementedFlag::Kind::kSwitch) {
+      app.add_flag_function(flag.name, [&values](int64_t) { values.emplace_back("true"); })
+          ->group("");
+    } else {
+      app.add_option(flag.name, values)->group("")->expected(0, 64);
+    }
+  }
+}
+
+void say(const std::string& line) { std::fprintf(stderr, "touchstone serve: %s\n", line.c_str()); }
+
+Status check_unimplemented(const CLI::App& app, const ServeFlags& flags) {
+  for (const UnimplementedFlag& flag : unimplemented_flags()) {
+    if (app.count(flag.name) == 0) continue;
+    for (const std::string& value : flags.unimplemented.at(flag.name)) {
+      bool harmless = false;
+      for (const std::string& word : flag.harmless) harmless |= word == "*" || word == value;
+      if (!harmless) {
+        return invalid_argument(std::string(flag.name) + ": not implemented: " + flag.reason);
+      }
+    }
+    if (flag.harmless.empty()) {
+      return invalid_argument(std::string(flag.name) + ": not implemented: " + flag.reason);
+    }
+    say(std::string(flag.name) + ": accepted without effect: " + flag.reason);
+  }
+  return {};
+}
+
+Result<int64_t> kv_cache_bytes(const ServeFlags& flags) {
+  if (flags.kv_cache_memory_bytes) return *flags.kv_cache_memory_bytes;
+  constexpr double kGiB = 0x1p30;
+  if (const auto space =
+          telemetry::lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE")) {
+    const std::optional<double> gib = parse_double(*space);
+    if (!gib || !(*gib > 0) || *gib > 0x1p20) {
+      return invalid_argument("VLLM_CPU_KVCACHE_SPACE: got " + quote(*space) +
+                              ", expected a number of GiB");
+    }
+    return static_cast<int64_t>(*gib * kGiB);
+  }
+  const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGESIZE)};
+  return std::min(flags.options.kv_cache_bytes, machine / 4);
+}
+
+Status resolve(const CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  options.environment = telemetry::read_environment(environ);
+  options.process_id = getpid();
+  RETURN_IF_ERROR(check_unimplemented(app, flags));
+  if (!flags.model_argument.empty() && !flags.model_flag.empty() &&
+      flags.model_argument != flags.model_flag) {
+    return invalid_argument("model: got " + quote(flags.model_argument) + " and --model " +
+                            quote(flags.model_flag) + ", expected one");
+  }
+  options.model = flags.model_argument.empty() ? flags.model_flag : flags.model_argument;
+  if (options.model.empty()) {
+    return invalid_argument("model: got none, expected the folder of a model",
+                            "touchstone serve fixtures/models/touchstone-tiny");
+  }
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(options.model, ignored)) {
+    return not_found(options.model + ": no such model folder",
+                     "give a folder with config.json, model.safetensors and tokenizer.json; models "
+                     "are not downloaded");
+  }
+  if (!flags.max_model_len.empty()) {
+    const Result<int64_t> length = parse_length(flags.max_model_len);
+    if (!length) return length.error();
+    options.max_model_len = *length;
+  }
+  if (options.dtype == "float") options.dtype = "float32";
+  options.policy =
+      flags.policy == "priority" ? scheduler::Policy::kPriority : scheduler::Policy::kFcfs;
+  const Result<int64_t> bytes = kv_cache_bytes(flags);
+  if (!bytes) return bytes.error();
+  options.kv_cache_bytes = *bytes;
+  options.block_size_given = app.count("--block-size") > 0;
+  options.http.port = static_cast<uint16_t>(flags.port);
+  options.shutdown_timeout_ns = static_cast<int64_t>(flags.shutdown_timeout_s * 1e9);
+  if (const auto key = telemetry::lookup(options.environment, "VLLM_API_KEY");
+      key && options.api_keys.empty()) {
+    options.api_keys = {*key};
+  }
+  return {};
+}
+
+Exit run_serve(const CLI::App& app, ServeFlags& flags) {
+  if (const Status status = resolve(app, flags); !status) return report_error(status.error());
+  // A client or a log reader that goes away is an error of one write, not the end of the server.
+  std::signal(SIGPIPE, SIG_IGN);
+  const RealClock clock;
+  std::mutex mutex;
+  const auto log = [&mutex](const std::string& line) {
+    const std::lock_guard lock(mutex);
+    say(line);
+  };
+  const Result<server::ServeEnd> end = server::serve(flags.options, clock, log);
+  if (!end) return report_error(end.error());
+  return *end == server::ServeEnd::kStopped ? Exit::kGood : Exit::kUndecided;
+}
+
+}  // namespace
+
+Verb serve_verb() {
+  return {.name = "serve",
+          .summary = "Serve a model behind vLLM's HTTP API",
+          .example = "touchstone serve fixtures/models/touchstone-tiny --port 8000 "
+                     "--served-model-name tiny",
+          .setup = [](CLI::App& app) -> std::function<Exit()> {
+            // Shared: CLI11 keeps pointers into it, and the returned function runs later.
+            const auto flags = std::make_shared<ServeFlags>();
+            add_model_flags(app, *flags);
+            add_scheduler_flags(app, *flags);
+            add_http_flags(app, *flags);
+            add_timeout_flags(app, *flags);
+            add_telemetry_flags(app, *flags);
+            add_unimplemented_flags(app, *flags);
+            return [&app, flags] { return run_serve(app, *flags); };
+          }};
+}
+
+}  // namespace touchstone::cli

@@ -1,0 +1,45 @@
+// The answer to one generation request while the engine works on it: a mailbox that the engine
+// fills and the connection empties, and what turns its content into JSON or events.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "reference_engine/server/api/context.h"
+#include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/engine.h"
+#include "reference_engine/server/http.h"
+
+namespace touchstone::server {
+
+/// Counts one request as in flight for as long as it lives.
+class InFlight final {
+ public:
+  explicit InFlight(std::atomic<int64_t>& count) : count_(count) { count_.fetch_add(1); }
+  ~InFlight() { count_.fetch_sub(1); }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+
+ private:
+  std::atomic<int64_t>& count_;
+};
+
+struct GenerationStart {
+  std::shared_ptr<const api::GenerationRequest> request;
+  std::string response_id;
+  std::optional<telemetry::TraceContext> trace;
+  int64_t arrival_unix_ns = 0;
+  int64_t arrival_ns = 0;
+  HttpHeaders headers;  ///< of the reply
+  std::unique_ptr<InFlight> in_flight;
+};
+
+/// Gives the request to the engine. The reply is pending, or 503 when the engine takes no more.
+/// `engine` and `context` outlive the reply. `block_size`: of the prefix cache's blocks.
+Reply start_generation(GenerationStart start, Engine& engine, const api::ApiContext& context,
+                       int32_t block_size);
+
+}  // namespace touchstone::server

@@ -1,0 +1,299 @@
+#include "reference_engine/server/serve.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "reference_engine/backend/cpu/cpu_backend.h"
+#include "reference_engine/scheduler/scheduler.h"
+#include "reference_engine/server/api/context.h"
+#include "reference_engine/server/engine.h"
+#include "reference_engine/server/kv_sizing.h"
+#include "reference_engine/server/service.h"
+#include "reference_engine/server/telemetry_sinks.h"
+#include "reference_engine/tokenizer/chat_template.h"
+#include "reference_engine/tokenizer/tokenizer.h"
+#include "telemetry/trace_context.h"
+
+namespace touchstone::server {
+namespace {
+
+using Log = std::function<void(const std::string&)>;
+
+/// What clients read as the version: vLLM's, whose interface this is, and ours as PEP 440's local
+/// part, so that nobody takes one for the other.
+std::string public_version() { return std::string("0.32.0+touchstone.") + kVersion; }
+
+/// What the model folder gives to the API side. The context borrows from the rest.
+struct ModelFrontEnd {
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  std::unique_ptr<tokenizer::ChatTemplate> chat_template;  // null: the folder has none
+  api::ApiContext context;
+};
+
+Status load_generation_defaults(const ServeOptions& options, api::ApiContext& context) {
+  RETURN_IF_ERROR(api::load_model_defaults(options.model, context));
+  if (options.generation_config == "auto") return {};
+  if (options.generation_config == "vllm") {
+    context.defaults = {};
+    return {};
+  }
+  api::ApiContext other;
+  other.tokenizer = context.tokenizer;
+  RETURN_IF_ERROR(api::load_model_defaults(options.generation_config, other));
+  context.defaults = other.defaults;
+  return {};
+}
+
+Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log) {
+  ModelFrontEnd front;
+  auto tokenizer = tokenizer::Tokenizer::load(options.model);
+  if (!tokenizer) return std::move(tokenizer).error();
+  front.tokenizer = std::move(*tokenizer);
+  auto chat_template = tokenizer::ChatTemplate::load(options.model);
+  if (chat_template) {
+    front.chat_template = std::move(*chat_template);
+  } else if (chat_template.error().code == ErrorCode::kNotFound) {
+    log("no chat template: /v1/chat/completions is refused");
+  } else {
+    return std::move(chat_template).error();
+  }
+  api::ApiContext& context = front.context;
+  context.served_model_names = options.served_model_names;
+  if (context.served_model_names.empty()) context.served_model_names = {options.model};
+  context.tokenizer = front.tokenizer.get();
+  context.chat_template = front.chat_template.get();
+  RETURN_IF_ERROR(load_generation_defaults(options, context));
+  context.max_logprobs = options.max_logprobs;
+  context.enable_prompt_tokens_details = options.enable_prompt_tokens_details;
+  context.enable_force_include_usage = options.enable_force_include_usage;
+  context.return_tokens_as_token_ids = options.return_tokens_as_token_ids;
+  return front;
+}
+
+Result<scheduler::Config> scheduler_config(const ServeOptions& options,
+                                           const backend::Backend& backend) {
+  const Result<KvSizing> sizing =
+      size_kv({.block_bytes = backend.kv_block_bytes(options.block_size),
+               .block_size = options.block_size,
+               .memory_bytes = options.kv_cache_bytes,
+               .num_blocks_override = options.num_blocks_override,
+               .model_max_len = backend.model().max_position_embeddings,
+               .max_model_len = options.max_model_len});
+  if (!sizing) return sizing.error();
+  scheduler::Config config{
+      .num_blocks = sizing->num_blocks,
+      .block_size = options.block_size,
+      .max_num_seqs = options.max_num_seqs,
+      .max_num_batched_tokens = options.max_num_batched_tokens,
+      .max_model_len = sizing->max_model_len,
+      .long_prefill_token_threshold = options.long_prefill_token_threshold,
+      .enable_prefix_caching = options.enable_prefix_caching,
+      .enable_chunked_prefill = options.enable_chunked_prefill,
+      .reserve_full_prompt = options.reserve_full_prompt,
+      .watermark_blocks = static_cast<int64_t>(options.watermark *
+                                               static_cast<double>(sizing->num_blocks)),
+      .policy = options.policy};
+  RETURN_IF_ERROR(scheduler::validate(config));
+  return config;
+}
+
+std::string fingerprint(const ServeOptions& options, const backend::ModelInfo& model,
+                        const scheduler::Config& config) {
+  const std::string identity =
+      join({model.architecture, model.dtype, std::to_string(model.num_parameters),
+            std::to_string(config.max_model_len), std::to_string(config.block_size),
+            std::to_string(options.seed)},
+           "/");
+  return "vllm-" + public_version() + "-" + sha256_hex(identity).substr(0, 8);
+}
+
+/// Many idle connections need as many descriptors; the soft limit is often far below the hard one.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+/// What ends a serving process: signals and the engine's own end.
+class EndEvents final {
+ public:
+  void signal() {
+    const std::lock_guard lock(mutex_);
+    signals_ += 1;
+    changed_.notify_all();
+  }
+  void engine_ended() {
+    const std::lock_guard lock(mutex_);
+    engine_ended_ = true;
+    changed_.notify_all();
+  }
+  /// False when the engine ended before any signal.
+  bool wait_for_signal() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return signals_ > 0 || engine_ended_; });
+    return !engine_ended_;
+  }
+  /// False when the time is over, or a second signal came, before the engine ended.
+  bool wait_for_engine(int64_t timeout_ns) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
+                      [this] { return engine_ended_ || signals_ > 1; });
+    return engine_ended_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int signals_ = 0;
+  bool engine_ended_ = false;
+};
+
+/// Everything that runs, in the order in which each part needs the former ones.
+class Server final {
+ public:
+  Server(const ServeOptions& options, const Clock& clock, const Log& log,
+         const scheduler::Config& config, backend::Backend& backend,
+         const ModelFrontEnd& front_end, TelemetrySinks& sinks)
+      : options_(options),
+        log_(log),
+        engine_({.scheduler = config,
+                 .seed = options.seed,
+                 .max_num_queued_reqs = options.max_num_queued_reqs},
+                clock, backend, *front_end.tokenizer, sinks),
+        service_({.version = public_version(),
+                  .api_keys = options.api_keys,
+                  .enable_request_id_headers = options.enable_request_id_headers,
+                  .enable_server_load_tracking = options.enable_server_load_tracking,
+                  .process_trace = telemetry::trace_context_of(options.environment),
+                  .block_size = config.block_size,
+                  .seed = options.seed},
+                 clock, front_end.context, engine_, sinks),
+        http_(options.http, clock,
+              [this](const HttpRequest& request) { return service_.handle(request); },
+              [&sinks](const HttpExchange& exchange) { sinks.on_http(exchange); }) {}
+
+  Status start() {
+    RETURN_IF_ERROR(http_.listen());
+    http_.watch_signals([this](int) { events_.signal(); });
+    engine_.start([this] { events_.engine_ended(); });
+    http_.start();
+    if (!options_.port_file.empty()) {
+      RETURN_IF_ERROR(
+          write_file_atomic(options_.port_file, std::to_string(http_.port()) + "\n"));
+    }
+    log_("ready: listening on http://" + (options_.http.host.empty() ? "0.0.0.0" : options_.http.host) +
+         ":" + std::to_string(http_.port()));
+    return {};
+  }
+
+  ServeEnd run() {
+    if (events_.wait_for_signal()) {
+      log_("signal received: draining, for at most " +
+           format_duration(options_.shutdown_timeout_ns));
+    } else {
+      log_("engine failed: " + engine_.failure());
+    }
+    service_.drain();
+    http_.drain();
+    engine_.close();
+    if (!events_.wait_for_engine(options_.shutdown_timeout_ns)) {
+      log_("aborting the requests that still run");
+      engine_.abort_all();
+    }
+    engine_.join();
+    http_.wait_drained(options_.http.write_timeout_ns);
+    http_.stop();
+    return engine_.failed() ? ServeEnd::kEngineFailed : ServeEnd::kStopped;
+  }
+
+ private:
+  const ServeOptions& options_;
+  const Log& log_;
+  EndEvents events_;
+  Engine engine_;
+  Service service_;
+  HttpServer http_;
+};
+
+TelemetrySinks::Options telemetry_options(const ServeOptions& options,
+                                          const scheduler::Config& config,
+                                          const api::ApiContext& context, const Clock& clock) {
+  return {.step_log = options.step_log,
+          .request_log = options.request_log,
+          .metrics = {.model_name = context.served_model_names.front(),
+                      .max_model_len = config.max_model_len,
+                      .cache = {.block_size = config.block_size,
+                                .user_specified_block_size = options.block_size_given,
+                                .num_gpu_blocks = config.num_blocks,
+                                .num_gpu_blocks_override = options.num_blocks_override,
+                                .enable_prefix_caching = config.enable_prefix_caching,
+                                .kv_cache_memory_bytes = options.kv_cache_bytes},
+                      .started_unix_ns = clock.unix_ns()},
+          .log_stats = options.log_stats,
+          .otlp_traces_endpoint = options.otlp_traces_endpoint,
+          .environment = options.environment,
+          .seed = options.seed,
+          .process_id = options.process_id};
+}
+
+void log_start(const ServeOptions& options, const backend::ModelInfo& model,
+               const scheduler::Config& config, int64_t block_bytes, const Log& log) {
+  log("touchstone " + std::string(kVersion) + ", seed " + std::to_string(options.seed));
+  log("model " + options.model + ": " + model.architecture + ", " +
+      format_count(model.num_parameters) + " parameters, " + model.dtype + ", kernels " +
+      model.kernels);
+  log("KV cache: " + format_count(config.num_blocks) + " blocks of " +
+      std::to_string(config.block_size) + " tokens (" +
+      format_fixed(static_cast<double>(config.num_blocks * block_bytes) / (1 << 20), 1) +
+      " MiB), at most " + std::to_string(config.max_model_len) + " tokens per request, " +
+      std::to_string(config.max_num_seqs) + " requests and " +
+      std::to_string(config.max_num_batched_tokens) + " tokens per step");
+}
+
+}  // namespace
+
+Result<ServeEnd> serve(const ServeOptions& options, const Clock& clock, const Log& log) {
+  raise_descriptor_limit();
+  auto backend = backend::cpu::make_cpu_backend(
+      options.model,
+      {.dtype = options.dtype, .kernels = options.kernels, .threads = options.threads});
+  if (!backend) return std::move(backend).error();
+  const backend::ModelInfo& model = (*backend)->model();
+  auto config = scheduler_config(options, **backend);
+  if (!config) return std::move(config).error();
+  auto front_end = load_front_end(options, log);
+  if (!front_end) return std::move(front_end).error();
+  if (front_end->tokenizer->vocab_size() > model.vocab_size) {
+    return malformed(options.model + ": tokenizer.json has " +
+                     std::to_string(front_end->tokenizer->vocab_size()) +
+                     " tokens, but the model's vocabulary " + std::to_string(model.vocab_size));
+  }
+  front_end->context.max_model_len = config->max_model_len;
+  front_end->context.vocab_size = model.vocab_size;
+  front_end->context.system_fingerprint = fingerprint(options, model, *config);
+  RETURN_IF_ERROR((*backend)->allocate_kv(config->num_blocks, config->block_size));
+  auto sinks = TelemetrySinks::open(telemetry_options(options, *config, front_end->context, clock),
+                                    *config, clock, log);
+  if (!sinks) return std::move(sinks).error();
+  log_start(options, model, *config, (*backend)->kv_block_bytes(config->block_size), log);
+
+  Server server(options, clock, log, *config, **backend, *front_end, **sinks);
+  RETURN_IF_ERROR(server.start());
+  const ServeEnd end = server.run();
+  (*sinks)->close();
+  return end;
+}
+
+}  // namespace touchstone::server

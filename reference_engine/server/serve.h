@@ -1,0 +1,74 @@
+// `touchstone serve` as a function: loads a model, serves it until a signal or a failure, and ends
+// in order: no more connections, running requests drained, telemetry written out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "reference_engine/scheduler/types.h"
+#include "reference_engine/server/http_server.h"
+#include "telemetry/environment.h"
+
+namespace touchstone::server {
+
+/// The defaults are those of vLLM 0.32.0 on a CPU where it has the setting.
+struct ServeOptions {
+  std::string model;                            ///< a Hugging Face folder
+  std::vector<std::string> served_model_names;  ///< empty: `model`
+  std::string dtype = "auto";
+  std::string kernels = "auto";
+  int threads = 0;  ///< of the backend; 0: one per processor
+  uint64_t seed = 0;
+  std::string generation_config = "auto";  ///< "vllm": no defaults from the model; or a folder
+
+  std::optional<int64_t> max_model_len;  ///< -1: the largest that fits
+  int32_t max_num_seqs = 128;
+  int32_t max_num_batched_tokens = 2048;
+  int32_t block_size = 128;
+  bool block_size_given = false;
+  std::optional<int64_t> num_blocks_override;
+  int64_t kv_cache_bytes = int64_t{4} << 30;
+  int32_t long_prefill_token_threshold = 0;
+  bool enable_prefix_caching = true;
+  bool enable_chunked_prefill = true;
+  bool reserve_full_prompt = true;
+  double watermark = 0;
+  scheduler::Policy policy = scheduler::Policy::kFcfs;
+  std::optional<int64_t> max_num_queued_reqs;
+
+  int32_t max_logprobs = 20;
+  bool enable_prompt_tokens_details = false;
+  bool enable_force_include_usage = false;
+  bool enable_request_id_headers = false;
+  bool enable_server_load_tracking = false;
+  bool return_tokens_as_token_ids = false;
+  bool log_stats = true;  ///< off: the metrics stand still
+  std::vector<std::string> api_keys;
+
+  HttpServerOptions http;
+  std::string port_file;  ///< gets the bound port once ready
+  int64_t shutdown_timeout_ns = 30 * kNsPerSecond;  ///< then running requests are aborted
+
+  std::string otlp_traces_endpoint;    ///< empty: no spans
+  telemetry::Environment environment;  ///< OTEL_*, TRACEPARENT
+  int64_t process_id = 0;
+  std::string step_log;
+  std::string request_log;
+};
+
+enum class ServeEnd {
+  kStopped,       ///< by a signal, in order
+  kEngineFailed,  ///< the backend gave up; `log` said why
+};
+
+/// `log` gets one line at a time, from several threads.
+/// ERRORS: whatever keeps the server from starting: model, memory, port.
+Result<ServeEnd> serve(const ServeOptions& options, const Clock& clock,
+                       const std::function<void(const std::string&)>& log);
+
+}  // namespace touchstone::server

@@ -1,0 +1,160 @@
+#include "reference_engine/server/telemetry_sinks.h"
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "telemetry/dialect.h"
+#include "telemetry/otlp_grpc_transport.h"
+#include "telemetry/otlp_options.h"
+#include "telemetry/resource.h"
+
+namespace touchstone::server {
+namespace {
+
+// How long a Collector that does not answer may hold up the end of the process.
+constexpr int64_t kExportOnCloseNs = 5 * kNsPerSecond;
+
+/// A version 4 UUID (RFC 9562).
+std::string random_uuid(uint64_t seed) {
+  RandomStream stream(seed, "service instance id");
+  std::array<uint8_t, 16> bytes{};
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(stream.below(256));
+  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0F) | 0x40);
+  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3F) | 0x80);
+  std::string text = to_hex(bytes.data(), bytes.size());
+  for (const size_t at : {20, 16, 12, 8}) text.insert(at, "-");
+  return text;
+}
+
+telemetry::StepLogHeader header_of(const scheduler::Config& config) {
+  return {.engine = std::string("touchstone ") + kVersion,
+          .clock = "monotonic",
+          .num_blocks = config.num_blocks,
+          .block_size = config.block_size,
+          .max_num_seqs = config.max_num_seqs,
+          .max_num_batched_tokens = config.max_num_batched_tokens,
+          .max_model_len = config.max_model_len,
+          .long_prefill_token_threshold = config.long_prefill_token_threshold,
+          .watermark_blocks = config.watermark_blocks,
+          .enable_prefix_caching = config.enable_prefix_caching,
+          .enable_chunked_prefill = config.enable_chunked_prefill,
+          .reserve_full_prompt = config.reserve_full_prompt,
+          .policy = config.policy == scheduler::Policy::kPriority ? "priority" : "fcfs"};
+}
+
+}  // namespace
+
+TelemetrySinks::TelemetrySinks(Key, const Options& options, const Clock& clock,
+                               const std::function<void(const std::string&)>& log)
+    : log_stats_(options.log_stats), clock_(clock), log_(log), metrics_(options.metrics) {}
+
+Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(
+    const Options& options, const scheduler::Config& config, const Clock& clock,
+    const std::function<void(const std::string&)>& log) {
+  auto sinks = std::make_unique<TelemetrySinks>(Key{}, options, clock, log);
+  if (!options.step_log.empty()) {
+    auto writer = LineWriter::open(options.step_log);
+    if (!writer) return std::move(writer).error().with_context("--step-log");
+    sinks->steps_ = std::move(*writer);
+    RETURN_IF_ERROR(sinks->steps_->write(to_json_line(header_of(config))));
+    RETURN_IF_ERROR(sinks->steps_->flush());
+  }
+  if (!options.request_log.empty()) {
+    auto writer = LineWriter::open(options.request_log);
+    if (!writer) return std::move(writer).error().with_context("--request-log");
+    sinks->requests_ = std::move(*writer);
+  }
+  RETURN_IF_ERROR(sinks->open_spans(options));
+  return sinks;
+}
+
+Status TelemetrySinks::open_spans(const Options& options) {
+  if (options.otlp_traces_endpoint.empty() || telemetry::sdk_disabled(options.environment)) {
+    return {};
+  }
+  const std::string protocol =
+      telemetry::lookup(options.environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").value_or("grpc");
+  if (protocol != "grpc") {
+    return invalid_argument("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got " + quote(protocol) +
+                            ", expected grpc, the only one that is implemented");
+  }
+  const auto otlp = telemetry::otlp_options(options.otlp_traces_endpoint, options.environment);
+  if (!otlp) return otlp.error();
+  // Span ids and the instance's id must differ between runs with the same seed.
+  const uint64_t seed = options.seed ^ static_cast<uint64_t>(clock_.unix_ns()) ^
+                        (static_cast<uint64_t>(options.process_id) << 32);
+  telemetry::ResourceResult made = telemetry::make_vllm_resource(
+      {.instance_id = random_uuid(seed), .process_id = options.process_id,
+       .environment = options.environment});
+  for (const std::string& warning : made.warnings) log_(warning);
+  auto exporter = telemetry::make_otlp_grpc_exporter(*otlp, std::move(made.resource), clock_);
+  if (!exporter) return std::move(exporter).error();
+  exporter_ = std::move(*exporter);
+  auto dialect = telemetry::find_dialect("vllm");
+  if (!dialect) return std::move(dialect).error();
+  spans_ = std::make_unique<telemetry::SpanPipeline>(
+      std::vector<const telemetry::Dialect*>{*dialect}, seed, *exporter_);
+  return {};
+}
+
+void TelemetrySinks::close() {
+  on_idle();
+  if (!exporter_) return;
+  const bool complete = exporter_->shutdown(kExportOnCloseNs);
+  const telemetry::ExporterCounters counters = exporter_->counters();
+  log_("spans: " + format_count(counters.exported) + " exported, " +
+       format_count(counters.rejected) + " rejected, " + format_count(counters.failed) +
+       " failed, " + format_count(counters.dropped) + " dropped" +
+       (complete || counters.last_problem.empty() ? "" : "; " + counters.last_problem));
+}
+
+void TelemetrySinks::on_step(const telemetry::StepRecord& step) {
+  if (steps_) keep_unless_failed(steps_, steps_->write(to_json_line(step)));
+}
+
+void TelemetrySinks::on_stats(const telemetry::StepStats& stats) {
+  if (log_stats_) metrics_.on_step(stats);
+}
+
+void TelemetrySinks::on_request(const telemetry::RequestRecord& record) {
+  if (log_stats_) metrics_.on_finish(record);
+  if (spans_) spans_->on_request(record);
+  if (requests_) keep_unless_failed(requests_, requests_->write(to_json_line(record)));
+}
+
+void TelemetrySinks::on_idle() {
+  if (steps_) keep_unless_failed(steps_, steps_->flush());
+  if (requests_) keep_unless_failed(requests_, requests_->flush());
+}
+
+void TelemetrySinks::on_http(const HttpExchange& exchange) {
+  metrics_.on_http({.handler = exchange.route,
+                    .method = exchange.method,
+                    .status = exchange.status,
+                    .request_bytes = exchange.request_bytes,
+                    .response_bytes = exchange.response_bytes,
+                    .duration_ns = exchange.duration_ns},
+                   clock_.unix_ns());
+}
+
+void TelemetrySinks::on_rejection() {
+  if (log_stats_) metrics_.on_rejection(telemetry::VllmMetrics::Rejection::kQueuedRequests);
+}
+
+MetricsText TelemetrySinks::metrics() const {
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.render()};
+}
+
+void TelemetrySinks::keep_unless_failed(std::unique_ptr<LineWriter>& writer,
+                                        const Status& status) {
+  if (status) return;
+  log_(status.error().message + "; nothing more is written there");
+  writer.reset();
+}
+
+}  // namespace touchstone::server

@@ -1,0 +1,77 @@
+// Where the engine's telemetry goes: step log, request log, metrics, spans. Called on the engine
+// thread; a sink that fails (disk full) is reported once and then left out: telemetry never fails a
+// request.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/result.h"
+#include "reference_engine/scheduler/types.h"
+#include "reference_engine/server/engine.h"
+#include "reference_engine/server/service.h"
+#include "telemetry/environment.h"
+#include "telemetry/exporter.h"
+#include "telemetry/span_pipeline.h"
+#include "telemetry/vllm_metrics.h"
+
+namespace touchstone::server {
+
+class TelemetrySinks final : public EngineObserver, public ServiceTelemetry {
+ public:
+  struct Options {
+    std::string step_log;     ///< path; empty: none
+    std::string request_log;  ///< path; empty: none
+    telemetry::VllmMetricsConfig metrics;
+    bool log_stats = true;  ///< false: the metrics stand still
+    std::string otlp_traces_endpoint;  ///< empty: no spans
+    telemetry::Environment environment;  ///< OTEL_*
+    uint64_t seed = 0;
+    int64_t process_id = 0;
+  };
+
+  /// For open() only.
+  class Key final {
+    friend class TelemetrySinks;
+    Key() = default;
+  };
+  TelemetrySinks(Key, const Options& options, const Clock& clock,
+                 const std::function<void(const std::string&)>& log);
+
+  /// `clock` and `log` outlive the result. ERRORS: kIo when a log cannot be opened,
+  /// kInvalidArgument for a bad endpoint or variable.
+  static Result<std::unique_ptr<TelemetrySinks>> open(
+      const Options& options, const scheduler::Config& config, const Clock& clock,
+      const std::function<void(const std::string&)>& log);
+
+  void on_step(const telemetry::StepRecord& step) override;
+  void on_stats(const telemetry::StepStats& stats) override;
+  void on_request(const telemetry::RequestRecord& record) override;
+  void on_idle() override;
+
+  /// After the engine's end: sends the spans that wait, writes the logs out.
+  void close();
+
+  // Thread-safe, for the I/O threads:
+  void on_http(const HttpExchange& exchange);
+  void on_rejection() override;
+  MetricsText metrics() const override;
+
+ private:
+  Status open_spans(const Options& options);
+  void keep_unless_failed(std::unique_ptr<LineWriter>& writer, const Status& status);
+
+  const bool log_stats_;
+  const Clock& clock_;
+  const std::function<void(const std::string&)>& log_;
+  telemetry::VllmMetrics metrics_;
+  std::unique_ptr<LineWriter> steps_;
+  std::unique_ptr<LineWriter> requests_;
+  std::unique_ptr<telemetry::SpanExporter> exporter_;  // null: no spans
+  std::unique_ptr<telemetry::SpanPipeline> spans_;
+};
+
+}  // namespace touchstone::server

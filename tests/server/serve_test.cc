@@ -1,0 +1,285 @@
+// `touchstone serve` from start to end: what it says, what it writes, how it stops, and what it
+// refuses to start with.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "harness/process/capture.h"
+#include "telemetry/request_record.h"
+#include "telemetry/step_log.h"
+#include "tests/support/server_process.h"
+
+namespace touchstone::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+ServerProcessOptions options(std::vector<std::string> flags = {}) {
+  ServerProcessOptions made{.model = capture_model(), .flags = std::move(flags), .environment = {}};
+  made.flags.insert(made.flags.end(), {"--served-model-name", "tiny"});
+  return made;
+}
+
+json completion(const HttpAnswer& answer) {
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  return json::parse(answer.body, nullptr, false);
+}
+
+std::string text_of(const HttpAnswer& answer) {
+  return completion(answer)["choices"][0]["text"].get<std::string>();
+}
+
+/// The joined text of a streamed answer's choice.
+std::string streamed_text(const HttpAnswer& answer, int choice = 0) {
+  std::string text;
+  for (const std::string& event : event_data(answer.body)) {
+    if (event == "[DONE]") continue;
+    for (const json& one : json::parse(event)["choices"]) {
+      if (one["index"] == choice) text += one["text"].get<std::string>();
+    }
+  }
+  return text;
+}
+
+std::string request_json(const std::string& prompt, const json& fields) {
+  json body = {{"model", "tiny"}, {"prompt", prompt}, {"temperature", 0}, {"ignore_eos", true}};
+  body.update(fields);
+  return body.dump();
+}
+
+TEST(Serve, SaysWhatItServesAndWritesEverythingBeforeItEnds) {
+  ServerProcess server(options({"--step-log", "@steps.jsonl", "--request-log", "@requests.jsonl"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  for (int i = 0; i < 3; ++i) {
+    completion(server.connect().post("/v1/completions",
+                                     request_json("To be", {{"max_tokens", 5}, {"n", 1}})));
+  }
+  EXPECT_EQ(server.stop(), 0);
+  const std::string log = server.log();
+  for (const char* part : {"LlamaForCausalLM", "kernels", "KV cache", "ready: listening on",
+                           std::to_string(server.port()).c_str()}) {
+    EXPECT_THAT(log, HasSubstr(part));
+  }
+  const auto steps = telemetry::read_step_log(server.path("steps.jsonl"));
+  ASSERT_TRUE(steps) << steps.error().message;
+  EXPECT_EQ(steps->steps.size(), 15u);
+  EXPECT_EQ(steps->header.block_size, 128);
+  const auto records = telemetry::read_request_records(server.path("requests.jsonl"));
+  ASSERT_TRUE(records) << records.error().message;
+  ASSERT_EQ(records->size(), 3u);
+  for (const auto& record : *records) EXPECT_EQ(record.completion_tokens, 5);
+}
+
+TEST(Serve, TextsDependNeitherOnLoadNorOnPreemptionNorOnStreaming) {
+  std::vector<std::string> bodies;
+  for (int i = 0; i < 8; ++i) {
+    std::string prompt = "To be, or not to be, that is the question: ";
+    for (int k = 0; k < i; ++k) prompt += "and again " + std::to_string(k) + ", ";
+    json fields = {{"max_tokens", 60}};
+    if (i % 2 == 1) fields.update({{"temperature", 0.8}, {"seed", i}});
+    bodies.push_back(request_json(prompt, fields));
+  }
+  std::vector<std::string> alone;
+  {
+    ServerProcess roomy(options({"--max-model-len", "512"}));
+    ASSERT_TRUE(roomy.ready()) << roomy.problem();
+    for (const std::string& body : bodies) {
+      alone.push_back(text_of(roomy.connect().post("/v1/completions", body)));
+    }
+    EXPECT_EQ(roomy.metric("vllm:num_preemptions_total"), 0);
+  }
+  ServerProcess tight(options({"--max-model-len", "256", "--block-size", "16",
+                               "--num-gpu-blocks-override", "18", "--max-num-batched-tokens", "24",
+                               "--max-num-seqs", "6"}));
+  ASSERT_TRUE(tight.ready()) << tight.problem();
+  std::vector<HttpClient> clients;
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    json body = json::parse(bodies[i]);
+    if (i % 3 == 0) body["stream"] = true;
+    clients.push_back(tight.connect());
+    ASSERT_TRUE(clients.back().send(request_text("POST", "/v1/completions", body.dump(),
+                                                 {{"content-type", "application/json"}})));
+  }
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    const HttpAnswer answer = clients[i].read_answer();
+    EXPECT_EQ(i % 3 == 0 ? streamed_text(answer) : text_of(answer), alone[i]) << bodies[i];
+  }
+  EXPECT_GT(tight.metric("vllm:num_preemptions_total"), 0);
+}
+
+TEST(Serve, StreamsSayWhatFullAnswersSay) {
+  ServerProcess server(options());
+  ASSERT_TRUE(server.ready()) << server.problem();
+  json fields = {{"max_tokens", 30}, {"n", 2}, {"temperature", 0.9}, {"seed", 3}};
+  const json full = completion(
+      server.connect().post("/v1/completions", request_json("Speak, ", fields)));
+  fields["stream"] = true;
+  const HttpAnswer streamed =
+      server.connect().post("/v1/completions", request_json("Speak, ", fields));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(streamed_text(streamed, i), full["choices"][i]["text"].get<std::string>());
+  }
+  const std::string stop = full["choices"][0]["text"].get<std::string>().substr(10, 4);
+  fields["stop"] = stop;
+  fields["n"] = 1;
+  const std::string cut =
+      streamed_text(server.connect().post("/v1/completions", request_json("Speak, ", fields)));
+  const std::string whole = full["choices"][0]["text"].get<std::string>();
+  EXPECT_EQ(cut, whole.substr(0, whole.find(stop)));
+}
+
+TEST(Serve, SigtermLetsRunningRequestsEndAndTakesNoMore) {
+  ServerProcess server(options({"--max-model-len", "1024"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  HttpClient streamed = server.connect();
+  HttpClient full = server.connect();
+  HttpClient idle = server.connect();
+  ASSERT_EQ(idle.exchange("GET", "/health").status, 200);
+  const json fields = {{"max_tokens", 600}};
+  json streaming = fields;
+  streaming["stream"] = true;
+  ASSERT_TRUE(full.send(request_text("POST", "/v1/completions", request_json("To be", fields),
+                                     {{"content-type", "application/json"}})));
+  ASSERT_TRUE(streamed.send(request_text("POST", "/v1/completions",
+                                         request_json("To be", streaming),
+                                         {{"content-type", "application/json"}})));
+  ASSERT_THAT(streamed.read_until("data: "), HasSubstr("200 OK"));
+  server.signal(SIGTERM);
+  EXPECT_TRUE(idle.at_end());
+  const HttpAnswer stream_answer = streamed.read_answer();
+  EXPECT_EQ(event_data(stream_answer.body).back(), "[DONE]") << stream_answer.problem;
+  const json answer = completion(full.read_answer());
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 600);
+  EXPECT_EQ(server.wait_for_exit(), 0) << server.log();
+  EXPECT_FALSE(server.connect().connected());
+}
+
+TEST(Serve, WhatStillRunsAfterTheShutdownTimeoutEndsWithAbort) {
+  ServerProcess server(options({"--shutdown-timeout", "0", "--max-model-len", "1024"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  HttpClient client = server.connect();
+  ASSERT_TRUE(client.send(request_text(
+      "POST", "/v1/completions", request_json("To be", {{"max_tokens", 1000}, {"stream", true}}),
+      {{"content-type", "application/json"}})));
+  client.read_until("data: ");
+  server.signal(SIGINT);
+  const std::vector<std::string> events = event_data(client.read_answer().body);
+  ASSERT_GE(events.size(), 2u);
+  EXPECT_EQ(json::parse(events[events.size() - 2])["choices"][0]["finish_reason"], "abort");
+  EXPECT_EQ(server.wait_for_exit(), 0) << server.log();
+}
+
+TEST(Serve, TooManyWaitingRequestsGetA503) {
+  ServerProcess server(options({"--max-num-seqs", "1", "--max-num-queued-reqs", "1"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  std::vector<HttpClient> clients;
+  int overloaded = 0;
+  for (int i = 0; i < 6; ++i) {
+    clients.push_back(server.connect());
+    ASSERT_TRUE(clients.back().send(
+        request_text("POST", "/v1/completions", request_json("To be", {{"max_tokens", 100}}),
+                     {{"content-type", "application/json"}})));
+  }
+  for (HttpClient& client : clients) overloaded += client.read_answer().status == 503 ? 1 : 0;
+  EXPECT_GE(overloaded, 1);
+  EXPECT_LE(overloaded, 5);
+  EXPECT_EQ(server.metric("vllm:admission_rejections_total", {{"reason", "max_num_queued_reqs"}}),
+            overloaded);
+}
+
+struct BadStart {
+  const char* what;
+  std::vector<std::string> arguments;
+  int exit_code;
+  const char* message;
+};
+
+/// Runs `touchstone serve` that must not start; its exit code and stderr.
+harness::Captured run_serve(const std::vector<std::string>& arguments) {
+  const RealClock clock;
+  harness::SpawnOptions spawn;
+  spawn.name = "serve";
+  spawn.argv = {TOUCHSTONE_BINARY, "serve"};
+  spawn.argv.insert(spawn.argv.end(), arguments.begin(), arguments.end());
+  auto captured = harness::run_and_capture(std::move(spawn), {.clock = clock}, 30 * kNsPerSecond);
+  EXPECT_TRUE(captured) << captured.error().message;
+  return captured ? *captured : harness::Captured{};
+}
+
+TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
+  const std::string model = capture_model();
+  const std::vector<BadStart> table = {
+      {"no model", {}, 2, "expected the folder of a model"},
+      {"missing folder", {"/no/such/folder"}, 2, "/no/such/folder: no such model folder"},
+      {"unknown flag", {model, "--max-num-seq", "3"}, 2, "did you mean `--max-num-seqs`?"},
+      {"zero", {model, "--max-num-seqs", "0"}, 2, "--max-num-seqs"},
+      {"not a number", {model, "--block-size", "x"}, 2, "--block-size"},
+      {"bad length", {model, "--max-model-len", "4x"}, 2, "such as 4096, 8k or 32K"},
+      {"longer than the model", {model, "--max-model-len", "1M"}, 2, "max_position_embeddings"},
+      {"too few blocks", {model, "--num-gpu-blocks-override", "3", "--block-size", "16"}, 2,
+       "the largest --max-model-len that fits is 32"},
+      {"port", {model, "--port", "70000"}, 2, "--port"},
+      {"policy", {model, "--scheduling-policy", "lifo"}, 2, "fcfs"},
+      {"not implemented", {model, "--enable-lora"}, 2, "--enable-lora: not implemented"},
+      {"not implemented value", {model, "--tensor-parallel-size", "2"}, 2, "the model is not split"},
+      {"log folder", {model, "--port", "0", "--step-log", "/no/such/folder/steps"}, 3,
+       "/no/such/folder/steps"},
+      {"endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "ftp://x"}, 2, "ftp"},
+  };
+  for (const BadStart& bad : table) {
+    const harness::Captured run = run_serve(bad.arguments);
+    EXPECT_EQ(run.status.code, bad.exit_code) << bad.what << ": " << run.errors;
+    EXPECT_THAT(run.errors, HasSubstr(bad.message)) << bad.what;
+  }
+}
+
+TEST(Serve, ADamagedModelIsRefused) {
+  auto folder = TemporaryDirectory::make("touchstone-damaged-model");
+  ASSERT_TRUE(folder);
+  const std::string copy = folder->path() + "/model";
+  std::filesystem::copy(capture_model(), copy);
+  const std::string weights = copy + "/model.safetensors";
+  std::filesystem::permissions(weights, std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::add);
+  std::filesystem::resize_file(weights, std::filesystem::file_size(weights) / 2);
+  const harness::Captured truncated = run_serve({copy, "--port", "0"});
+  EXPECT_EQ(truncated.status.code, 3) << truncated.errors;
+  EXPECT_THAT(truncated.errors, HasSubstr("model.safetensors"));
+  std::filesystem::remove(weights);
+  EXPECT_EQ(run_serve({copy, "--port", "0"}).status.code, 2);
+}
+
+TEST(Serve, ABusyPortIsNamed) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(socket, 1), 0);
+  socklen_t size = sizeof address;
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  const harness::Captured run =
+      run_serve({capture_model(), "--host", "127.0.0.1", "--port", port});
+  EXPECT_EQ(run.status.code, 3) << run.errors;
+  EXPECT_THAT(run.errors, HasSubstr("cannot listen on 127.0.0.1:" + port));
+  ::close(socket);
+}
+
+TEST(Serve, HarmlessFlagsOfVllmAreAcceptedAloud) {
+  ServerProcess server(options({"--enforce-eager", "--tensor-parallel-size", "1",
+                                "--gpu-memory-utilization", "0.5"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  EXPECT_THAT(server.log(), HasSubstr("--enforce-eager: accepted without effect"));
+  EXPECT_THAT(server.log(), HasSubstr("--gpu-memory-utilization: accepted without effect"));
+}
+
+}  // namespace
+}  // namespace touchstone::testing
