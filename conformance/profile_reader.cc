@@ -196,6 +196,12 @@ SpanType read_span_type(const Fields& fields) {
   read_expectations(fields.object("expect"), type);
   type.attributes = read_attributes(fields);
   type.forbidden = read_forbidden(fields);
+  for (const AttributeRule& rule : type.attributes) {
+    for (const ForbiddenKey& forbidden : type.forbidden) {
+      if (rule.key != forbidden.key) continue;
+      fields.fail("forbidden", rule.key + " is both required and forbidden");
+    }
+  }
   type.unknown_attributes = level_or_allow(fields, "unknown_attributes", std::nullopt);
   type.relations = read_relations(fields);
   return type;

@@ -1,0 +1,134 @@
+#include "tests/conformance/recorded.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "telemetry/otlp_file.h"
+
+namespace touchstone::conformance {
+namespace {
+
+using nlohmann::json;
+
+const std::string kFixtures = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/";
+
+/// Prompts of a completion request: a text, tokens, or a list of either.
+int64_t prompts_in(const json& body) {
+  const auto prompt = body.find("prompt");
+  if (prompt == body.end() || !prompt->is_array() || prompt->empty()) return 1;
+  const bool many = (*prompt)[0].is_string() || (*prompt)[0].is_array();
+  return many ? static_cast<int64_t>(prompt->size()) : 1;
+}
+
+/// What one JSON object of a response adds: id, usage, finish reasons.
+void read_response(const json& part, LedgerEntry& entry) {
+  entry.response_id = part.value("id", entry.response_id);
+  if (part.contains("usage") && part["usage"].is_object()) {
+    entry.usage = Usage{.prompt_tokens = part["usage"].value("prompt_tokens", int64_t{0}),
+                        .completion_tokens = part["usage"].value("completion_tokens", int64_t{0}),
+                        .cached_tokens = std::nullopt};
+  }
+  for (const json& choice : part.value("choices", json::array())) {
+    if (choice.contains("finish_reason") && choice["finish_reason"].is_string()) {
+      entry.finish_reasons.push_back(choice["finish_reason"].get<std::string>());
+    }
+  }
+}
+
+void read_traceparent(const json& headers, LedgerEntry& entry) {
+  const std::vector<std::string> parts = split(headers.value("traceparent", ""), '-');
+  if (parts.size() != 4) return;
+  entry.trace_id = TraceId::parse(parts[1]).value_or(TraceId{});
+  entry.span_id = SpanId::parse(parts[2]).value_or(SpanId{});
+  entry.sampled = parts[3] != "00";
+}
+
+LedgerEntry entry_of(const json& exchange, int64_t index) {
+  LedgerEntry entry;
+  entry.index = index;
+  entry.name = exchange["name"];
+  entry.endpoint = exchange["path"];
+  entry.status = exchange["status"];
+  entry.sent_unix_ns = exchange["sent_unix_ns"];
+  entry.done_ns = exchange.value("done_unix_ns", entry.sent_unix_ns) - entry.sent_unix_ns;
+  read_traceparent(exchange["headers"], entry);
+  const json body = exchange["body"].is_object() ? exchange["body"] : json::object();
+  const bool counted = body.contains("n") && body["n"].is_number_integer();
+  entry.choices = prompts_in(body) * (counted ? body["n"].get<int64_t>() : 1);
+  entry.stream = body.contains("stream") && body["stream"] == true;
+  if (exchange.value("aborted", false)) {
+    entry.outcome = ClientOutcome::kHungUp;
+    return entry;
+  }
+  entry.outcome = entry.status == 200 ? ClientOutcome::kCompleted : ClientOutcome::kRefused;
+  const std::string response = exchange["response"];
+  if (entry.outcome == ClientOutcome::kRefused) return entry;
+  if (!entry.stream) {
+    read_response(json::parse(response), entry);
+    return entry;
+  }
+  for (const std::string& line : split(response, '\n')) {
+    if (line.starts_with("data: {")) read_response(json::parse(line.substr(6)), entry);
+  }
+  return entry;
+}
+
+std::vector<LedgerEntry> recorded_ledger() {
+  std::vector<LedgerEntry> ledger;
+  const std::string path = kFixtures + "captures/vllm-0.32.0/exchanges.jsonl";
+  const Status read = for_each_line(path, [&](int64_t, std::string_view line) -> Status {
+    const json exchange = json::parse(line);
+    const std::string route = exchange["path"];
+    const bool generates = route == "/v1/completions" || route == "/v1/chat/completions";
+    if (!generates || exchange["method"] != "POST") return {};
+    ledger.push_back(entry_of(exchange, static_cast<int64_t>(ledger.size())));
+    return {};
+  });
+  BASE_CHECK(read.has_value(), path);
+  return ledger;
+}
+
+}  // namespace
+
+Evidence recorded_evidence() {
+  Evidence evidence;
+  auto spans = telemetry::read_otlp_file(kFixtures + "spans/vllm-0.32.0/spans.otlp.jsonl");
+  BASE_CHECK(spans.has_value(), spans ? "" : spans.error().message);
+  evidence.spans.push_back(std::move(spans->batch));
+  evidence.span_problems = spans->summary.problems;
+  evidence.ledger = recorded_ledger();
+  const Result<std::string> page = read_file(kFixtures + "spans/vllm-0.32.0/metrics.txt");
+  BASE_CHECK(page.has_value(), page ? "" : page.error().message);
+  auto metrics = telemetry::parse_prometheus_text("metrics.txt", *page);
+  BASE_CHECK(metrics.has_value(), metrics ? "" : metrics.error().message);
+  evidence.metrics = *std::move(metrics);
+  return evidence;
+}
+
+Profile vllm_v1() {
+  Result<Profile> profile = load_profile("vllm-v1");
+  BASE_CHECK(profile.has_value(), profile ? "" : profile.error().message);
+  return *std::move(profile);
+}
+
+const result::CheckOutcome& outcome_of(const result::Report& report, const std::string& id) {
+  for (const result::CheckOutcome& check : report.checks) {
+    if (check.id == id) return check;
+  }
+  BASE_CHECK(false, "no check ", id);
+  return report.checks.front();
+}
+
+std::string findings_text(const result::Report& report) {
+  std::string text;
+  for (const result::CheckOutcome& check : report.checks) {
+    for (const result::Finding& finding : check.findings) {
+      text += check.id + ": " + finding.message + "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace touchstone::conformance

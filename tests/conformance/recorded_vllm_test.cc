@@ -1,0 +1,114 @@
+// The real vLLM 0.32.0, recorded, under the profile made for it.
+#include <gtest/gtest.h>
+
+#include "tests/conformance/recorded.h"
+
+namespace touchstone::conformance {
+namespace {
+
+using result::CheckOutcome;
+using result::Report;
+using result::Verdict;
+
+/// The YAML of vllm-v1 with one line more after `anchor`.
+Profile with_line(const std::string& anchor, const std::string& line) {
+  std::string yaml;
+  for (const ShippedProfile& shipped : shipped_profiles()) {
+    if (shipped.name == "vllm-v1") yaml = shipped.yaml;
+  }
+  const size_t at = yaml.find(anchor);
+  BASE_CHECK(at != std::string::npos, anchor);
+  yaml.insert(at, line + "\n");
+  Result<Profile> profile = parse_profile("edited.yaml", yaml);
+  BASE_CHECK(profile.has_value(), profile ? "" : profile.error().message);
+  return *std::move(profile);
+}
+
+double cell(const Report& report, const std::string& title, const std::string& row,
+            const std::string& column) {
+  for (const result::FigureTable& table : report.tables) {
+    for (const result::Figure& figure : table.rows) {
+      if (table.title != title || figure.name != row) continue;
+      for (const auto& [name, value] : figure.values) {
+        if (name == column) return value;
+      }
+    }
+  }
+  ADD_FAILURE() << "no cell " << title << "/" << row << "/" << column;
+  return -1;
+}
+
+TEST(RecordedVllm, PassesItsProfileWithoutAnyFinding) {
+  const Report report = judge(recorded_evidence(), {vllm_v1()}, {});
+  EXPECT_EQ(findings_text(report), "");
+  EXPECT_EQ(report.verdict, Verdict::kPass) << report.summary;
+  EXPECT_EQ(exit_code(report), 0);
+}
+
+TEST(RecordedVllm, EveryRequestIsAccountedOnce) {
+  const Report report = judge(recorded_evidence(), {vllm_v1()}, {});
+  const std::string table = "Where every request went";
+  // 73 finished completions of 68 requests; one request was not sampled and two were hung up.
+  EXPECT_EQ(cell(report, table, "matched", "spans found"), 72);
+  EXPECT_EQ(cell(report, table, "matched", "spans owed"), 72);
+  EXPECT_EQ(cell(report, table, "missing", "requests"), 0);
+  EXPECT_EQ(cell(report, table, "unsampled", "requests"), 1);
+  EXPECT_EQ(cell(report, table, "hung up, unrecorded", "requests"), 2);
+  const double parts = cell(report, table, "matched", "requests") + 1 + 2 +
+                       cell(report, table, "refused, unrecorded", "requests");
+  EXPECT_EQ(cell(report, table, "sent", "requests"), parts);
+  EXPECT_EQ(cell(report, "Where every span belongs", "unexplained", "spans"), 0);
+  EXPECT_EQ(cell(report, "Where every span belongs", "received", "spans"), 72);
+}
+
+TEST(RecordedVllm, AProfileThatDemandsAModelIdNamesItMissingOnEverySpan) {
+  const Profile demanding =
+      with_line("      - {key: gen_ai.request.temperature",
+                "      - {key: gen_ai.model.id, type: string, level: MUST}");
+  const Report report = judge(recorded_evidence(), {demanding}, {});
+  EXPECT_EQ(report.verdict, Verdict::kFail);
+  EXPECT_EQ(exit_code(report), 1);
+  const CheckOutcome& check = outcome_of(report, "span.attribute.required");
+  ASSERT_EQ(check.findings.size(), 1u);
+  const result::Finding& finding = check.findings[0];
+  EXPECT_EQ(finding.count, 72);
+  EXPECT_EQ(finding.context.at("attribute"), "gen_ai.model.id");
+  EXPECT_EQ(finding.context.at("trace_id"), "656abd72fb710734986e86cb0ab8ab67");
+  EXPECT_EQ(finding.context.at("span_id"), "0ff69eeafe88345d");
+  // 72 places of a trace id, a slash, a span id, and a space between them.
+  EXPECT_EQ(finding.context.at("places").size(), 72u * (32 + 1 + 16) + 71);
+}
+
+TEST(RecordedVllm, ARenamedSiblingIsNamed) {
+  const Profile semconv =
+      with_line("      - {key: gen_ai.request.temperature",
+                "      - {key: gen_ai.usage.input_tokens, type: int, level: MUST}");
+  const Report report = judge(recorded_evidence(), {semconv}, {});
+  const CheckOutcome& check = outcome_of(report, "span.attribute.required");
+  ASSERT_EQ(check.findings.size(), 1u);
+  EXPECT_NE(check.findings[0].message.find("present as gen_ai.usage.prompt_tokens"),
+            std::string::npos)
+      << check.findings[0].message;
+}
+
+TEST(RecordedVllm, HangUpsAreFindingsOfAProfileThatAccountsForThem) {
+  Profile strict = vllm_v1();
+  strict.accounting->hung_up.least = AccountingRule::Amount::kChoices;
+  const Report report = judge(recorded_evidence(), {strict}, {});
+  const CheckOutcome& check = outcome_of(report, "completeness.missing");
+  ASSERT_EQ(check.findings.size(), 1u);
+  EXPECT_EQ(check.findings[0].count, 2);
+  EXPECT_EQ(check.findings[0].context.at("spans_lost"), "2");
+}
+
+TEST(RecordedVllm, WithoutItsSpansNothingIsDecided) {
+  Evidence evidence = recorded_evidence();
+  evidence.spans.clear();
+  const Report report = judge(evidence, {vllm_v1()}, {});
+  EXPECT_EQ(report.verdict, Verdict::kUnknown);
+  EXPECT_EQ(exit_code(report), 3);
+  EXPECT_EQ(outcome_of(report, "input.received").verdict, Verdict::kUnknown);
+}
+
+}  // namespace
+}  // namespace touchstone::conformance
