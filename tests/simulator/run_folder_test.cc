@@ -1,0 +1,68 @@
+#include "simulator/run_folder.h"
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+
+namespace touchstone::simulator {
+namespace {
+
+class RunFolderTest : public ::testing::Test {
+ protected:
+  Result<RunFolder> read(const std::string& server, const std::string& requests) {
+    EXPECT_TRUE(write_file_atomic(directory_.path() + "/server.json", server).has_value());
+    EXPECT_TRUE(write_file_atomic(directory_.path() + "/requests.jsonl", requests).has_value());
+    return read_run_folder(directory_.path());
+  }
+  TemporaryDirectory directory_ = TemporaryDirectory::make("touchstone-run").value();
+};
+
+const char kServer[] = R"({"engine":"vllm","flags":{"num_gpu_blocks_override":200,"block_size":32,
+  "max_num_seqs":16,"max_num_batched_tokens":512,"max_model_len":1024,
+  "enable_prefix_caching":false,"scheduling_policy":"priority","dtype":"float32"}})";
+const char kLine[] = R"({"i":0,"arrival_s":1.5,"status":200,"prompt_tokens":2,"output_tokens":3,)"
+                     R"("prompt_token_ids":[7,8],"chunk_offsets_ns":[100000000,300000000],)"
+                     R"("done_ns":310000000,"usage":{}})";
+
+TEST_F(RunFolderTest, FlagsRequestsAndLatenciesAreRead) {
+  const auto run = read(kServer, std::string(kLine) + "\n" +
+                                     R"({"i":1,"arrival_s":0.5,"status":400})" + "\n");
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  EXPECT_EQ(run->config.num_blocks, 200);
+  EXPECT_EQ(run->config.block_size, 32);
+  EXPECT_FALSE(run->config.enable_prefix_caching);
+  EXPECT_TRUE(run->config.enable_chunked_prefill);
+  EXPECT_EQ(run->config.policy, scheduler::Policy::kPriority);
+  EXPECT_EQ(run->left_out, 1);
+  ASSERT_EQ(run->workload.requests.size(), 1u);
+  EXPECT_EQ(run->workload.requests[0].arrival_ns, 1'500'000'000);
+  EXPECT_DOUBLE_EQ(run->measured[0].ttft_s, 0.1);
+  EXPECT_DOUBLE_EQ(*run->measured[0].tpot_s, 0.1);
+  EXPECT_DOUBLE_EQ(run->measured[0].e2e_s, 0.31);
+}
+
+TEST_F(RunFolderTest, BadFilesSayWhere) {
+  const std::tuple<std::string, std::string, const char*> rows[] = {
+      {"{", kLine, "server.json"},
+      {"{}", kLine, "flags"},
+      {R"({"flags":{"block_size":"32"}})", kLine, "block_size"},
+      {R"({"flags":{"num_gpu_blocks_override":0}})", kLine, "num_gpu_blocks_override: got 0"},
+      {R"({"flags":{"scheduling_policy":"lifo"}})", kLine, "scheduling_policy"},
+      {kServer, "", "requests.jsonl"},
+      {kServer, "{\"i\":0", "requests.jsonl:1"},
+      {kServer, R"({"status":200,"arrival_s":-1})", "arrival_s: got a negative time"},
+      {kServer, R"({"status":200,"arrival_s":1,"prompt_tokens":1,"output_tokens":1})", "done_ns"},
+      {kServer,
+       R"({"status":200,"arrival_s":1,"prompt_tokens":3,"output_tokens":1,"done_ns":1,)"
+       R"("prompt_token_ids":[1]})",
+       "prompt_token_ids: got 1 ids"},
+  };
+  for (const auto& [server, requests, expected] : rows) {
+    const auto run = read(server, requests);
+    ASSERT_FALSE(run.has_value()) << expected;
+    EXPECT_NE(run.error().message.find(expected), std::string::npos) << run.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace touchstone::simulator

@@ -1,0 +1,109 @@
+// The verb as a person runs it.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+
+#include "base/files.h"
+
+namespace touchstone::simulator {
+namespace {
+
+struct Ran {
+  int exit_code = -1;
+  std::string text;
+};
+
+class Simulate : public ::testing::Test {
+ protected:
+  /// `redirect`: "2>/dev/null" for results, "2>&1 >/dev/null" for messages.
+  Ran run(const std::string& arguments, const std::string& redirect = "2>/dev/null") {
+    const std::string command =
+        std::string(TOUCHSTONE_BINARY) + " simulate " + arguments + " " + redirect;
+    Ran ran;
+    FILE* const pipe = popen(command.c_str(), "r");
+    std::array<char, 4096> buffer;
+    while (const size_t size = fread(buffer.data(), 1, buffer.size(), pipe)) {
+      ran.text.append(buffer.data(), size);
+    }
+    ran.exit_code = pclose(pipe) / 256;
+    return ran;
+  }
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 30; ++i) {
+      text += "{\"arrival_ns\":" + std::to_string(i * 50'000'000) +
+              ",\"prompt_tokens\":" + std::to_string(40 + 3 * i) +
+              ",\"output_tokens\":" + std::to_string(10 + i % 7) +
+              ",\"prefix_block_ids\":[1,2],\"prefix_block_size\":16}\n";
+    }
+    ASSERT_TRUE(write_file_atomic(workload_, text).has_value());
+  }
+
+  TemporaryDirectory directory_ = TemporaryDirectory::make("touchstone-simulate").value();
+  std::string workload_ = directory_.path() + "/w.jsonl";
+  std::string good_ = "--workload " + workload_ + " --num-gpu-blocks-override 64 "
+                      "--max-model-len 512 --max-num-seqs 8 --steptime linear:5ms,100us,500us";
+};
+
+TEST_F(Simulate, EqualInputsGiveEqualBytes) {
+  for (const char* format : {"text", "json"}) {
+    const Ran once = run(good_ + " --seed 3 --format " + format);
+    const Ran twice = run(good_ + " --seed 3 --format " + format);
+    EXPECT_EQ(once.exit_code, 0);
+    EXPECT_GT(once.text.size(), 200u);
+    EXPECT_EQ(once.text, twice.text);
+  }
+}
+
+TEST_F(Simulate, WhatItWritesReplaysStepForStep) {
+  const std::string folder = directory_.path() + "/run";
+  ASSERT_EQ(run(good_ + " --output " + folder).exit_code, 0);
+  const Ran again = run("--run " + folder + " --steptime recorded --compare");
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_NE(again.text.find("PASS"), std::string::npos) << again.text;
+  EXPECT_EQ(run("--run " + folder + " --compare --num-gpu-blocks-override 100").exit_code, 0);
+
+  auto steps = read_file(folder + "/steps.jsonl").value();
+  const size_t at = steps.rfind("\"computed\":");
+  steps.insert(at + 11, "9");
+  ASSERT_TRUE(write_file_atomic(folder + "/steps.jsonl", steps).has_value());
+  EXPECT_EQ(run("--run " + folder + " --compare").exit_code, 1) << "a schedule that differs";
+}
+
+TEST_F(Simulate, FlagsChangeTheServer) {
+  const Ran caching = run(good_);
+  const Ran none = run(good_ + " --no-enable-prefix-caching");
+  EXPECT_NE(caching.text, none.text);
+  EXPECT_NE(none.text.find("no prefix caching"), std::string::npos);
+  EXPECT_EQ(run(good_ + " --enable-prefix-caching").text, caching.text);
+}
+
+TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
+  const std::string no_blocks = "--workload " + workload_ + " --steptime constant:1ms";
+  const std::pair<std::string, const char*> rows[] = {
+      {"", "expected one of --workload and --run"},
+      {"--workload a --run b", "got both"},
+      {"--workload " + workload_, "--steptime: got none"},
+      {no_blocks, "--num-gpu-blocks-override: got none"},
+      {no_blocks + " --num-gpu-blocks-override 0", "num_blocks: got 0"},
+      {no_blocks + " --num-gpu-blocks-override 64 --max-model-len 50", "expected at most 49"},
+      {good_ + " --max-num-batched-tokens 3", "max_num_batched_tokens: got 3"},
+      {good_ + " --scheduling-policy lifo", "lifo"},
+      {good_ + " --compare", "--compare: got no --run"},
+      {good_ + " --block-sise 3", "did you mean"},
+      {"--workload " + directory_.path() + "/none.jsonl --num-gpu-blocks-override 64 "
+       "--steptime constant:1ms", "none.jsonl"},
+      {"--run " + directory_.path(), "server.json"},
+      {"--workload " + workload_ + " --num-gpu-blocks-override 999 --steptime fitted", "--run"},
+  };
+  for (const auto& [arguments, expected] : rows) {
+    const Ran ran = run(arguments, "2>&1 >/dev/null");
+    EXPECT_EQ(ran.exit_code, 2) << arguments;
+    EXPECT_NE(ran.text.find(expected), std::string::npos) << arguments << "\n" << ran.text;
+    EXPECT_EQ(run(arguments).text, "") << "nothing on stdout: " << arguments;
+  }
+}
+
+}  // namespace
+}  // namespace touchstone::simulator
