@@ -9,6 +9,9 @@
 #include <set>
 
 #include "base/files.h"
+#include "telemetry/otlp_file.h"
+#include "telemetry/otlp_receiver.h"
+#include "telemetry/trace_context.h"
 #include "tests/support/exchange_compare.h"
 #include "tests/support/server_process.h"
 
@@ -25,13 +28,20 @@ std::map<std::string, std::string> known_differences() {
   return nlohmann::json::parse(*text).get<std::map<std::string, std::string>>();
 }
 
+const std::string kRecordedSpans =
+    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+
 ServerProcessOptions recorded_options() {
   return {.model = capture_model(),
           .flags = {"--served-model-name", "tiny", "tiny-alias", "--num-gpu-blocks-override", "28",
                     "--block-size", "32", "--max-num-seqs", "8", "--max-num-batched-tokens", "512",
                     "--max-model-len", "512", "--enable-prompt-tokens-details",
                     "--enable-request-id-headers", "--seed", "0"},
-          .environment = {}};
+          .environment = {{"OTEL_SERVICE_NAME", "vllm-inference"},
+                          {"OTEL_RESOURCE_ATTRIBUTES",
+                           "service.namespace=llm,service.version=0.32.0,"
+                           "deployment.environment.name=test,cloud.region=eu-central,"
+                           "vllm.gpu_model=cpu"}}};
 }
 
 std::string request_of(const test::Exchange& exchange) {
@@ -56,7 +66,21 @@ class Replay {
  public:
   explicit Replay(const ServerProcess& server) : server_(server) {}
 
-  /// Sends without waiting for the answer; the recorded "pressure" requests ran together.
+  void run(const std::vector<test::Exchange>& exchanges) {
+    for (const test::Exchange& exchange : exchanges) {
+      // The recorded "pressure" requests ran together.
+      const bool together = exchange.name.starts_with("pressure");
+      if (!together) receive_all();
+      send(exchange);
+      if (!together) receive_all();
+    }
+    receive_all();
+  }
+
+  std::map<std::string, std::vector<std::string>> differences;  // by name
+
+ private:
+  /// Without waiting for the answer.
   void send(const test::Exchange& exchange) {
     HttpClient& client = clients_.emplace_back(server_.port());
     ASSERT_TRUE(client.send(request_of(exchange))) << exchange.name;
@@ -69,9 +93,6 @@ class Replay {
     clients_.clear();
   }
 
-  std::map<std::string, std::vector<std::string>> differences;  // by name
-
- private:
   void receive(const test::Exchange& exchange, HttpClient& client) {
     const HttpAnswer answer = exchange.aborted
                                   ? client.read_first_chunks(
@@ -100,13 +121,7 @@ TEST(Exchanges, AreAsRecordedFromVllmButForTheKnownDifferences) {
   ServerProcess server(recorded_options());
   ASSERT_TRUE(server.ready()) << server.problem();
   Replay replay(server);
-  for (const test::Exchange& exchange : *exchanges) {
-    const bool together = exchange.name.starts_with("pressure");
-    if (!together) replay.receive_all();
-    replay.send(exchange);
-    if (!together) replay.receive_all();
-  }
-  replay.receive_all();
+  replay.run(*exchanges);
 
   std::map<std::string, std::string> known = known_differences();
   for (const auto& [name, found] : replay.differences) {
@@ -121,6 +136,91 @@ TEST(Exchanges, AreAsRecordedFromVllmButForTheKnownDifferences) {
   EXPECT_LE(replay.differences.size(), 31u);  // at least 90 of 121
   RecordProperty("matching", static_cast<int>(exchanges->size() - replay.differences.size()));
   EXPECT_EQ(server.stop(), 0) << server.log();
+}
+
+/// What a span says that does not depend on time or on the text: name, and each attribute's key
+/// and type, with the values of those that a request decides.
+std::string shape_of(const telemetry::Span& span) {
+  static const std::set<std::string> kDecided = {
+      "gen_ai.usage.prompt_tokens", "gen_ai.request.max_tokens", "gen_ai.request.n",
+      "gen_ai.request.top_p", "gen_ai.request.temperature"};
+  std::set<std::string> parts;
+  for (const telemetry::KeyValue& attribute : span.attributes) {
+    std::string part = attribute.key + ":" + attribute.value.type_name();
+    if (kDecided.contains(attribute.key)) part += "=" + attribute.value.text();
+    parts.insert(std::move(part));
+  }
+  std::string shape = span.name + " " + to_string(span.kind);
+  for (const std::string& part : parts) shape += " " + part;
+  return shape;
+}
+
+struct Spans {
+  std::map<std::string, std::multiset<std::string>> by_trace;  // shapes
+  std::set<std::string> resource_keys;
+  std::set<std::string> request_ids;
+};
+
+Spans sort_spans(const telemetry::TraceBatch& batch) {
+  Spans sorted;
+  for (const telemetry::ResourceSpans& resource : batch) {
+    for (const auto& attribute : resource.resource.attributes) {
+      sorted.resource_keys.insert(attribute.key);
+    }
+    for (const telemetry::ScopeSpans& scope : resource.scope_spans) {
+      EXPECT_EQ(scope.scope.name, "vllm.tracing.otel");
+      for (const telemetry::Span& span : scope.spans) {
+        sorted.by_trace[span.trace_id.hex()].insert(shape_of(span));
+        if (const auto* id = find(span.attributes, "gen_ai.request.id")) {
+          sorted.request_ids.insert(id->text());
+        }
+      }
+    }
+  }
+  return sorted;
+}
+
+TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
+  const auto exchanges = test::load_exchanges(kRecording);
+  ASSERT_TRUE(exchanges) << exchanges.error().message;
+  const auto recording = telemetry::read_otlp_file(kRecordedSpans);
+  ASSERT_TRUE(recording) << recording.error().message;
+  const Spans recorded = sort_spans(recording->batch);
+  auto receiver = telemetry::OtlpReceiver::start({});
+  ASSERT_TRUE(receiver) << receiver.error().message;
+  ServerProcessOptions options = recorded_options();
+  options.flags.insert(options.flags.end(),
+                       {"--otlp-traces-endpoint", (*receiver)->endpoint()});
+  ServerProcess server(options);
+  ASSERT_TRUE(server.ready()) << server.problem();
+  Replay replay(server);
+  replay.run(*exchanges);
+  EXPECT_EQ(server.stop(), 0) << server.log();
+
+  const Spans ours = sort_spans((*receiver)->received());
+  EXPECT_EQ(ours.resource_keys, recorded.resource_keys);
+  const std::set<std::string> no_spans = {"chat json_object", "lora"};  // refused here
+  size_t compared = 0;
+  for (const test::Exchange& exchange : *exchanges) {
+    const auto header = exchange.headers.find("traceparent");
+    if (header == exchange.headers.end()) continue;
+    const auto context = telemetry::parse_trace_context(header->second, "");
+    if (!context) continue;  // malformed: a new root
+    const std::string trace = context->trace_id.hex();
+    const auto found = ours.by_trace.find(trace);
+    const auto expected = recorded.by_trace.find(trace);
+    if (expected == recorded.by_trace.end() || no_spans.contains(exchange.name)) {
+      EXPECT_EQ(found, ours.by_trace.end()) << exchange.name << " should leave no span";
+      continue;
+    }
+    ASSERT_NE(found, ours.by_trace.end()) << exchange.name << " left no span";
+    EXPECT_EQ(found->second, expected->second) << exchange.name;
+    compared += found->second.size();
+  }
+  EXPECT_EQ(compared, 68u);  // 72, less two without a valid traceparent and two refused ones
+  for (const char* id : {"cmpl-abc-123-0", "cmpl-body-id-1-0"}) {
+    EXPECT_TRUE(ours.request_ids.contains(id)) << id;
+  }
 }
 
 }  // namespace
