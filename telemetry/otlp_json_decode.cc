@@ -349,6 +349,8 @@ class JsonDecoder final {
 }  // namespace
 
 Result<OtlpJsonLine> decode_otlp_json_line(std::string_view text) {
+  // simdjson may hand a null pointer to memcpy for an empty text.
+  if (text.empty()) return malformed("not valid JSON: got nothing, expected an object");
   simdjson::dom::parser parser;
   element root;
   auto error = parser.allocate(std::max<size_t>(text.size(), 64), kDepthMax);
