@@ -423,7 +423,10 @@ std::vector<std::shared_ptr<Engine::Answer>> Engine::collect_outputs(
     output.delta.text = sequence.detokenizer.take_delta();
     if (answer->outputs.empty()) answers.push_back(answer);
     answer->outputs.push_back(std::move(output));
-    if (ends) finish(sequence, outcome_of(finished[next_finished - 1].reason), end_ns);
+    if (ends) {
+      // Its own instant, as in vLLM: siblings that end in one step are told apart by it.
+      finish(sequence, outcome_of(finished[next_finished - 1].reason), clock_.monotonic_ns());
+    }
   }
   BASE_CHECK(next_finished == finished.size(), "a request finished that was not sampled");
   return answers;
@@ -456,9 +459,9 @@ void Engine::report_stats() {
 }
 
 /// The choice is over: writes its record and forgets it.
-void Engine::finish(Sequence& sequence, telemetry::Outcome outcome, int64_t end_ns) {
+void Engine::finish(Sequence& sequence, telemetry::Outcome outcome, int64_t now_ns) {
   telemetry::RequestRecord& record = sequence.record;
-  record.finished_ns = end_ns;
+  record.finished_ns = now_ns;
   record.completion_tokens = static_cast<int64_t>(sequence.num_output_tokens());
   record.outcome = outcome;
   if (!record.first_scheduled_ns) queued_choices_.fetch_sub(1);

@@ -3,8 +3,8 @@
 // strings, and tells each request's sink what is new.
 //
 // Per step, in this order: arrivals and aborts are applied (the step log's `inputs`), schedule(),
-// execute(), detokenize, complete(), and then outputs are delivered. Every timestamp of a step is
-// its start or its end, so a simulator with the recorded durations gets the same numbers.
+// execute(), detokenize, complete(), and then outputs are delivered. First schedule and tokens have
+// the step's start and end as their times, so a simulator with the recorded durations gets the same.
 //
 // submit(), abort(), close(), abort_all() and the getters are thread-safe; the rest happens on the
 // engine's own thread. Source: vLLM 0.32 v1/engine/{core,output_processor}.py.
@@ -147,7 +147,7 @@ class Engine final {
       int64_t end_ns);
   void count_token(const Sequence& sequence, int64_t end_ns);
   void report_stats();
-  void finish(Sequence& sequence, telemetry::Outcome outcome, int64_t end_ns);
+  void finish(Sequence& sequence, telemetry::Outcome outcome, int64_t now_ns);
   void log_step(const scheduler::StepPlan& plan);
   void log_trailing_inputs();
   void fail_all(const std::string& message);
