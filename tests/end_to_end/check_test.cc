@@ -1,0 +1,207 @@
+// `touchstone check` from the outside, with the real engine and the real Collector.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "conformance/ledger.h"
+#include "harness/evidence.h"
+#include "harness/process/child.h"
+#include "tests/end_to_end/stack.h"
+
+namespace touchstone::end_to_end {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+/// `text` with `from`, which must be there, replaced by `to`.
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+int64_t spans_in(const conformance::Evidence& evidence) {
+  int64_t count = 0;
+  for (const auto& batch : evidence.spans) {
+    for (const auto& resource : batch) {
+      for (const auto& scope : resource.scope_spans) {
+        count += static_cast<int64_t>(scope.spans.size());
+      }
+    }
+  }
+  return count;
+}
+
+TEST_F(Check, TheQuickstartPasses) {
+  const Ran ran = check("");
+  EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
+  const auto read = report();
+  EXPECT_EQ(read.at("verdict"), "pass");
+  EXPECT_EQ(read.at("samples").size(), 2u) << "two completions are shown";
+  bool parity = false;
+  for (const auto& one : read.at("checks")) {
+    parity = parity || (one.at("id") == "simulation.schedule_parity" && one.at("verdict") == "pass");
+  }
+  EXPECT_TRUE(parity) << "the simulated schedule is that of the engine, step for step";
+  EXPECT_TRUE(fs::exists(path("report/report.html")));
+  EXPECT_TRUE(fs::exists(path("report/junit.xml")));
+  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  ASSERT_TRUE(evidence);
+  EXPECT_EQ(evidence->ledger->size(), 64u);
+  EXPECT_TRUE(evidence->span_problems.empty());
+  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 90) << "about one screen";
+}
+
+TEST_F(Check, ADemandThatIsNotMetFailsAndNamesTheSpans) {
+  const auto shipped = read_file(std::string(TOUCHSTONE_SOURCE_DIR) +
+                                 "/conformance/profiles/vllm-v1.yaml");
+  ASSERT_TRUE(shipped);
+  const std::string profile =
+      write("own.yaml", replaced(*shipped, "    attributes:\n",
+                                 "    attributes:\n      - {key: gen_ai.model.id, type: string}\n"));
+  const Ran ran = check(small_suite(), {"--profile", profile});
+  EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
+  EXPECT_THAT(ran.output, HasSubstr("gen_ai.model.id"));
+  const auto found = findings("");
+  ASSERT_FALSE(found.empty());
+  int64_t spans = 0;
+  for (const auto& finding : found) {
+    EXPECT_THAT(finding.dump(), HasSubstr("gen_ai.model.id"));
+    EXPECT_THAT(finding.at("subject").get<std::string>(), HasSubstr("llm_request"));
+    spans += finding.value("count", int64_t{1});
+  }
+  EXPECT_EQ(spans, 10) << "every span lacks it";
+}
+
+TEST_F(Check, ACollectorKilledInTheMiddleIsAnExactLoss) {
+  const Ran ran = check(small_suite(30, 4), {"--fault", "kill-collector@2s"});
+  EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
+  EXPECT_THAT(report().at("notes").dump(), HasSubstr("the Collector ended with signal 9"));
+  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  ASSERT_TRUE(evidence);
+  const int64_t arrived = spans_in(*evidence);
+  EXPECT_GT(arrived, 0) << "some came before the kill";
+  EXPECT_LT(arrived, 30);
+  const auto lost = findings("completeness.");
+  ASSERT_FALSE(lost.empty()) << ran.output;
+  int64_t missing = 0;
+  for (const auto& finding : lost) missing += finding.value("count", int64_t{1});
+  EXPECT_EQ(missing, 30 - arrived) << ran.output;
+  EXPECT_THAT(ran.output, HasSubstr(std::to_string(30 - arrived)));
+}
+
+TEST_F(Check, NothingReceivedIsUndecidedNeverAPass) {
+  std::string text = small_suite_text(6, 0.5);
+  text = replaced(text, "      - --otlp-traces-endpoint=${collector.otlp_grpc}\n", "");
+  const Ran ran = check(write("suite.yaml", text));
+  EXPECT_EQ(ran.code, 3) << ran.output << ran.errors;
+  EXPECT_EQ(report().at("verdict"), "unknown");
+}
+
+TEST_F(Check, TheEmbeddedReceiverStandsInAndTheReportSaysSo) {
+  const Ran ran = check(small_suite(), {"--collector", "embedded"});
+  EXPECT_THAT(report().at("notes").dump(), HasSubstr("no real Collector took part"));
+  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  ASSERT_TRUE(evidence);
+  EXPECT_EQ(spans_in(*evidence), 10) << ran.output << ran.errors;
+}
+
+TEST_F(Check, ASubjectThatCannotStartIsUndecidedWithItsLastWords) {
+  const std::string text = replaced(small_suite_text(2, 0.1), "touchstone-tiny\n      - --host",
+                                    "no-such-model\n      - --host");
+  const Ran ran = check(write("suite.yaml", text));
+  EXPECT_EQ(ran.code, 3) << ran.output;
+  EXPECT_THAT(ran.errors, HasSubstr("subject: ended with exit code"));
+  EXPECT_THAT(ran.errors, HasSubstr("no-such-model"));
+  EXPECT_FALSE(fs::exists(path("report/report.json"))) << "no report of a run that was not";
+}
+
+TEST_F(Check, ACollectorThatCannotStartIsUndecided) {
+  const Ran ran = check(small_suite(), {"--collector", "/bin/false"});
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_THAT(ran.errors, HasSubstr("/bin/false"));
+  EXPECT_THAT(ran.errors, HasSubstr("touchstone collector build"));
+}
+
+TEST_F(Check, ABrokenCollectorConfigurationIsSaidBeforeAnythingStarts) {
+  write("collector.yaml", "receivers: {otlp: {protocols: {grpc: {endpont: x}}}}\n"
+                          "exporters: {debug: {}}\n"
+                          "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}\n");
+  const std::string text =
+      replaced(small_suite_text(2, 0.1),
+               std::string(TOUCHSTONE_SOURCE_DIR) + "/collector_configs/quickstart.yaml",
+               "collector.yaml");
+  const Ran ran = check(write("suite.yaml", text));
+  EXPECT_EQ(ran.code, 2) << ran.errors;
+  EXPECT_THAT(ran.errors, HasSubstr("endpont"));
+}
+
+TEST_F(Check, AFullDiskAtTheReportIsSaidAndUndecided) {
+  ASSERT_TRUE(make_directories(path("report")));
+  // What the report is written to before it is renamed into place.
+  ASSERT_EQ(::symlink("/dev/full", path("report/report.html.tmp").c_str()), 0);
+  const Ran ran = check(small_suite(4, 0.3));
+  EXPECT_EQ(ran.code, 3) << ran.output << ran.errors;
+  EXPECT_THAT(ran.errors, HasSubstr("No space left on device"));
+}
+
+TEST_F(Check, CtrlCLeavesNothingBehind) {
+  harness::SpawnOptions options = check_command(small_suite(20, 30));
+  options.log_path = path("stderr");
+  auto child = harness::ChildProcess::spawn(options, supervision_);
+  ASSERT_TRUE(child);
+  const Status driving = (*child)->wait_until(
+      [&] { return harness::last_lines(path("stderr"), 50).find("driving") != std::string::npos; },
+      "the load", 60 * kNsPerSecond);
+  ASSERT_TRUE(driving) << driving.error().message;
+  (*child)->send_signal(SIGINT);
+  const auto status = (*child)->wait_for_exit(60 * kNsPerSecond);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->code, 3);
+  EXPECT_THAT(harness::last_lines(path("stderr"), 5), HasSubstr("interrupted by SIGINT"));
+  EXPECT_FALSE(fs::exists(path("report"))) << "nothing was there before";
+}
+
+TEST_F(Check, ItsOwnSuddenDeathLeavesNoProcessBehind) {
+  harness::SpawnOptions options = check_command(small_suite(20, 30));
+  options.log_path = path("stderr");
+  auto child = harness::ChildProcess::spawn(options, supervision_);
+  ASSERT_TRUE(child);
+  const Status driving = (*child)->wait_until(
+      [&] { return harness::last_lines(path("stderr"), 50).find("driving") != std::string::npos; },
+      "the load", 60 * kNsPerSecond);
+  ASSERT_TRUE(driving) << driving.error().message;
+  EXPECT_GE(survivors().size(), 3u) << "check, Collector and subject run";
+  (*child)->kill();  // TearDown looks for what is left
+}
+
+TEST_F(Check, UsageErrorsStartNothing) {
+  const struct {
+    std::vector<std::string> flags;
+    std::string expected;
+  } rows[] = {
+      {{"--profile", "vllm-v2"}, "vllm-v2"},
+      {{"--fault", "kill-collector"}, "no @TIME"},
+      {{"--fail-on", "COULD"}, "--fail-on"},
+      {{"--format", "pdf"}, "--format"},
+      {{"--sed", "1"}, "did you mean `--seed`"},
+  };
+  for (const auto& row : rows) {
+    const Ran ran = check("", row.flags);
+    EXPECT_EQ(ran.code, 2) << join(row.flags, " ") << ran.output << ran.errors;
+    EXPECT_THAT(ran.errors, HasSubstr(row.expected));
+  }
+  const Ran missing = check(path("none.yaml"));
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_THAT(missing.errors, HasSubstr("none.yaml"));
+  EXPECT_FALSE(fs::exists(path("report")));
+}
+
+}  // namespace
+}  // namespace touchstone::end_to_end

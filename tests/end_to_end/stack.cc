@@ -1,0 +1,145 @@
+#include "tests/end_to_end/stack.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace touchstone::end_to_end {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kHang = 180 * kNsPerSecond;  // a deadline that only a hang reaches
+const std::string kSource = TOUCHSTONE_SOURCE_DIR;
+
+}  // namespace
+
+void Check::SetUp() {
+  auto made = TemporaryDirectory::make("touchstone-end-to-end");
+  ASSERT_TRUE(made);
+  folder_ = std::make_unique<TemporaryDirectory>(std::move(*made));
+  const auto found = harness::run_and_capture(
+      {.name = "find", .argv = {TOUCHSTONE_BINARY, "collector", "find"}}, supervision_, kHang);
+  ASSERT_TRUE(found) << found.error().message;
+  if (!found->status.good()) GTEST_SKIP() << "no real Collector here: " << found->errors;
+}
+
+void Check::TearDown() {
+  if (folder_ == nullptr) return;
+  EXPECT_EQ(join(survivors_at_last(), "\n"), "") << "processes were left behind";
+}
+
+std::string Check::write(const std::string& name, const std::string& content) const {
+  EXPECT_TRUE(write_file_atomic(path(name), content));
+  return path(name);
+}
+
+harness::SpawnOptions Check::check_command(const std::string& suite,
+                                           const std::vector<std::string>& more) const {
+  harness::SpawnOptions options{.name = "check",
+                                .argv = {TOUCHSTONE_BINARY, "check", "--output", path("report")},
+                                .working_directory = folder_->path()};
+  if (!suite.empty()) options.argv.push_back(suite);
+  options.argv.insert(options.argv.end(), more.begin(), more.end());
+  return options;
+}
+
+Ran Check::check(const std::string& suite, const std::vector<std::string>& more) const {
+  const auto ran = harness::run_and_capture(check_command(suite, more), supervision_, kHang);
+  if (!ran) return {-1, "", ran.error().message};
+  return {ran->status.code.value_or(-2), ran->output, ran->errors};
+}
+
+std::string Check::small_suite_text(int requests, double seconds) const {
+  std::string workload = "{\"workload\": 1}\n";
+  for (int i = 0; i < requests; ++i) {
+    nlohmann::json request = {
+        {"name", "r" + std::to_string(i)},
+        {"arrival_ns", static_cast<int64_t>(seconds * 1e9 / requests * i)},
+        {"stream", i % 2 == 0},
+        {"prompt", "The old man walked down to the river and"},
+        {"output_tokens", 12},
+        {"sampling", {{"temperature", 0.8}, {"seed", i}, {"ignore_eos", true}}}};
+    workload += request.dump() + "\n";
+  }
+  write("load.jsonl", workload);
+  return "schema: 1\n"
+         "name: small\n"
+         "subject:\n"
+         "  engine: touchstone\n"
+         "  launch:\n"
+         "    command:\n"
+         "      - ${touchstone}\n"
+         "      - serve\n"
+         "      - " + kSource + "/fixtures/models/touchstone-tiny\n"
+         "      - --host=127.0.0.1\n"
+         "      - --port=${subject.port}\n"
+         "      - --served-model-name=touchstone-tiny\n"
+         "      - --max-model-len=512\n"
+         "      - --num-gpu-blocks-override=64\n"
+         "      - --otlp-traces-endpoint=${collector.otlp_grpc}\n"
+         "      - --step-log=${run}/steps.jsonl\n"
+         "      - --request-log=${run}/records.jsonl\n"
+         "    environment: {OTEL_SERVICE_NAME: vllm-inference, OTEL_BSP_SCHEDULE_DELAY: \"200\"}\n"
+         "collector:\n"
+         "  config: " + kSource + "/collector_configs/quickstart.yaml\n"
+         "load:\n"
+         "  workload: load.jsonl\n"
+         "  model: touchstone-tiny\n"
+         "  timeout: 30s\n"
+         "  samples: [r0]\n"
+         "profiles: [vllm-v1]\n";
+}
+
+std::string Check::small_suite(int requests, double seconds) const {
+  return write("suite.yaml", small_suite_text(requests, seconds));
+}
+
+nlohmann::json Check::report() const {
+  const auto text = read_file(path("report/report.json"));
+  EXPECT_TRUE(text) << text.error().message;
+  return nlohmann::json::parse(*text);
+}
+
+std::vector<nlohmann::json> Check::findings(const std::string& prefix) const {
+  std::vector<nlohmann::json> found;
+  const nlohmann::json read = report();
+  for (const auto& check : read.at("checks")) {
+    for (const auto& finding : check.at("findings")) {
+      if (finding.at("check_id").get<std::string>().starts_with(prefix)) found.push_back(finding);
+    }
+  }
+  return found;
+}
+
+std::vector<std::string> Check::survivors() const {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const std::string pid = entry.path().filename().string();
+    if (!parse_int(pid) || pid == std::to_string(::getpid())) continue;
+    for (const char* file : {"/cmdline", "/environ"}) {
+      auto text = read_file("/proc/" + pid + file);
+      if (!text || text->find(folder_->path()) == std::string::npos) continue;
+      std::replace(text->begin(), text->end(), '\0', ' ');
+      found.push_back(pid + ": " + text->substr(0, 200));
+      break;
+    }
+  }
+  return found;
+}
+
+std::vector<std::string> Check::survivors_at_last() const {
+  const int64_t deadline = clock_.monotonic_ns() + 10 * kNsPerSecond;
+  for (;;) {
+    auto found = survivors();
+    if (found.empty() || clock_.monotonic_ns() > deadline) return found;
+    (void)harness::pause_for(20 * kNsPerMs, supervision_);
+  }
+}
+
+}  // namespace touchstone::end_to_end

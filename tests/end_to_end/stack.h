@@ -1,0 +1,54 @@
+// Runs `touchstone check` as a person would, on small suites made for a test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "harness/process/capture.h"
+
+namespace touchstone::end_to_end {
+
+struct Ran {
+  int code = -1;
+  std::string output;
+  std::string errors;
+};
+
+/// A folder for suites and reports; skips aloud where there is no real Collector.
+class Check : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  std::string path(const std::string& name) const { return folder_->path() + "/" + name; }
+  std::string write(const std::string& name, const std::string& content) const;
+  /// `touchstone check SUITE --output path("report")` and more flags.
+  Ran check(const std::string& suite, const std::vector<std::string>& more = {}) const;
+  harness::SpawnOptions check_command(const std::string& suite,
+                                      const std::vector<std::string>& more = {}) const;
+
+  /// A suite with the shipped model and `requests` requests in `seconds`; its text can be changed
+  /// before it is written.
+  std::string small_suite_text(int requests, double seconds) const;
+  std::string small_suite(int requests = 10, double seconds = 1.5) const;
+
+  nlohmann::json report() const;
+  /// Findings of all checks whose id starts with `prefix`.
+  std::vector<nlohmann::json> findings(const std::string& prefix) const;
+  /// Command lines of running processes that name this test's folder.
+  std::vector<std::string> survivors() const;
+  /// Waits until none is left; what remains after a while.
+  std::vector<std::string> survivors_at_last() const;
+
+  RealClock clock_;
+  harness::Supervision supervision_{clock_};
+  std::unique_ptr<TemporaryDirectory> folder_;
+};
+
+}  // namespace touchstone::end_to_end

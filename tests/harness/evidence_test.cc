@@ -1,0 +1,68 @@
+#include "harness/evidence.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/files.h"
+
+namespace touchstone::harness {
+namespace {
+
+constexpr char kLine[] =
+    R"({"resourceSpans":[{"resource":{},"scopeSpans":[{"scope":{"name":"s"},"spans":[)"
+    R"({"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"n",)"
+    R"("kind":2,"startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]})";
+
+class RunFolder : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = TemporaryDirectory::make("touchstone-evidence-test");
+    ASSERT_TRUE(made);
+    folder_ = std::make_unique<TemporaryDirectory>(std::move(*made));
+  }
+  void write(const std::string& name, const std::string& content) const {
+    ASSERT_TRUE(write_file_atomic(folder_->path() + "/" + name, content));
+  }
+  Result<conformance::Evidence> read() const { return evidence_of_run(folder_->path(), 7); }
+  std::unique_ptr<TemporaryDirectory> folder_;
+};
+
+TEST_F(RunFolder, AnEmptyOneHasNoEvidence) {
+  const auto evidence = read();
+  ASSERT_TRUE(evidence) << evidence.error().message;
+  EXPECT_TRUE(evidence->spans.empty());
+  EXPECT_FALSE(evidence->ledger);
+  EXPECT_FALSE(evidence->metrics);
+  EXPECT_FALSE(evidence->collector_metrics);
+  EXPECT_EQ(evidence->now_unix_ns, 7);
+}
+
+TEST_F(RunFolder, RotatedPartsOfTheSpanFileAreRead) {
+  write("spans.otlp.jsonl", std::string(kLine) + "\n");
+  write("spans.otlp-2026-11-21T12-00-00.000-size.jsonl", std::string(kLine) + "\n");
+  const auto evidence = read();
+  ASSERT_TRUE(evidence);
+  EXPECT_EQ(evidence->spans.size(), 2u);
+}
+
+TEST_F(RunFolder, ATruncatedSpanFileIsAProblemAndItsGoodLinesCount) {
+  write("spans.otlp.jsonl", std::string(kLine) + "\n" + std::string(kLine).substr(0, 100));
+  const auto evidence = read();
+  ASSERT_TRUE(evidence);
+  ASSERT_EQ(evidence->spans.size(), 1u);
+  EXPECT_EQ(evidence->spans[0].size(), 1u);
+  ASSERT_EQ(evidence->span_problems.size(), 1u);
+  EXPECT_NE(evidence->span_problems[0].find("spans.otlp.jsonl:2"), std::string::npos)
+      << evidence->span_problems[0];
+}
+
+TEST_F(RunFolder, ABrokenLedgerIsAnError) {
+  write("requests.jsonl", "{\"i\": 0}\n{");
+  const auto evidence = read();
+  ASSERT_FALSE(evidence);
+  EXPECT_NE(evidence.error().message.find("requests.jsonl"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace touchstone::harness
