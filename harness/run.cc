@@ -336,6 +336,10 @@ class SuiteRun final {
     if (!done) return std::move(done).error();
     outcome_.requests = static_cast<int64_t>(done->entries.size());
     outcome_.load_duration_ns = done->duration_ns;
+    for (const conformance::LedgerEntry& entry : done->entries) {
+      if (entry.outcome != conformance::ClientOutcome::kCompleted || !entry.sampled) continue;
+      spans_owed_ += static_cast<double>(entry.choices);
+    }
     keep_samples(done->entries);
     note_unexpected(done->entries);
     if (done->actions_not_reached > 0) {
@@ -386,7 +390,9 @@ class SuiteRun final {
 
   /// Waits until the Collector's own counters say that every accepted span has left it.
   Status drain_collector() {
-    const int64_t deadline = supervision_.clock.monotonic_ns() + kDrainWithinNs;
+    const int64_t within_ns =
+        suite_.subject.attach ? suite_.subject.attach->flush_within_ns : kDrainWithinNs;
+    const int64_t deadline = supervision_.clock.monotonic_ns() + within_ns;
     for (;;) {
       const auto page =
           scrape_to_file(places_.own_metrics_url(), in_run(kCollectorMetricsFile));
@@ -394,11 +400,16 @@ class SuiteRun final {
         outcome_.notes.push_back("the Collector's own counters: " + page.error().message);
         return {};
       }
-      outcome_.collector_drained = collector_spans(*page).drained();
-      if (*outcome_.collector_drained) return {};
+      const CollectorSpans spans = collector_spans(*page);
+      outcome_.collector_drained = spans.drained();
+      const bool all_came = !suite_.subject.attach || spans.accepted >= spans_owed_;
+      if (*outcome_.collector_drained && all_came) return {};
       if (supervision_.clock.monotonic_ns() >= deadline) {
-        outcome_.notes.push_back("the Collector still held spans " +
-                                 format_duration(kDrainWithinNs) + " after the subject's end");
+        outcome_.notes.push_back(
+            all_came ? "the Collector still held spans " + format_duration(within_ns) +
+                           " after the subject's end"
+                     : "the attached subject sent fewer spans than its answers owe within " +
+                           format_duration(within_ns) + " of the load's end");
         return {};
       }
       RETURN_IF_ERROR(pause_for(kDrainPollNs, supervision_));
@@ -430,6 +441,7 @@ class SuiteRun final {
   bool subject_tried_ = false;
   bool stopping_ = false;
   int64_t load_start_ns_ = 0;
+  double spans_owed_ = 0;  ///< by the answered requests
   std::vector<std::string> command_;
   std::unique_ptr<EmbeddedCollector> embedded_;
   std::unique_ptr<ChildProcess> collector_;

@@ -167,7 +167,7 @@ class Builder final {
     fs::remove(log, ignored);
     // The generator runs outside the module that it writes, whose go.mod is not its own.
     RETURN_IF_ERROR(make_directories(work + "/generator"));
-    RETURN_IF_ERROR(step("generating the Collector's main program", 15 * kNsPerSecond,
+    RETURN_IF_ERROR(step("generating the Collector's main program", 30 * kNsPerSecond,
                          {.argv = {go, "run", kGenerator, "--config", "../builder.yaml",
                                    "--skip-compilation", "--skip-get-modules"},
                           .environment = {{"GOFLAGS", "-mod=mod"}},

@@ -93,7 +93,10 @@ SubjectPlan read_subject(const Fields& fields, const std::string& folder) {
   }
   if (fields.has("launch")) subject.launch = read_launch(fields.object("launch"));
   if (fields.has("attach")) {
-    AttachSubject attach{fields.object("attach").required_string("url")};
+    AttachSubject attach;
+    attach.url = fields.object("attach").required_string("url");
+    attach.flush_within_ns =
+        positive_duration(fields.object("attach"), "flush_within", attach.flush_within_ns);
     if (const auto url = parse_url(attach.url); !url) {
       fields.object("attach").fail("url", url.error().message, url.error().hint);
     }

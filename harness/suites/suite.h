@@ -31,6 +31,9 @@ struct LaunchSubject {
 /// A server that runs already and exports to the suite's Collector by itself.
 struct AttachSubject {
   std::string url;
+  /// It is not stopped, so its last spans come when its exporter sends them (every 5 s by default):
+  /// the Collector is kept until as many spans came as the answered requests owe, at most so long.
+  int64_t flush_within_ns = 15 * kNsPerSecond;
 };
 
 struct SubjectPlan {

@@ -11,6 +11,7 @@
 #include "conformance/ledger.h"
 #include "harness/evidence.h"
 #include "harness/process/child.h"
+#include "harness/process/ports.h"
 #include "tests/end_to_end/stack.h"
 
 namespace touchstone::end_to_end {
@@ -179,6 +180,55 @@ TEST_F(Check, ItsOwnSuddenDeathLeavesNoProcessBehind) {
   ASSERT_TRUE(driving) << driving.error().message;
   EXPECT_GE(survivors().size(), 3u) << "check, Collector and subject run";
   (*child)->kill();  // TearDown looks for what is left
+}
+
+TEST_F(Check, AServerThatRunsAlreadyCanBeAttachedTo) {
+  harness::PortReservation ports;
+  const auto port = ports.take();
+  const auto otlp_port = ports.take();
+  ASSERT_TRUE(port && otlp_port);
+  const auto server = serve(*port, *otlp_port);
+  std::string text = small_suite_text(8, 0.5);
+  const size_t begin = text.find("  launch:");
+  const size_t end = text.find("collector:\n");
+  text = text.substr(0, begin) + "  attach: {url: \"http://127.0.0.1:" + std::to_string(*port) +
+         "\"}\n" + text.substr(end);
+  text = replaced(text, "collector:\n",
+                  "collector:\n  otlp_grpc_port: " + std::to_string(*otlp_port) + "\n");
+  const Ran ran = check(write("suite.yaml", text));
+  EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
+  EXPECT_FALSE(server->exited()) << "what was attached to is not stopped";
+  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  ASSERT_TRUE(evidence);
+  EXPECT_EQ(spans_in(*evidence), 8);
+}
+
+TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
+  harness::PortReservation ports;
+  const auto port = ports.take();
+  ASSERT_TRUE(port);
+  const auto server = serve(*port, *ports.take());
+  const auto ran = harness::run_and_capture(
+      {.name = "load",
+       .argv = {TOUCHSTONE_BINARY, "load", "--url", "http://127.0.0.1:" + std::to_string(*port),
+                "--requests", "20", "--rate", "40", "--prompt-tokens", "16-32",
+                "--output-tokens", "8", "--record", path("run")}},
+      supervision_, 60 * kNsPerSecond);
+  ASSERT_TRUE(ran) << ran.error().message;
+  EXPECT_TRUE(ran->status.good()) << ran->errors;
+  EXPECT_THAT(ran->output, HasSubstr("20 requests to model touchstone-tiny"));
+  EXPECT_THAT(ran->output, HasSubstr("20 completed"));
+  const auto ledger = conformance::read_ledger(path("run/requests.jsonl"));
+  ASSERT_TRUE(ledger) << ledger.error().message;
+  ASSERT_EQ(ledger->size(), 20u);
+  for (const auto& entry : *ledger) {
+    EXPECT_EQ(entry.output_tokens, 8);
+    EXPECT_GE(entry.prompt_tokens, 16);
+    EXPECT_TRUE(entry.first_chunk_ns);
+  }
+  for (const char* file : {"server.json", "metrics.txt", "metrics_before.txt"}) {
+    EXPECT_TRUE(fs::exists(path(std::string("run/") + file))) << file;
+  }
 }
 
 TEST_F(Check, UsageErrorsStartNothing) {

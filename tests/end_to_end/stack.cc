@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "harness/http_client.h"
 
 namespace touchstone::end_to_end {
 namespace {
@@ -97,6 +98,26 @@ std::string Check::small_suite_text(int requests, double seconds) const {
 
 std::string Check::small_suite(int requests, double seconds) const {
   return write("suite.yaml", small_suite_text(requests, seconds));
+}
+
+std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp_port) const {
+  const std::string url = "http://127.0.0.1:" + std::to_string(port);
+  auto child = harness::ChildProcess::spawn(
+      {.name = "serve",
+       .argv = {TOUCHSTONE_BINARY, "serve", kSource + "/fixtures/models/touchstone-tiny",
+                "--host=127.0.0.1", "--port=" + std::to_string(port),
+                "--served-model-name=touchstone-tiny", "--max-model-len=512",
+                "--num-gpu-blocks-override=64",
+                "--otlp-traces-endpoint=http://127.0.0.1:" + std::to_string(otlp_port)},
+       .environment = {{"OTEL_SERVICE_NAME", "vllm-inference"}, {"OTEL_BSP_SCHEDULE_DELAY", "200"}},
+       .log_path = path("serve.log")},
+      supervision_);
+  EXPECT_TRUE(child);
+  const Status ready = (*child)->wait_until(
+      [&] { return harness::http_get_body(url + "/health", kNsPerSecond).has_value(); },
+      url + "/health", 60 * kNsPerSecond);
+  EXPECT_TRUE(ready) << ready.error().message;
+  return std::move(*child);
 }
 
 nlohmann::json Check::report() const {

@@ -38,6 +38,9 @@ class Check : public ::testing::Test {
   std::string small_suite_text(int requests, double seconds) const;
   std::string small_suite(int requests = 10, double seconds = 1.5) const;
 
+  /// `touchstone serve` on the shipped model at `port`, ready, exporting to `otlp_port`.
+  std::unique_ptr<harness::ChildProcess> serve(uint16_t port, uint16_t otlp_port) const;
+
   nlohmann::json report() const;
   /// Findings of all checks whose id starts with `prefix`.
   std::vector<nlohmann::json> findings(const std::string& prefix) const;

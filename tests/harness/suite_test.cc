@@ -141,9 +141,10 @@ TEST_F(SuiteFile, AttachNeedsAUrl) {
   const auto with = [&](const std::string& subject) {
     return read(good.substr(0, begin) + subject + good.substr(end));
   };
-  const auto attached = with("  attach: {url: \"http://127.0.0.1:8000\"}\n");
+  const auto attached = with("  attach: {url: \"http://127.0.0.1:8000\", flush_within: 3s}\n");
   ASSERT_TRUE(attached) << attached.error().message;
   EXPECT_EQ(attached->subject.attach->url, "http://127.0.0.1:8000");
+  EXPECT_EQ(attached->subject.attach->flush_within_ns, 3 * kNsPerSecond);
   EXPECT_FALSE(with("  attach: {url: \"127.0.0.1:8000\"}\n"));
   EXPECT_FALSE(with("  attach: {}\n"));
   EXPECT_FALSE(with(""));
