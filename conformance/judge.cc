@@ -101,7 +101,7 @@ Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
   }
   CheckOutcome suppressed = apply_suppressions(options.suppressions, evidence.now_unix_ns,
                                                report.checks, report.notes);
-  if (!options.suppressions.empty()) report.checks.push_back(std::move(suppressed));
+  report.checks.push_back(std::move(suppressed));
   int64_t spans = 0;
   for (const telemetry::TraceBatch& batch : evidence.spans) {
     for (const telemetry::ResourceSpans& resource : batch) {

@@ -1,0 +1,273 @@
+#include "tests/conformance/case_file.h"
+
+#include <cmath>
+#include <set>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "tests/conformance/recorded.h"
+
+namespace touchstone::conformance {
+namespace {
+
+using nlohmann::json;
+using telemetry::Attributes;
+using telemetry::Span;
+using telemetry::Value;
+
+constexpr int64_t kBaseUnixNs = 1'790'000'000 * kNsPerSecond;
+
+int64_t at_ms(const json& ms) {
+  return kBaseUnixNs + std::llround(ms.get<double>() * static_cast<double>(kNsPerMs));
+}
+
+void only_keys(const json& object, const std::set<std::string>& known) {
+  for (const auto& [key, value] : object.items()) {
+    BASE_CHECK(known.contains(key), "a case has the unknown key ", key);
+  }
+}
+
+TraceId trace_of(int64_t number) {
+  TraceId id;
+  id.bytes.back() = static_cast<uint8_t>(number);
+  return id;
+}
+SpanId span_of(int64_t number) {
+  SpanId id;
+  id.bytes.back() = static_cast<uint8_t>(number);
+  return id;
+}
+
+/// JSON has no NaN: "NaN!" and "Infinity!" stand for them.
+Value value_of(const json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number_integer()) return value.get<int64_t>();
+  if (value.is_number()) return value.get<double>();
+  if (value == "NaN!") return std::nan("");
+  if (value == "Infinity!") return std::numeric_limits<double>::infinity();
+  if (value.is_string()) return value.get<std::string>();
+  Value::Array items;
+  for (const json& item : value) items.push_back(value_of(item));
+  return items;
+}
+
+/// Null removes; a key that is not there is added.
+void change(Attributes& attributes, const json& changes) {
+  for (const auto& [key, value] : changes.items()) {
+    const std::string name = key;
+    std::erase_if(attributes, [&](const telemetry::KeyValue& item) { return item.key == name; });
+    if (!value.is_null()) attributes.push_back({name, value_of(value)});
+  }
+}
+
+Attributes good_attributes() {
+  return {{"gen_ai.latency.time_to_first_token", 0.03},
+          {"gen_ai.latency.e2e", 0.19},
+          {"gen_ai.latency.time_in_queue", 0.001},
+          {"gen_ai.usage.prompt_tokens", 16},
+          {"gen_ai.usage.completion_tokens", 8},
+          {"gen_ai.latency.time_in_model_prefill", 0.02},
+          {"gen_ai.latency.time_in_model_decode", 0.139},
+          {"gen_ai.latency.time_in_model_inference", 0.159},
+          {"gen_ai.request.id", "cmpl-1-0"},
+          {"gen_ai.request.top_p", 1.0},
+          {"gen_ai.request.max_tokens", 8},
+          {"gen_ai.request.n", 1}};
+}
+
+Attributes good_resource() {
+  return {{"telemetry.sdk.language", "python"},
+          {"telemetry.sdk.name", "opentelemetry"},
+          {"telemetry.sdk.version", "1.45.2"},
+          {"service.instance.id", "one"},
+          {"service.name", "vllm-inference"},
+          {"vllm.instrumenting_module_name", "vllm.llm_engine"},
+          {"vllm.process_id", "15699"}};
+}
+
+telemetry::SpanKind kind_of(const std::string& word) {
+  return word == "server"     ? telemetry::SpanKind::kServer
+         : word == "internal" ? telemetry::SpanKind::kInternal
+                              : telemetry::SpanKind::kUnspecified;
+}
+
+telemetry::StatusCode status_of(const std::string& word) {
+  return word == "ok"      ? telemetry::StatusCode::kOk
+         : word == "error" ? telemetry::StatusCode::kError
+                           : telemetry::StatusCode::kUnset;
+}
+
+telemetry::ResourceSpans read_span(const json& item) {
+  only_keys(item, {"trace", "span", "parent", "flags", "name", "kind", "status", "events", "scope",
+                   "schema_url", "start_ms", "end_ms", "start_unix_ns", "set", "add", "clear",
+                   "resource"});
+  Span span;
+  span.trace_id = trace_of(item.value("trace", 1));
+  span.span_id = span_of(item.value("span", 1));
+  span.parent_span_id = span_of(item.value("parent", 100));
+  span.flags = item.value("flags", 768u);
+  span.name = item.value("name", "llm_request");
+  span.kind = kind_of(item.value("kind", "server"));
+  span.status = status_of(item.value("status", "unset"));
+  span.events.resize(static_cast<size_t>(item.value("events", 0)));
+  span.start_unix_ns = item.value("start_unix_ns", at_ms(item.value("start_ms", json(0))));
+  span.end_unix_ns = at_ms(item.value("end_ms", json(200)));
+  if (!item.value("clear", false)) span.attributes = good_attributes();
+  change(span.attributes, item.value("set", json::object()));
+  for (const json& pair : item.value("add", json::array())) {
+    span.attributes.push_back({pair[0].get<std::string>(), value_of(pair[1])});
+  }
+  telemetry::ResourceSpans group;
+  group.resource.attributes = good_resource();
+  change(group.resource.attributes, item.value("resource", json::object()));
+  telemetry::ScopeSpans scoped;
+  scoped.scope.name = item.value("scope", "vllm.tracing.otel");
+  scoped.schema_url = item.value("schema_url", "");
+  scoped.spans.push_back(std::move(span));
+  group.scope_spans.push_back(std::move(scoped));
+  return group;
+}
+
+ClientOutcome client_outcome_of(const std::string& word) {
+  for (const ClientOutcome outcome : {ClientOutcome::kCompleted, ClientOutcome::kHungUp,
+                                      ClientOutcome::kRefused, ClientOutcome::kFailed}) {
+    if (word == to_string(outcome)) return outcome;
+  }
+  BASE_CHECK(false, "no outcome ", word);
+  return ClientOutcome::kFailed;
+}
+
+LedgerEntry read_entry(const json& item) {
+  only_keys(item, {"i", "trace", "span", "sampled", "outcome", "status", "choices", "done_ms",
+                   "usage", "prompt_tokens", "output_tokens", "finish_reasons", "response_id"});
+  LedgerEntry entry;
+  entry.index = item.value("i", 0);
+  entry.trace_id = trace_of(item.value("trace", 1));
+  entry.span_id = span_of(item.value("span", 100));
+  entry.sampled = item.value("sampled", true);
+  entry.choices = item.value("choices", 1);
+  entry.status = item.value("status", 200);
+  entry.outcome = client_outcome_of(item.value("outcome", "completed"));
+  entry.sent_unix_ns = kBaseUnixNs - kNsPerMs;
+  entry.done_ns = item.value("done_ms", int64_t{210}) * kNsPerMs;
+  entry.prompt_tokens = item.value("prompt_tokens", 0);
+  entry.output_tokens = item.value("output_tokens", 0);
+  entry.finish_reasons = item.value("finish_reasons", std::vector<std::string>());
+  entry.response_id = item.value("response_id", "cmpl-1");
+  const json usage = item.value("usage", json::object());
+  if (!usage.is_null()) {
+    entry.usage = Usage{.prompt_tokens = usage.value("prompt_tokens", 16),
+                        .completion_tokens = usage.value("completion_tokens", 8),
+                        .cached_tokens = std::nullopt};
+  }
+  return entry;
+}
+
+std::optional<telemetry::MetricsPage> read_page(const json& input, const char* key) {
+  if (!input.contains(key)) return std::nullopt;
+  const auto lines = input[key].get<std::vector<std::string>>();
+  auto page = telemetry::parse_prometheus_text(key, join(lines, "\n") + "\n");
+  BASE_CHECK(page.has_value(), page ? "" : page.error().message);
+  return *std::move(page);
+}
+
+std::string differences(const json& expected, const result::Finding& finding) {
+  only_keys(expected,
+            {"level", "signal", "subject", "message", "expected", "actual", "count", "context"});
+  std::string text;
+  const auto differs = [&](const std::string& key, const std::string& got) {
+    if (expected.contains(key) && expected[key] != got) {
+      text += key + ": got " + quote(got) + ", expected " + expected[key].dump() + "; ";
+    }
+  };
+  differs("level", result::to_string(finding.level));
+  differs("signal", finding.signal);
+  differs("subject", finding.subject);
+  differs("expected", finding.expected);
+  differs("actual", finding.actual);
+  if (expected.contains("count") && expected["count"] != finding.count) {
+    text += "count: got " + std::to_string(finding.count) + "; ";
+  }
+  const std::string message = expected.value("message", "");
+  if (finding.message.find(message) == std::string::npos) {
+    text += "message: got " + finding.message + "; ";
+  }
+  const json context = expected.value("context", json::object());
+  for (const auto& [key, value] : context.items()) {
+    const auto found = finding.context.find(key);
+    const std::string got = found == finding.context.end() ? "nothing" : found->second;
+    if (got.find(value.get<std::string>()) == std::string::npos) {
+      text += "context." + key + ": got " + got + "; ";
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+CaseInput read_case_input(const json& input) {
+  only_keys(input, {"profile", "spans", "ledger", "metrics", "metrics_before",
+                    "collector_metrics", "span_problems", "suppressions", "now_ms"});
+  CaseInput result;
+  result.profile = vllm_v1();
+  if (input.contains("profile")) {
+    auto profile = parse_profile(
+        "case.yaml", join(input["profile"].get<std::vector<std::string>>(), "\n") + "\n");
+    BASE_CHECK(profile.has_value(), profile ? "" : profile.error().message);
+    result.profile = *std::move(profile);
+  }
+  Evidence& evidence = result.evidence;
+  telemetry::TraceBatch batch;
+  for (const json& item : input.value("spans", json::array())) batch.push_back(read_span(item));
+  evidence.spans.push_back(std::move(batch));
+  evidence.span_problems = input.value("span_problems", std::vector<std::string>());
+  if (input.contains("ledger")) {
+    evidence.ledger.emplace();
+    for (const json& item : input["ledger"]) evidence.ledger->push_back(read_entry(item));
+  }
+  evidence.metrics = read_page(input, "metrics");
+  evidence.metrics_before = read_page(input, "metrics_before");
+  evidence.collector_metrics = read_page(input, "collector_metrics");
+  evidence.now_unix_ns = at_ms(input.value("now_ms", json(86'400'000)));
+  for (const json& item : input.value("suppressions", json::array())) {
+    Suppression suppression{.check_id = item.at("check_id"),
+                            .subject = item.at("subject"),
+                            .reason = item.at("reason"),
+                            .expires_unix_ns = std::nullopt,
+                            .where = "suite.yaml:1"};
+    if (item.contains("expires_ms")) suppression.expires_unix_ns = at_ms(item["expires_ms"]);
+    result.options.suppressions.push_back(std::move(suppression));
+  }
+  return result;
+}
+
+std::string compare(const json& expected, const result::CheckOutcome& outcome) {
+  if (expected["verdict"] != result::to_string(outcome.verdict)) {
+    return std::string("verdict: got ") + result::to_string(outcome.verdict) + " (" +
+           outcome.reason + ")";
+  }
+  const json findings = expected.value("findings", json::array());
+  std::string text;
+  if (findings.size() != outcome.findings.size()) {
+    text = "got " + std::to_string(outcome.findings.size()) + " findings: ";
+    for (const result::Finding& finding : outcome.findings) text += finding.message + "; ";
+    return text;
+  }
+  std::set<size_t> taken;
+  for (const json& wanted : findings) {
+    std::string nearest_miss;
+    bool found = false;
+    for (size_t i = 0; i < outcome.findings.size() && !found; ++i) {
+      if (taken.contains(i)) continue;
+      const std::string miss = differences(wanted, outcome.findings[i]);
+      found = miss.empty();
+      if (found) taken.insert(i);
+      nearest_miss = miss;
+    }
+    if (!found) text += "no finding " + wanted.dump() + ": " + nearest_miss;
+  }
+  return text;
+}
+
+}  // namespace touchstone::conformance
