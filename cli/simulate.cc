@@ -287,8 +287,9 @@ std::function<Exit()> set_up(CLI::App& app) {
 
 Verb simulate_verb() {
   return {"simulate", "Run a workload or a measured run through the scheduler in virtual time",
-          "touchstone simulate --workload fixtures/workloads/shared_prefix.jsonl "
-          "--num-gpu-blocks-override 200 --steptime linear:5ms,100us,500us",
+          "touchstone simulate --workload fixtures/scheduler/vllm-0.32.0/workload.jsonl "
+          "--num-gpu-blocks-override 28 --block-size 32 --max-num-seqs 8 "
+          "--max-num-batched-tokens 512 --max-model-len 512 --steptime constant:13ms",
           set_up};
 }
 

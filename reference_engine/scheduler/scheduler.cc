@@ -344,6 +344,8 @@ Request& Scheduler::Impl::new_slot() {
   if (free_slots_.empty()) {
     Request& request = storage_.emplace_back();
     request.slot = static_cast<int32_t>(storage_.size() - 1);
+    // Room to give every slot back without allocating in a step.
+    if (free_slots_.capacity() < storage_.size()) free_slots_.reserve(2 * storage_.size());
     return request;
   }
   Request& request = storage_[static_cast<size_t>(free_slots_.back())];
