@@ -246,7 +246,8 @@ void add_timeout_flags(CLI::App& app, ServeFlags& flags) {
 
 void add_telemetry_flags(CLI::App& app, ServeFlags& flags) {
   ServeOptions& options = flags.options;
-  app.add_flag("!--disable-log-stats", options.log_stats, "Metrics stand still");
+  app.add_flag_callback(
+      "--disable-log-stats", [&options] { options.log_stats = false; }, "Metrics stand still");
   app.add_option("--otlp-traces-endpoint", options.otlp_traces_endpoint,
                  "Sends a span per completion to this OTLP/gRPC endpoint; see also OTEL_SERVICE_NAME, "
                  "OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*");
@@ -323,6 +324,11 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
     return not_found(options.model + ": no such model folder",
                      "give a folder with config.json, model.safetensors and tokenizer.json; models "
                      "are not downloaded");
+  }
+  if (options.generation_config != "auto" && options.generation_config != "vllm" &&
+      !std::filesystem::is_directory(options.generation_config, ignored)) {
+    return invalid_argument("--generation-config: got " + quote(options.generation_config) +
+                            ", expected auto, vllm, or a folder with generation_config.json");
   }
   if (!flags.max_model_len.empty()) {
     const Result<int64_t> length = parse_length(flags.max_model_len);

@@ -231,6 +231,9 @@ TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
       {"policy", {model, "--scheduling-policy", "lifo"}, 2, "fcfs"},
       {"not implemented", {model, "--enable-lora"}, 2, "--enable-lora: not implemented"},
       {"not implemented value", {model, "--tensor-parallel-size", "2"}, 2, "the model is not split"},
+      {"generation config", {model, "--generation-config", "/no/such"}, 2, "auto, vllm, or a folder"},
+      {"duration", {model, "--http-read-timeout", "3"}, 2, "such as 30s"},
+      {"budget", {model, "--max-num-batched-tokens", "4"}, 2, "max_num_batched_tokens: got 4"},
       {"log folder", {model, "--port", "0", "--step-log", "/no/such/folder/steps"}, 2,
        "/no/such/folder/steps"},
       {"endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "ftp://x"}, 2, "ftp"},
@@ -240,6 +243,14 @@ TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
     EXPECT_EQ(run.status.code, bad.exit_code) << bad.what << ": " << run.errors;
     EXPECT_THAT(run.errors, HasSubstr(bad.message)) << bad.what;
   }
+}
+
+TEST(Serve, HelpIsAsWritten) {
+  const std::string path = std::string(TOUCHSTONE_SOURCE_DIR) + "/tests/server/serve_help.txt";
+  const auto golden = read_file(path);
+  ASSERT_TRUE(golden) << golden.error().message;
+  EXPECT_EQ(run_serve({"--help"}).output, *golden)
+      << "if the change is meant: touchstone serve --help > tests/server/serve_help.txt";
 }
 
 TEST(Serve, ADamagedModelIsRefused) {

@@ -1,0 +1,120 @@
+#include "reference_engine/server/generation.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "tests/server/engine_fixture.h"
+
+namespace touchstone::server {
+namespace {
+
+using nlohmann::json;
+
+api::ApiContext capture_context() {
+  api::ApiContext context;
+  context.served_model_names = {"tiny"};
+  context.tokenizer = &capture_tokenizer();
+  context.max_model_len = roomy_config().max_model_len;
+  context.vocab_size = capture_tokenizer().vocab_size();
+  return context;
+}
+
+/// What a connection does: waits to be woken and takes.
+class Woken {
+ public:
+  explicit Woken(PendingReply& reply) : reply_(reply) {
+    reply.set_wake([this] {
+      const std::lock_guard lock(mutex_);
+      woken_ = true;
+      changed_.notify_all();
+    });
+  }
+  std::string take() {
+    std::string text = reply_.take();
+    if (!text.empty() || reply_.finished()) return text;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return woken_; });
+    woken_ = false;
+    return {};
+  }
+
+ private:
+  PendingReply& reply_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool woken_ = false;
+};
+
+api::GenerationRequest eight_choices(bool stream) {
+  api::GenerationRequest request = greedy("Speak, ", 200);
+  request.sampling.temperature = 1;
+  request.seed = 11;
+  request.n = 8;
+  request.stream = stream;
+  return request;
+}
+
+GenerationStart start_of(const api::GenerationRequest& request) {
+  GenerationStart start;
+  start.request = std::make_shared<const api::GenerationRequest>(request);
+  start.response_id = "cmpl-test";
+  return start;
+}
+
+TEST(Generation, ASlowReaderGetsTheSameTextInFewerEvents) {
+  const api::ApiContext context = capture_context();
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  Reply full = start_generation(start_of(eight_choices(false)), engine.engine(), context, 16);
+  Woken waiting(*full.pending);
+  while (!full.pending->finished()) waiting.take();
+  const json expected = json::parse(full.pending->response().body);
+
+  Reply streamed = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
+  engine.end();  // everything is said; nothing was taken
+  const std::string text = streamed.pending->take();
+  ASSERT_TRUE(streamed.pending->finished());
+  std::map<int, std::string> texts;
+  size_t events = 0;
+  for (size_t at = 0; at < text.size(); ++events) {
+    const size_t end = text.find("\n\n", at);
+    const std::string data = text.substr(at + 6, end - at - 6);
+    at = end + 2;
+    if (data == "[DONE]") continue;
+    const json event = json::parse(data);
+    const json& choice = event["choices"][0];
+    texts[choice["index"].get<int>()] += choice["text"].get<std::string>();
+  }
+  EXPECT_LT(events, 1200u);  // of 1,600 outputs
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(texts[i], expected["choices"][static_cast<size_t>(i)]["text"].get<std::string>());
+  }
+}
+
+TEST(Generation, LettingGoOfTheReplyAbortsTheRequest) {
+  const api::ApiContext context = capture_context();
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  Reply reply = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
+  Woken waiting(*reply.pending);
+  while (waiting.take().empty()) {
+  }
+  reply.pending.reset();
+  const KeepingObserver& seen = engine.end();
+  ASSERT_EQ(seen.records.size(), 8u);
+  for (const auto& record : seen.records) EXPECT_EQ(record.outcome, telemetry::Outcome::kAbort);
+}
+
+TEST(Generation, AnEngineThatTakesNoMoreIsA503) {
+  const api::ApiContext context = capture_context();
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  engine.end();
+  const Reply reply = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
+  EXPECT_EQ(reply.pending, nullptr);
+  EXPECT_EQ(reply.response.status, 503);
+  EXPECT_EQ(json::parse(reply.response.body)["error"]["code"], 503);
+}
+
+}  // namespace
+}  // namespace touchstone::server
