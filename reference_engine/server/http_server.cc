@@ -30,6 +30,7 @@ using boost::system::error_code;
 namespace {
 constexpr int64_t kAcceptBackOffMinNs = kNsPerMs;
 constexpr int64_t kAcceptBackOffMaxNs = kNsPerSecond;
+constexpr size_t kRefusalsMax = 256;  // connections being told, at one time, that there are too many
 }  // namespace
 
 class HttpServer::Impl {
@@ -166,6 +167,7 @@ class HttpServer::Impl {
     bool refused = false;
     {
       const std::lock_guard lock(mutex_);
+      if (connections_.size() >= options_.max_connections + kRefusalsMax) return;  // just closed
       refused = connections_.size() >= options_.max_connections;
       number = next_connection_++;
       connections_.emplace(number, connection);

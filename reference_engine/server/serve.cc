@@ -186,15 +186,16 @@ class Server final {
 
   Status start() {
     RETURN_IF_ERROR(http_.listen());
+    // From here on clients can connect; what they send is read a moment later.
+    if (!options_.port_file.empty()) {
+      RETURN_IF_ERROR(write_file_atomic(options_.port_file, std::to_string(http_.port()) + "\n"));
+    }
     http_.watch_signals([this](int) { events_.signal(); });
     engine_.start([this] { events_.engine_ended(); });
     http_.start();
-    if (!options_.port_file.empty()) {
-      RETURN_IF_ERROR(
-          write_file_atomic(options_.port_file, std::to_string(http_.port()) + "\n"));
-    }
-    log_("ready: listening on http://" + (options_.http.host.empty() ? "0.0.0.0" : options_.http.host) +
-         ":" + std::to_string(http_.port()));
+    log_("ready: listening on http://" +
+         (options_.http.host.empty() ? "0.0.0.0" : options_.http.host) + ":" +
+         std::to_string(http_.port()));
     return {};
   }
 
