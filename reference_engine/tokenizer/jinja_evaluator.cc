@@ -11,7 +11,10 @@ namespace touchstone::tokenizer::jinja {
 namespace {
 
 constexpr int64_t kStepsMax = 2'000'000;
-constexpr size_t kTextMax = size_t{64} << 20;
+constexpr size_t kTextMax = size_t{16} << 20;
+// Large values cost more steps, so that the limit bounds time and not only the number of expressions.
+constexpr size_t kTextBytesPerStep = 256;
+constexpr size_t kItemsPerStep = 16;
 constexpr int kCallDepthMax = 40;
 
 using Scope = std::map<std::string, Value>;
@@ -199,6 +202,13 @@ class Evaluator {
 
   Value eval(const Expr& expr) {
     if (!step(expr.line)) return {};
+    Value value = eval_unpaid(expr);
+    if (const auto* text = value.as_text()) steps_ += static_cast<int64_t>(text->size() / kTextBytesPerStep);
+    if (const auto* items = value.as_list()) steps_ += static_cast<int64_t>(items->size() / kItemsPerStep);
+    return value;
+  }
+
+  Value eval_unpaid(const Expr& expr) {
     switch (expr.kind) {
       case ExprKind::kLiteral:
         return expr.value;

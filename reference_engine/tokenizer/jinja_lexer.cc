@@ -250,7 +250,7 @@ class Lexer {
     const int line = line_;
     advance(1);
     std::string value;
-    while (at_ < source_.size() && peek() != delimiter) {
+    while (at_ < source_.size() && peek() != delimiter && !error_) {
       if (peek() == '\\') {
         escape(value);
       } else {

@@ -50,6 +50,7 @@ TEST(ChatTemplate, RefusesWhatItDoesNotKnowByNameAndLine) {
            {"{% endif %}", ErrorCode::kUnsupported, "the tag {% endif %}"},
            {"{{ x", ErrorCode::kMalformed, "a tag without end"},
            {"{{ 'x }}", ErrorCode::kMalformed, "a string without end"},
+           {"{{ '\\xZZ' }}", ErrorCode::kMalformed, "a bad escape in a string"},
            {"{# x", ErrorCode::kMalformed, "a comment without end"},
            {"{{ 1 + }}", ErrorCode::kMalformed, "expected a value"},
            {"{{ ) }}", ErrorCode::kMalformed, "a bracket closes nothing"},

@@ -1,0 +1,274 @@
+// Parsing rules that the recorded exchanges do not show.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/json_syntax.h"
+#include "reference_engine/server/api/python_text.h"
+#include "tests/api/recorded_context.h"
+
+namespace touchstone::server::api {
+namespace {
+
+using nlohmann::json;
+
+RequestHeaders json_headers() {
+  RequestHeaders headers;
+  headers.content_type = "Application/JSON; charset=utf-8";
+  return headers;
+}
+
+class Parsing : public testing::Test {
+ protected:
+  GenerationRequest accept(const ParsedGeneration& parsed) {
+    const auto* error = std::get_if<ApiError>(&parsed);
+    EXPECT_EQ(error, nullptr) << error->message;
+    return error == nullptr ? std::get<GenerationRequest>(parsed) : GenerationRequest{};
+  }
+  GenerationRequest completion(json body) {
+    if (!body.contains("prompt")) body["prompt"] = "Speak, speak";
+    return accept(parse_completion(body.dump(), json_headers(), context_));
+  }
+  GenerationRequest chat(json body) {
+    if (!body.contains("messages")) body["messages"] = {{{"role", "user"}, {"content", "Hi"}}};
+    return accept(parse_chat(body.dump(), json_headers(), context_));
+  }
+  ApiError refuse(const ParsedGeneration& parsed) {
+    const auto* error = std::get_if<ApiError>(&parsed);
+    return error == nullptr ? ApiError{200, "accepted", "", std::nullopt} : *error;
+  }
+  ApiError refuse_completion(json body) {
+    if (!body.contains("prompt")) body["prompt"] = "Speak";
+    return refuse(parse_completion(body.dump(), json_headers(), context_));
+  }
+  ApiError refuse_chat(json body) {
+    if (!body.contains("messages")) body["messages"] = {{{"role", "user"}, {"content", "Hi"}}};
+    return refuse(parse_chat(body.dump(), json_headers(), context_));
+  }
+
+  RecordedContext server_;
+  ApiContext context_ = server_.context();
+};
+
+TEST_F(Parsing, DefaultsComeFromTheModelThenFromVllm) {
+  EXPECT_EQ(completion({}).sampling.temperature, 1.0);
+  context_.defaults = {.temperature = 0.8, .top_p = 0.95, .top_k = 40, .min_p = 0.1,
+                       .repetition_penalty = 1.2, .max_tokens = 9};
+  const auto defaulted = completion({});
+  EXPECT_EQ(defaulted.sampling.temperature, 0.8);
+  EXPECT_EQ(defaulted.sampling.top_p, 0.95);
+  EXPECT_EQ(defaulted.sampling.top_k, 40);
+  EXPECT_EQ(defaulted.sampling.min_p, 0.1);
+  EXPECT_EQ(defaulted.sampling.repetition_penalty, 1.2);
+  EXPECT_EQ(defaulted.prompts[0].max_tokens, 16) << "completions have their own default";
+  EXPECT_EQ(chat({}).prompts[0].max_tokens, 9);
+  EXPECT_EQ(completion({{"temperature", 0.5}}).sampling.temperature, 0.5);
+}
+
+TEST_F(Parsing, GreedyRequestsIgnoreTheOtherFilters) {
+  const auto request = completion({{"temperature", 0}, {"top_p", 0.5}, {"top_k", 3}, {"min_p", 0.2}});
+  EXPECT_EQ(request.sampling.top_p, 1.0);
+  EXPECT_EQ(request.sampling.top_k, 0);
+  EXPECT_EQ(request.sampling.min_p, 0.0);
+  EXPECT_EQ(completion({{"temperature", 0.001}}).sampling.temperature, 0.01) << "raised to the floor";
+  EXPECT_EQ(completion({{"temperature", 1}, {"top_k", -1}}).sampling.top_k, 0);
+}
+
+TEST_F(Parsing, ChatFillsTheContextWhenNoLimitIsGiven) {
+  const auto request = chat({});
+  EXPECT_EQ(request.prompts[0].max_tokens,
+            512 - static_cast<int32_t>(request.prompts[0].token_ids.size()));
+  EXPECT_EQ(chat({{"max_tokens", 7}, {"max_completion_tokens", 5}}).prompts[0].max_tokens, 5);
+}
+
+TEST_F(Parsing, EndsAndMinTokens) {
+  context_.extra_eos_token_ids = {7};
+  const auto request = completion({{"stop_token_ids", {20}}, {"min_tokens", 2}, {"stop", "x"}});
+  EXPECT_EQ(request.eos_token_ids, std::vector<int32_t>{1});
+  EXPECT_EQ(request.stop_token_ids, (std::vector<int32_t>{20, 7}));
+  EXPECT_EQ(request.sampling.masked_before_min_tokens, (std::vector<int32_t>{1, 7, 20}));
+  EXPECT_EQ(request.stop, std::vector<std::string>{"x"});
+  const auto ignoring = completion({{"ignore_eos", true}, {"stop_token_ids", {20}}});
+  EXPECT_TRUE(ignoring.eos_token_ids.empty());
+  EXPECT_EQ(ignoring.stop_token_ids, std::vector<int32_t>{20});
+  EXPECT_TRUE(ignoring.sampling.masked_before_min_tokens.empty());
+}
+
+TEST_F(Parsing, LenientTypesAsPydantic) {
+  const auto request = completion({{"max_tokens", "5"}, {"temperature", "0.5"}, {"stream", 1}, {"seed", -1},
+                                   {"logprobs", true}, {"min_tokens", 2.0}});
+  EXPECT_EQ(request.prompts[0].max_tokens, 5);
+  EXPECT_EQ(request.sampling.temperature, 0.5);
+  EXPECT_TRUE(request.stream);
+  EXPECT_EQ(request.seed, std::nullopt) << "-1 is none";
+  EXPECT_EQ(request.logprobs, 1);
+  EXPECT_EQ(request.min_tokens, 2);
+  EXPECT_EQ(completion({{"max_tokens", nullptr}}).prompts[0].max_tokens, 16);
+}
+
+TEST_F(Parsing, EchoAloneGeneratesOneHiddenToken) {
+  const auto request = completion({{"echo", true}, {"max_tokens", 0}, {"logprobs", 2}});
+  EXPECT_TRUE(request.prompt_only);
+  EXPECT_EQ(request.prompts[0].max_tokens, 1);
+  EXPECT_EQ(request.prompt_logprobs, 2);
+}
+
+TEST_F(Parsing, HeadersWinOverTheBody) {
+  RequestHeaders headers = json_headers();
+  headers.x_request_id = "header";
+  headers.x_vllm_priority = "-4";
+  const std::string body = R"({"prompt":"x","request_id":"body","priority":3})";
+  const auto request = accept(parse_completion(body, headers, context_));
+  EXPECT_EQ(request.request_id_base, "header");
+  EXPECT_EQ(request.priority, -4);
+  headers.x_vllm_priority = "soon";
+  EXPECT_EQ(accept(parse_completion(body, headers, context_)).priority, 3);
+}
+
+TEST_F(Parsing, UsageOptions) {
+  const auto options = [&](json stream_options) {
+    const auto request = completion({{"stream", true}, {"stream_options", stream_options}});
+    return std::pair(request.include_usage, request.continuous_usage_stats);
+  };
+  EXPECT_EQ(options({{"include_usage", true}}), std::pair(true, false));
+  EXPECT_EQ(options({{"include_usage", false}, {"continuous_usage_stats", true}}), std::pair(false, false));
+  context_.enable_force_include_usage = true;
+  EXPECT_EQ(options({{"include_usage", false}}), std::pair(true, true));
+}
+
+TEST_F(Parsing, TruncationKeepsTheEndUnlessToldOtherwise) {
+  const json prompt = {5, 6, 7, 8};
+  const auto ids = [&](json body) { return completion(std::move(body)).prompts[0].token_ids; };
+  EXPECT_EQ(ids({{"prompt", prompt}, {"truncate_prompt_tokens", 2}}), (std::vector<int32_t>{7, 8}));
+  EXPECT_EQ(ids({{"prompt", prompt}, {"truncate_prompt_tokens", 2}, {"truncation_side", "right"}}),
+            (std::vector<int32_t>{5, 6}));
+  EXPECT_EQ(ids({{"prompt", prompt}, {"truncate_prompt_tokens", -1}}).size(), 4u);
+}
+
+TEST_F(Parsing, ChatRolesEchoAndContinuation) {
+  const json messages = {{{"role", "user"}, {"content", "Hi"}}, {{"role", "assistant"}, {"content", "Well, "}}};
+  const auto request = chat({{"messages", messages}, {"add_generation_prompt", false}, {"echo", true},
+                             {"continue_final_message", true}});
+  EXPECT_EQ(request.response_role, "assistant");
+  EXPECT_EQ(request.chat_echo, "Well, ");
+  EXPECT_EQ(request.prompts[0].text, "user: Hi\nassistant: Well, ");
+}
+
+TEST_F(Parsing, TooLongPromptsNameTheirTokens) {
+  const json prompt(std::vector<int>(510, 5));
+  const ApiError error = refuse_completion({{"prompt", prompt}, {"max_tokens", 8}});
+  EXPECT_EQ(error.param, "input_tokens");
+  EXPECT_NE(error.message.find("your prompt contains 510 input tokens"), std::string::npos) << error.message;
+  EXPECT_EQ(completion({{"prompt", prompt}, {"max_tokens", 2}}).prompts[0].max_tokens, 2);
+}
+
+TEST_F(Parsing, RefusalsNameWhatIsWrong) {
+  struct Case {
+    json body;
+    int status;
+    const char* type;
+    std::optional<std::string> param;
+    const char* message;
+  };
+  const std::vector<Case> cases = {
+      {{{"top_p", -0.5}}, 400, "BadRequestError", "top_p", "top_p must be in (0, 1], got -0.5."},
+      {{{"min_p", 2}}, 400, "BadRequestError", std::nullopt, "min_p must be in [0, 1], got 2.0."},
+      {{{"repetition_penalty", 0}}, 400, "BadRequestError", std::nullopt, "greater than zero, got 0.0."},
+      {{{"n", 20000}}, 400, "BadRequestError", std::nullopt, "n must be at most 16384"},
+      {{{"stop", {""}}}, 400, "BadRequestError", std::nullopt, "stop cannot contain an empty string."},
+      {{{"bad_words", {""}}}, 400, "BadRequestError", std::nullopt, "Got bad_words=['']"},
+      {{{"logit_bias", {{"x", 1}}}}, 400, "BadRequestError", "logit_bias", "token IDs: ['x']"},
+      {{{"stop_token_ids", {4000}}}, 400, "BadRequestError", "stop_token_ids", "[4000]"},
+      {{{"prompt_logprobs", 21}}, 400, "BadRequestError", "prompt_logprobs", "Requested prompt logprobs of 21"},
+      {{{"prompt_logprobs", 1}, {"stream", true}}, 400, "BadRequestError", "prompt_logprobs", "not available"},
+      {{{"logprobs", "x"}}, 400, "BadRequestError", "logprobs", "`logprobs` must be an integer."},
+      {{{"max_tokens", 1.5}}, 400, "Bad Request", "body.max_tokens", "fractional part"},
+      {{{"max_tokens", {1}}}, 400, "Bad Request", "body.max_tokens", "'input': '<list of 1 items>'"},
+      {{{"stream", "maybe"}}, 400, "Bad Request", "body.stream", "unable to interpret input"},
+      {{{"echo", {1}}}, 400, "Bad Request", "body.echo", "Input should be a valid boolean"},
+      {{{"n", nullptr}}, 400, "Bad Request", "body.n", "'input': 'None'"},
+      {{{"user", 5}}, 400, "Bad Request", "body.user", "Input should be a valid string"},
+      {{{"stop_token_ids", {"x"}}}, 400, "Bad Request", "body.stop_token_ids.0", "int_parsing"},
+      {{{"truncation_side", "up"}}, 400, "Bad Request", "body.truncation_side", "'left' or 'right'"},
+      {{{"stream_options", 5}, {"stream", true}}, 400, "Bad Request", "body.stream_options", "dictionary or object"},
+      {{{"prompt", {"a", 5}}}, 400, "Bad Request", "body.prompt.0", "5 validation errors"},
+      {{{"prompt", {{{"a", 1}}}}}, 400, "Bad Request", "body.prompt.0", "validation error"},
+      {{{"prompt", {""}}}, 400, "BadRequestError", std::nullopt, "prompt cannot be empty"},
+      {{{"use_beam_search", true}}, 501, "NotImplementedError", std::nullopt, "use_beam_search is not supported"},
+      {{{"allowed_token_ids", {1}}}, 501, "NotImplementedError", std::nullopt, "allowed_token_ids"},
+      {{{"response_format", {{"type", "json_object"}}}}, 501, "NotImplementedError", std::nullopt, "json_object"},
+      {{{"truncate_prompt_tokens", 600}}, 400, "BadRequestError", "truncate_prompt_tokens", "cannot be greater"},
+  };
+  for (const Case& each : cases) {
+    const ApiError error = refuse_completion(each.body);
+    EXPECT_EQ(error.status, each.status) << each.body;
+    EXPECT_EQ(error.type, each.type) << each.body << error.message;
+    EXPECT_EQ(error.param, each.param) << each.body << error.message;
+    EXPECT_NE(error.message.find(each.message), std::string::npos) << each.body << error.message;
+  }
+  EXPECT_EQ(refuse_chat({{"tools", json::array()}}).param, "tools");
+  EXPECT_EQ(refuse_chat({{"tool_choice", "auto"}}).param, "tool_choice");
+  EXPECT_EQ(refuse_chat({{"messages", "x"}}).param, "body.messages");
+  EXPECT_NE(refuse_chat({{"chat_template", "x"}}).message.find("untrusted"), std::string::npos);
+  EXPECT_EQ(refuse_chat({{"continue_final_message", true}, {"add_generation_prompt", true}}).status, 400);
+}
+
+TEST_F(Parsing, BodiesThatAreNoRequestAreRefused) {
+  const auto message = [&](const std::string& body) {
+    return refuse(parse_completion(body, json_headers(), context_)).message;
+  };
+  EXPECT_NE(message("null").find("Field required"), std::string::npos);
+  EXPECT_NE(message("5").find("model_attributes_type"), std::string::npos);
+  EXPECT_EQ(message("{\"prompt\":NaN}"), "There was an error parsing the body");
+  EXPECT_EQ(message("{\"prompt\":\"\xFF\"}"), "There was an error parsing the body");
+  EXPECT_EQ(message(std::string(5000, '[')), "There was an error parsing the body");
+}
+
+// Positions and words of CPython 3.12's json.loads.
+TEST(JsonSyntax, SaysWhatPythonSays) {
+  struct Case {
+    const char* text;
+    size_t position;
+    const char* message;
+  };
+  for (const auto& [text, position, message] : {
+           Case{"", 0, "Expecting value"},
+           {"{", 1, "Expecting property name enclosed in double quotes"},
+           {"{\"a\" 1}", 5, "Expecting ':' delimiter"},
+           {"{\"a\":}", 5, "Expecting value"},
+           {"{\"a\":1 2}", 7, "Expecting ',' delimiter"},
+           {"[1,]", 3, "Expecting value"},
+           {"[1 2]", 3, "Expecting ',' delimiter"},
+           {"1 2", 2, "Extra data"},
+           {"\"abc", 0, "Unterminated string starting at"},
+           {"\"a\nb\"", 2, "Invalid control character at"},
+           {"\"\\x\"", 1, "Invalid \\escape"},
+           {"\"\\u12g4\"", 2, "Invalid \\uXXXX escape"},
+           {"[\"\u00e9\u00e9\" x]", 6, "Expecting ',' delimiter"},
+           {"nul", 0, "Expecting value"},
+           {"-", 0, "Expecting value"},
+           {"01", 1, "Extra data"},
+       }) {
+    const auto error = find_json_error(text);
+    ASSERT_TRUE(error.has_value()) << text;
+    EXPECT_EQ(error->position, position) << text;
+    EXPECT_EQ(error->message, message) << text;
+  }
+  for (const char* good : {"{}", "[1, -2.5e+3, \"\\u00e9\"]", " NaN ", "-Infinity", "{\"a\": [true, null]}"}) {
+    EXPECT_FALSE(find_json_error(good).has_value()) << good;
+  }
+}
+
+TEST(PythonText, WritesValuesAsReprDoes) {
+  EXPECT_EQ(python_repr(2.0), "2.0");
+  EXPECT_EQ(python_repr(-0.1), "-0.1");
+  EXPECT_EQ(python_repr(1e-5), "1e-05");
+  EXPECT_EQ(python_repr(1e16), "1e+16");
+  EXPECT_EQ(python_repr(std::string_view("it's")), "\"it's\"");
+  EXPECT_EQ(python_repr(std::string_view("a'\"\n")), "'a\\'\"\\n'");
+  EXPECT_EQ(python_repr(nlohmann::json({1, nullptr, true, "x"})), "[1, None, True, 'x']");
+}
+
+}  // namespace
+}  // namespace touchstone::server::api
