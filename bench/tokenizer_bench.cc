@@ -1,5 +1,5 @@
-// Tokenizing in MB/s of UTF-8, beside cutting into words alone (PCRE2 with JIT), which bounds it, and
-// the streaming detokenizer per token.
+// Tokenizing in MB/s of UTF-8, beside cutting into words alone (PCRE2 with JIT), which bounds it,
+// and the streaming detokenizer per token.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -39,7 +39,8 @@ std::vector<std::string> texts(Kind kind) {
       [&](int64_t, std::string_view line) -> Status {
         auto text = json::parse(line)["text"].get<std::string>();
         const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0; });
-        if (kind == Kind::kMixed ? !ascii : ascii && text.size() > 300) result.push_back(std::move(text));
+        if (kind == Kind::kMixed ? !ascii : ascii && text.size() > 300)
+          result.push_back(std::move(text));
         return {};
       });
   BASE_CHECK(read.has_value(), read.error().message);

@@ -27,8 +27,9 @@ Status Bpe::add_merge(std::string_view left, std::string_view right) {
   const auto left_token = tokens_.find(left);
   const auto right_token = tokens_.find(right);
   const auto whole_token = tokens_.find(whole);
-  for (const auto& [found, text] :
-       {std::pair{left_token, left}, {right_token, right}, {whole_token, std::string_view(whole)}}) {
+  for (const auto& [found, text] : {std::pair{left_token, left},
+                                    {right_token, right},
+                                    {whole_token, std::string_view(whole)}}) {
     if (found == tokens_.end()) {
       return malformed("merge " + std::to_string(pending_.size()) + ": " + quote(text) +
                        " is not in the vocabulary");

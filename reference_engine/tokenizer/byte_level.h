@@ -18,6 +18,7 @@ std::string spell_byte(uint8_t byte);
 
 /// The word pattern of ByteLevel with use_regex, in the dialect of regex.h.
 inline constexpr std::string_view kByteLevelPattern =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
+    "\\s+(?!\\S)|\\s+";
 
 }  // namespace touchstone::tokenizer

@@ -13,8 +13,7 @@ using nlohmann::json;
 
 // "chat_template" is a text, or a list of named ones of which "default" counts.
 Result<std::string> template_of_config(const std::string& path, const json& config) {
-  const json chat_template =
-      config.is_object() ? config.value("chat_template", json()) : json();
+  const json chat_template = config.is_object() ? config.value("chat_template", json()) : json();
   if (chat_template.is_string()) return chat_template.get<std::string>();
   if (chat_template.is_array()) {
     for (const json& entry : chat_template) {

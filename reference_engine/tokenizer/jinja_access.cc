@@ -1,4 +1,5 @@
-// Attributes, items, slices, iteration and methods of values. The contracts are in jinja_builtins.h.
+// Attributes, items, slices, iteration and methods of values. The contracts are in
+// jinja_builtins.h.
 #include <algorithm>
 #include <array>
 
@@ -29,7 +30,8 @@ std::optional<size_t> position(int64_t index, size_t size) {
   return static_cast<size_t>(index);
 }
 
-std::optional<std::string> text_argument(const CallArguments& a, size_t index, std::string_view name) {
+std::optional<std::string> text_argument(const CallArguments& a, size_t index,
+                                         std::string_view name) {
   const Value* value = a.get(index, name);
   if (value == nullptr || value->as_text() == nullptr) return std::nullopt;
   return *value->as_text();
@@ -54,9 +56,9 @@ Result<Value> any_affix(const CallArguments& a, const Matches& matches) {
   const Value& affix = a.positional[0];
   if (affix.as_text()) return Value::boolean(matches(*affix.as_text()));
   if (!affix.as_list()) return type_error("expected a text or a tuple of texts");
-  return Value::boolean(std::any_of(affix.as_list()->begin(), affix.as_list()->end(), [&](const Value& each) {
-    return each.as_text() && matches(*each.as_text());
-  }));
+  return Value::boolean(
+      std::any_of(affix.as_list()->begin(), affix.as_list()->end(),
+                  [&](const Value& each) { return each.as_text() && matches(*each.as_text()); }));
 }
 
 Result<Value> find_in(const std::string& text, const CallArguments& a, bool last) {
@@ -83,7 +85,8 @@ Result<Value> count_in(const std::string& text, const CallArguments& a) {
   const auto wanted = text_argument(a, 0, "");
   if (!wanted || wanted->empty()) return type_error("count takes a text");
   int64_t count = 0;
-  for (size_t at = text.find(*wanted); at != std::string::npos; at = text.find(*wanted, at + wanted->size())) {
+  for (size_t at = text.find(*wanted); at != std::string::npos;
+       at = text.find(*wanted, at + wanted->size())) {
     ++count;
   }
   return Value::integer(count);
@@ -112,7 +115,8 @@ Result<Value> replace_text(const std::string& text, std::string_view name, const
     return Value::text(starts_with(text, *affix) ? text.substr(affix->size()) : text);
   }
   if (name == "removesuffix") {
-    return Value::text(ends_with(text, *affix) ? text.substr(0, text.size() - affix->size()) : text);
+    return Value::text(ends_with(text, *affix) ? text.substr(0, text.size() - affix->size())
+                                               : text);
   }
   const auto to = text_argument(a, 1, "new");
   if (!to) return type_error("replace takes two texts");
@@ -171,13 +175,15 @@ Result<Value> dict_method(const Dict& dict, std::string_view name, const CallArg
 
 bool is_method(std::string_view name) {
   constexpr std::array<std::string_view, 23> kMethods = {
-      "strip", "lstrip", "rstrip",     "upper",    "lower",   "title",        "capitalize",   "split",
-      "rsplit", "splitlines", "startswith", "endswith", "replace", "removeprefix", "removesuffix", "find",
-      "rfind", "count",  "join",       "get",      "keys",    "values",       "items"};
+      "strip",      "lstrip",       "rstrip",       "upper",      "lower",      "title",
+      "capitalize", "split",        "rsplit",       "splitlines", "startswith", "endswith",
+      "replace",    "removeprefix", "removesuffix", "find",       "rfind",      "count",
+      "join",       "get",          "keys",         "values",     "items"};
   return name == "cycle" || std::find(kMethods.begin(), kMethods.end(), name) != kMethods.end();
 }
 
-Result<Value> call_method(const Value& object, std::string_view name, const CallArguments& arguments) {
+Result<Value> call_method(const Value& object, std::string_view name,
+                          const CallArguments& arguments) {
   if (object.is_undefined()) return undefined_error(object);
   if (object.as_text()) return text_method(*object.as_text(), name, arguments);
   if (object.as_dict()) return dict_method(*object.as_dict(), name, arguments);
@@ -268,13 +274,15 @@ Result<Value> contains(const Value& container, const Value& value) {
     return Value::boolean(container.as_text()->find(*value.as_text()) != std::string::npos);
   }
   if (container.as_dict()) {
-    return Value::boolean(value.as_text() && find(*container.as_dict(), *value.as_text()) != nullptr);
+    return Value::boolean(value.as_text() &&
+                          find(*container.as_dict(), *value.as_text()) != nullptr);
   }
   if (const List* list = container.as_list()) {
-    return Value::boolean(
-        std::any_of(list->begin(), list->end(), [&](const Value& each) { return equal(each, value); }));
+    return Value::boolean(std::any_of(list->begin(), list->end(),
+                                      [&](const Value& each) { return equal(each, value); }));
   }
-  return type_error(std::string("argument of type '") + container.type_name() + "' is not iterable");
+  return type_error(std::string("argument of type '") + container.type_name() +
+                    "' is not iterable");
 }
 
 }  // namespace touchstone::tokenizer::jinja

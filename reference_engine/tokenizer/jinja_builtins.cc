@@ -59,7 +59,8 @@ Result<Value> filter_title(const Value& value, const CallArguments&) {
 }
 Result<Value> filter_length(const Value& value, const CallArguments&) {
   if (value.is_undefined()) return Value::integer(0);
-  if (value.as_text()) return Value::integer(static_cast<int64_t>(count_characters(*value.as_text())));
+  if (value.as_text())
+    return Value::integer(static_cast<int64_t>(count_characters(*value.as_text())));
   if (value.as_list()) return Value::integer(static_cast<int64_t>(value.as_list()->size()));
   if (value.as_dict()) return Value::integer(static_cast<int64_t>(value.as_dict()->size()));
   return type_error(std::string("object of type '") + value.type_name() + "' has no len()");
@@ -117,11 +118,12 @@ Result<Value> filter_int(const Value& value, const CallArguments& a) {
   if (value.as_text()) {
     const auto number = parse_double(trim(*value.as_text()));
     return Value::integer(number && std::fabs(*number) < 9e18 ? static_cast<int64_t>(*number)
-                                                               : fallback);
+                                                              : fallback);
   }
   const auto number = value.as_number();
   if (value.as_integer()) return Value::integer(*value.as_integer());
-  return Value::integer(number && std::fabs(*number) < 9e18 ? static_cast<int64_t>(*number) : fallback);
+  return Value::integer(number && std::fabs(*number) < 9e18 ? static_cast<int64_t>(*number)
+                                                            : fallback);
 }
 Result<Value> filter_float(const Value& value, const CallArguments&) {
   if (value.as_text()) return Value::number(parse_double(trim(*value.as_text())).value_or(0.0));
@@ -156,7 +158,8 @@ Result<Value> filter_sum(const Value& value, const CallArguments&) {
   for (const Value& each : *items) {
     if (!each.as_number()) return type_error("sum takes numbers");
     total += *each.as_number();
-    integers = integers && each.as_integer() && !__builtin_add_overflow(whole, *each.as_integer(), &whole);
+    integers =
+        integers && each.as_integer() && !__builtin_add_overflow(whole, *each.as_integer(), &whole);
   }
   return integers ? Value::integer(whole) : Value::number(total);
 }
@@ -165,8 +168,8 @@ Result<Value> filter_unique(const Value& value, const CallArguments&) {
   if (!items) return std::move(items).error();
   List kept;
   for (const Value& each : *items) {
-    const bool seen =
-        std::any_of(kept.begin(), kept.end(), [&](const Value& other) { return equal(each, other); });
+    const bool seen = std::any_of(kept.begin(), kept.end(),
+                                  [&](const Value& other) { return equal(each, other); });
     if (!seen) kept.push_back(each);
   }
   return Value::list(std::move(kept));
@@ -177,8 +180,9 @@ Result<Value> filter_sort(const Value& value, const CallArguments& a) {
   for (size_t i = 1; i < items->size(); ++i) {
     if (!less((*items)[0], (*items)[i])) return type_error("sort takes numbers or texts");
   }
-  std::stable_sort(items->begin(), items->end(),
-                   [](const Value& left, const Value& right) { return less(left, right).value_or(false); });
+  std::stable_sort(items->begin(), items->end(), [](const Value& left, const Value& right) {
+    return less(left, right).value_or(false);
+  });
   const Value* descending = a.get(0, "reverse");
   if (descending != nullptr && descending->truthy()) std::reverse(items->begin(), items->end());
   return Value::list(std::move(*items));
@@ -195,7 +199,8 @@ Result<Value> filter_dictsort(const Value& value, const CallArguments&) {
   return Value::list(std::move(pairs));
 }
 Result<Value> filter_indent(const Value& value, const CallArguments& a) {
-  const std::string pad(static_cast<size_t>(std::clamp<int64_t>(integer_or(a.get(0, "width"), 4), 0, 256)), ' ');
+  const std::string pad(
+      static_cast<size_t>(std::clamp<int64_t>(integer_or(a.get(0, "width"), 4), 0, 256)), ' ');
   const Value* first = a.get(1, "first");
   const Value* blank = a.get(2, "blank");
   const auto lines = split(value.str(), "\n", -1, Side::kLeft);
@@ -217,7 +222,8 @@ Result<Value> filter_map(const Value& value, const CallArguments& a) {
   if (!items) return std::move(items).error();
   const Value* by = a.get(99, "attribute");
   const auto name = a.positional.empty() ? std::nullopt : optional_text(&a.positional[0]);
-  if (by == nullptr && (!name || !is_filter(*name))) return type_error("map takes attribute= or a filter");
+  if (by == nullptr && (!name || !is_filter(*name)))
+    return type_error("map takes attribute= or a filter");
   CallArguments rest;
   if (by == nullptr) rest.positional.assign(a.positional.begin() + 1, a.positional.end());
   List mapped;
@@ -273,23 +279,39 @@ struct Entry {
   Builtin apply;
 };
 constexpr std::array kFilters = {
-    Entry{"abs", filter_abs},           Entry{"capitalize", filter_capitalize},
-    Entry{"count", filter_length},      Entry{"d", filter_default},
-    Entry{"default", filter_default},   Entry{"dictsort", filter_dictsort},
-    Entry{"e", filter_escape},          Entry{"escape", filter_escape},
-    Entry{"first", filter_first},       Entry{"float", filter_float},
-    Entry{"indent", filter_indent},     Entry{"int", filter_int},
-    Entry{"items", filter_items},       Entry{"join", filter_join},
-    Entry{"last", filter_last},         Entry{"length", filter_length},
-    Entry{"list", filter_list},         Entry{"lower", filter_lower},
-    Entry{"map", filter_map},           Entry{"reject", filter_reject},
-    Entry{"rejectattr", filter_rejectattr}, Entry{"replace", filter_replace},
-    Entry{"reverse", filter_reverse},   Entry{"safe", filter_safe},
-    Entry{"select", filter_select},     Entry{"selectattr", filter_selectattr},
-    Entry{"sort", filter_sort},         Entry{"string", filter_string},
-    Entry{"sum", filter_sum},           Entry{"title", filter_title},
+    Entry{"abs", filter_abs},
+    Entry{"capitalize", filter_capitalize},
+    Entry{"count", filter_length},
+    Entry{"d", filter_default},
+    Entry{"default", filter_default},
+    Entry{"dictsort", filter_dictsort},
+    Entry{"e", filter_escape},
+    Entry{"escape", filter_escape},
+    Entry{"first", filter_first},
+    Entry{"float", filter_float},
+    Entry{"indent", filter_indent},
+    Entry{"int", filter_int},
+    Entry{"items", filter_items},
+    Entry{"join", filter_join},
+    Entry{"last", filter_last},
+    Entry{"length", filter_length},
+    Entry{"list", filter_list},
+    Entry{"lower", filter_lower},
+    Entry{"map", filter_map},
+    Entry{"reject", filter_reject},
+    Entry{"rejectattr", filter_rejectattr},
+    Entry{"replace", filter_replace},
+    Entry{"reverse", filter_reverse},
+    Entry{"safe", filter_safe},
+    Entry{"select", filter_select},
+    Entry{"selectattr", filter_selectattr},
+    Entry{"sort", filter_sort},
+    Entry{"string", filter_string},
+    Entry{"sum", filter_sum},
+    Entry{"title", filter_title},
     Entry{"tojson", filter_tojson},
-    Entry{"trim", filter_trim},         Entry{"unique", filter_unique},
+    Entry{"trim", filter_trim},
+    Entry{"unique", filter_unique},
     Entry{"upper", filter_upper},
 };
 
@@ -307,38 +329,66 @@ Result<Value> ordered(std::optional<bool> result) {
 Result<Value> test_defined(const Value& v, const CallArguments&) { return yes(!v.is_undefined()); }
 Result<Value> test_undefined(const Value& v, const CallArguments&) { return yes(v.is_undefined()); }
 Result<Value> test_none(const Value& v, const CallArguments&) { return yes(v.is_none()); }
-Result<Value> test_string(const Value& v, const CallArguments&) { return yes(v.as_text() != nullptr); }
-Result<Value> test_number(const Value& v, const CallArguments&) { return yes(v.as_number().has_value()); }
-Result<Value> test_integer(const Value& v, const CallArguments&) { return yes(v.get<int64_t>() != nullptr); }
-Result<Value> test_float(const Value& v, const CallArguments&) { return yes(v.get<double>() != nullptr); }
-Result<Value> test_boolean(const Value& v, const CallArguments&) { return yes(v.get<bool>() != nullptr); }
+Result<Value> test_string(const Value& v, const CallArguments&) {
+  return yes(v.as_text() != nullptr);
+}
+Result<Value> test_number(const Value& v, const CallArguments&) {
+  return yes(v.as_number().has_value());
+}
+Result<Value> test_integer(const Value& v, const CallArguments&) {
+  return yes(v.get<int64_t>() != nullptr);
+}
+Result<Value> test_float(const Value& v, const CallArguments&) {
+  return yes(v.get<double>() != nullptr);
+}
+Result<Value> test_boolean(const Value& v, const CallArguments&) {
+  return yes(v.get<bool>() != nullptr);
+}
 Result<Value> test_true(const Value& v, const CallArguments&) {
   return yes(v.get<bool>() != nullptr && *v.get<bool>());
 }
 Result<Value> test_false(const Value& v, const CallArguments&) {
   return yes(v.get<bool>() != nullptr && !*v.get<bool>());
 }
-Result<Value> test_mapping(const Value& v, const CallArguments&) { return yes(v.as_dict() != nullptr); }
+Result<Value> test_mapping(const Value& v, const CallArguments&) {
+  return yes(v.as_dict() != nullptr);
+}
 Result<Value> test_iterable(const Value& v, const CallArguments&) {
   return yes(v.as_text() || v.as_list() || v.as_dict() || v.is_undefined());
 }
 Result<Value> test_callable(const Value& v, const CallArguments&) {
   return yes(v.get<Function>() != nullptr || v.get<const Macro*>() != nullptr);
 }
-Result<Value> test_equal(const Value& v, const CallArguments& a) { return yes(equal(v, operand(a))); }
-Result<Value> test_different(const Value& v, const CallArguments& a) { return yes(!equal(v, operand(a))); }
-Result<Value> test_less(const Value& v, const CallArguments& a) { return ordered(less(v, operand(a))); }
-Result<Value> test_greater(const Value& v, const CallArguments& a) { return ordered(less(operand(a), v)); }
+Result<Value> test_equal(const Value& v, const CallArguments& a) {
+  return yes(equal(v, operand(a)));
+}
+Result<Value> test_different(const Value& v, const CallArguments& a) {
+  return yes(!equal(v, operand(a)));
+}
+Result<Value> test_less(const Value& v, const CallArguments& a) {
+  return ordered(less(v, operand(a)));
+}
+Result<Value> test_greater(const Value& v, const CallArguments& a) {
+  return ordered(less(operand(a), v));
+}
 Result<Value> test_in(const Value& v, const CallArguments& a) { return contains(operand(a), v); }
-Result<Value> test_odd(const Value& v, const CallArguments&) { return yes(v.as_integer().value_or(0) % 2 != 0); }
-Result<Value> test_even(const Value& v, const CallArguments&) { return yes(v.as_integer().value_or(1) % 2 == 0); }
+Result<Value> test_odd(const Value& v, const CallArguments&) {
+  return yes(v.as_integer().value_or(0) % 2 != 0);
+}
+Result<Value> test_even(const Value& v, const CallArguments&) {
+  return yes(v.as_integer().value_or(1) % 2 == 0);
+}
 Result<Value> test_divisible(const Value& v, const CallArguments& a) {
   const auto divisor = operand(a).as_integer();
   if (!divisor || *divisor == 0 || !v.as_integer()) return type_error("divisibleby takes integers");
   return yes(*divisor == -1 || *v.as_integer() % *divisor == 0);
 }
-Result<Value> test_lower(const Value& v, const CallArguments&) { return yes(to_lower(v.str()) == v.str()); }
-Result<Value> test_upper(const Value& v, const CallArguments&) { return yes(to_upper(v.str()) == v.str()); }
+Result<Value> test_lower(const Value& v, const CallArguments&) {
+  return yes(to_lower(v.str()) == v.str());
+}
+Result<Value> test_upper(const Value& v, const CallArguments&) {
+  return yes(to_upper(v.str()) == v.str());
+}
 
 constexpr std::array kTests = {
     Entry{"boolean", test_boolean},   Entry{"callable", test_callable},
@@ -359,8 +409,8 @@ constexpr std::array kTests = {
 
 template <size_t N>
 const Entry* find_entry(const std::array<Entry, N>& table, std::string_view name) {
-  const auto found =
-      std::find_if(table.begin(), table.end(), [&](const Entry& entry) { return entry.name == name; });
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [&](const Entry& entry) { return entry.name == name; });
   return found == table.end() ? nullptr : &*found;
 }
 
@@ -419,10 +469,12 @@ const Value* CallArguments::get(size_t index, std::string_view name) const {
 bool is_filter(std::string_view name) { return find_entry(kFilters, name) != nullptr; }
 bool is_test(std::string_view name) { return find_entry(kTests, name) != nullptr; }
 
-Result<Value> apply_filter(std::string_view name, const Value& value, const CallArguments& arguments) {
+Result<Value> apply_filter(std::string_view name, const Value& value,
+                           const CallArguments& arguments) {
   return find_entry(kFilters, name)->apply(value, arguments);
 }
-Result<Value> apply_test(std::string_view name, const Value& value, const CallArguments& arguments) {
+Result<Value> apply_test(std::string_view name, const Value& value,
+                         const CallArguments& arguments) {
   return find_entry(kTests, name)->apply(value, arguments);
 }
 

@@ -25,7 +25,8 @@ bool is_test(std::string_view name);
 bool is_method(std::string_view name);
 
 /// ERRORS: kInvalidArgument for values the filter cannot take.
-Result<Value> apply_filter(std::string_view name, const Value& value, const CallArguments& arguments);
+Result<Value> apply_filter(std::string_view name, const Value& value,
+                           const CallArguments& arguments);
 Result<Value> apply_test(std::string_view name, const Value& value, const CallArguments& arguments);
 Result<Value> call_method(const Value& object, std::string_view name,
                           const CallArguments& arguments);

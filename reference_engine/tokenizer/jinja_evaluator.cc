@@ -12,7 +12,8 @@ namespace {
 
 constexpr int64_t kStepsMax = 2'000'000;
 constexpr size_t kTextMax = size_t{16} << 20;
-// Large values cost more steps, so that the limit bounds time and not only the number of expressions.
+// Large values cost more steps, so that the limit bounds time and not only the number of
+// expressions.
 constexpr size_t kTextBytesPerStep = 256;
 constexpr size_t kItemsPerStep = 16;
 constexpr int kCallDepthMax = 40;
@@ -37,7 +38,11 @@ class Evaluator {
 
  private:
   void fail(const Error& error, int line) {
-    if (!error_) error_ = Error{error.code, raised_ ? error.message : "line " + std::to_string(line) + ": " + error.message, {}};
+    if (!error_)
+      error_ =
+          Error{error.code,
+                raised_ ? error.message : "line " + std::to_string(line) + ": " + error.message,
+                {}};
   }
   Value take(Result<Value> result, int line) {
     if (result) return std::move(result).value();
@@ -83,7 +88,8 @@ class Evaluator {
         assign(stmt);
         break;
       case StmtKind::kMacro:
-        scopes_.back()[stmt.macro->name] = Value(Value::Storage(static_cast<const Macro*>(stmt.macro.get())));
+        scopes_.back()[stmt.macro->name] =
+            Value(Value::Storage(static_cast<const Macro*>(stmt.macro.get())));
         break;
       case StmtKind::kBlock:
         return execute(stmt.body, out);
@@ -158,16 +164,17 @@ class Evaluator {
   static Value loop_value(const List& items, size_t i) {
     const auto index = static_cast<int64_t>(i);
     const auto size = static_cast<int64_t>(items.size());
-    return Value::dict({{"index", Value::integer(index + 1)},
-                        {"index0", Value::integer(index)},
-                        {"revindex", Value::integer(size - index)},
-                        {"revindex0", Value::integer(size - index - 1)},
-                        {"first", Value::boolean(i == 0)},
-                        {"last", Value::boolean(i + 1 == items.size())},
-                        {"length", Value::integer(size)},
-                        {"previtem", i == 0 ? Value::undefined("there is no previous item") : items[i - 1]},
-                        {"nextitem", i + 1 == items.size() ? Value::undefined("there is no next item")
-                                                           : items[i + 1]}});
+    return Value::dict(
+        {{"index", Value::integer(index + 1)},
+         {"index0", Value::integer(index)},
+         {"revindex", Value::integer(size - index)},
+         {"revindex0", Value::integer(size - index - 1)},
+         {"first", Value::boolean(i == 0)},
+         {"last", Value::boolean(i + 1 == items.size())},
+         {"length", Value::integer(size)},
+         {"previtem", i == 0 ? Value::undefined("there is no previous item") : items[i - 1]},
+         {"nextitem",
+          i + 1 == items.size() ? Value::undefined("there is no next item") : items[i + 1]}});
   }
 
   void loop(const Stmt& stmt, std::string& out) {
@@ -203,8 +210,10 @@ class Evaluator {
   Value eval(const Expr& expr) {
     if (!step(expr.line)) return {};
     Value value = eval_unpaid(expr);
-    if (const auto* text = value.as_text()) steps_ += static_cast<int64_t>(text->size() / kTextBytesPerStep);
-    if (const auto* items = value.as_list()) steps_ += static_cast<int64_t>(items->size() / kItemsPerStep);
+    if (const auto* text = value.as_text())
+      steps_ += static_cast<int64_t>(text->size() / kTextBytesPerStep);
+    if (const auto* items = value.as_list())
+      steps_ += static_cast<int64_t>(items->size() / kItemsPerStep);
     return value;
   }
 
@@ -218,7 +227,8 @@ class Evaluator {
       case ExprKind::kTuple: {
         List items;
         for (const auto& part : expr.parts) items.push_back(eval(*part));
-        return expr.kind == ExprKind::kList ? Value::list(std::move(items)) : Value::tuple(std::move(items));
+        return expr.kind == ExprKind::kList ? Value::list(std::move(items))
+                                            : Value::tuple(std::move(items));
       }
       case ExprKind::kDict:
         return dict(expr);
@@ -301,10 +311,11 @@ class Evaluator {
       raised_ = false;
       return result;
     }
-    if (const auto* macro = function.get<const Macro*>()) return call_macro(**macro, arguments, expr.line);
-    fail(invalid_argument(function.is_undefined()
-                              ? function.get<Undefined>()->problem
-                              : std::string("'") + function.type_name() + "' object is not callable"),
+    if (const auto* macro = function.get<const Macro*>())
+      return call_macro(**macro, arguments, expr.line);
+    fail(invalid_argument(function.is_undefined() ? function.get<Undefined>()->problem
+                                                  : std::string("'") + function.type_name() +
+                                                        "' object is not callable"),
          expr.line);
     return {};
   }
@@ -319,10 +330,11 @@ class Evaluator {
   }
 
   Value call_macro(const Macro& macro, const CallArguments& arguments, int line) {
-    if (++call_depth_ > kCallDepthMax) fail(invalid_argument("macros call each other too deep"), line);
+    if (++call_depth_ > kCallDepthMax)
+      fail(invalid_argument("macros call each other too deep"), line);
     if (arguments.positional.size() > macro.parameters.size()) {
-      fail(invalid_argument("macro '" + macro.name + "' takes " + std::to_string(macro.parameters.size()) +
-                            " argument(s)"),
+      fail(invalid_argument("macro '" + macro.name + "' takes " +
+                            std::to_string(macro.parameters.size()) + " argument(s)"),
            line);
     }
     std::string out;
@@ -332,7 +344,10 @@ class Evaluator {
       for (size_t i = 0; i < macro.parameters.size(); ++i) {
         const auto& [name, fallback] = macro.parameters[i];
         const Value* given = arguments.get(i, name);
-        scopes_.back()[name] = given != nullptr ? *given : fallback ? eval(*fallback) : Value::undefined("parameter '" + name + "' was not provided");
+        scopes_.back()[name] = given != nullptr ? *given
+                               : fallback
+                                   ? eval(*fallback)
+                                   : Value::undefined("parameter '" + name + "' was not provided");
       }
       execute(macro.body, out);
       scopes_.pop_back();
@@ -347,7 +362,8 @@ class Evaluator {
       return Value::integer(-*integer);
     }
     if (const auto number = value.as_number()) return Value::number(-*number);
-    fail(invalid_argument(std::string("bad operand type for unary -: '") + value.type_name() + "'"), line);
+    fail(invalid_argument(std::string("bad operand type for unary -: '") + value.type_name() + "'"),
+         line);
     return {};
   }
 
@@ -371,14 +387,17 @@ class Evaluator {
       return repeated(*left.as_text(), *right.as_integer(), expr.line);
     }
     if (left.as_integer() && right.as_integer()) {
-      if (const auto result = integer_result(expr.name, *left.as_integer(), *right.as_integer())) return *result;
+      if (const auto result = integer_result(expr.name, *left.as_integer(), *right.as_integer()))
+        return *result;
     } else if (left.as_number() && right.as_number()) {
-      if (const auto result = number_result(expr.name, *left.as_number(), *right.as_number())) return *result;
+      if (const auto result = number_result(expr.name, *left.as_number(), *right.as_number()))
+        return *result;
     }
     const Value& wrong = left.is_undefined() ? left : right;
-    fail(invalid_argument(wrong.is_undefined() ? wrong.get<Undefined>()->problem
-                                               : "unsupported operand type(s) for " + expr.name + ": '" +
-                                                     left.type_name() + "' and '" + right.type_name() + "'"),
+    fail(invalid_argument(wrong.is_undefined()
+                              ? wrong.get<Undefined>()->problem
+                              : "unsupported operand type(s) for " + expr.name + ": '" +
+                                    left.type_name() + "' and '" + right.type_name() + "'"),
          expr.line);
     return {};
   }
@@ -391,7 +410,9 @@ class Evaluator {
   Value repeated(const std::string& text, int64_t count, int line) {
     std::string out;
     if (count > 0 && !text.empty()) {
-      check_size(static_cast<uint64_t>(count) > kTextMax ? kTextMax + 1 : text.size() * static_cast<size_t>(count), line);
+      check_size(static_cast<uint64_t>(count) > kTextMax ? kTextMax + 1
+                                                         : text.size() * static_cast<size_t>(count),
+                 line);
       for (int64_t i = 0; i < count && !error_; ++i) out += text;
     }
     return Value::text(std::move(out));
@@ -400,9 +421,15 @@ class Evaluator {
   // nullopt: no such operation, division by zero, or a result beyond int64.
   static std::optional<Value> integer_result(const std::string& op, int64_t a, int64_t b) {
     int64_t result = 0;
-    if (op == "+") return __builtin_add_overflow(a, b, &result) ? std::nullopt : std::optional(Value::integer(result));
-    if (op == "-") return __builtin_sub_overflow(a, b, &result) ? std::nullopt : std::optional(Value::integer(result));
-    if (op == "*") return __builtin_mul_overflow(a, b, &result) ? std::nullopt : std::optional(Value::integer(result));
+    if (op == "+")
+      return __builtin_add_overflow(a, b, &result) ? std::nullopt
+                                                   : std::optional(Value::integer(result));
+    if (op == "-")
+      return __builtin_sub_overflow(a, b, &result) ? std::nullopt
+                                                   : std::optional(Value::integer(result));
+    if (op == "*")
+      return __builtin_mul_overflow(a, b, &result) ? std::nullopt
+                                                   : std::optional(Value::integer(result));
     if (b == 0 || (a == INT64_MIN && b == -1)) return std::nullopt;
     if (op == "/") return Value::number(static_cast<double>(a) / static_cast<double>(b));
     // Python rounds the quotient down and gives the remainder the divisor's sign.
@@ -419,7 +446,8 @@ class Evaluator {
     if (op == "*") return Value::number(a * b);
     if (op == "**") {
       const double power = std::pow(a, b);
-      const bool whole = a == std::floor(a) && b >= 0 && b == std::floor(b) && std::fabs(power) < 9e15;
+      const bool whole =
+          a == std::floor(a) && b >= 0 && b == std::floor(b) && std::fabs(power) < 9e15;
       return whole ? Value::integer(static_cast<int64_t>(power)) : Value::number(power);
     }
     if (b == 0) return std::nullopt;

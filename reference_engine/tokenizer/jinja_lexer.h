@@ -1,5 +1,5 @@
-// Cuts a template into text and tags, with trim_blocks, lstrip_blocks and the - and + marks, and tags
-// into tokens. Source: Jinja 3.1 lexer.py. Pure; thread-safe.
+// Cuts a template into text and tags, with trim_blocks, lstrip_blocks and the - and + marks, and
+// tags into tokens. Source: Jinja 3.1 lexer.py. Pure; thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -47,10 +47,13 @@ class Parser {
     return token;
   }
   void fail(ErrorCode code, const std::string& problem) {
-    if (!error_) error_ = Error{code, "line " + std::to_string(tokens_[at_].line) + ": " + problem, {}};
+    if (!error_)
+      error_ = Error{code, "line " + std::to_string(tokens_[at_].line) + ": " + problem, {}};
   }
   void fail_malformed(const std::string& problem) { fail(ErrorCode::kMalformed, problem); }
-  void fail_unsupported(const std::string& what) { fail(ErrorCode::kUnsupported, what + " is not supported"); }
+  void fail_unsupported(const std::string& what) {
+    fail(ErrorCode::kUnsupported, what + " is not supported");
+  }
 
   bool at_operator(std::string_view text) const {
     return current().kind == TokenKind::kOperator && current().text == text;
@@ -246,7 +249,8 @@ class Parser {
     auto tuple = make(ExprKind::kTuple, current().line);
     tuple->parts.push_back(std::move(first));
     while (accept_operator(",")) {
-      if (current().kind == TokenKind::kCloseBlock || current().kind == TokenKind::kClosePrint) break;
+      if (current().kind == TokenKind::kCloseBlock || current().kind == TokenKind::kClosePrint)
+        break;
       tuple->parts.push_back(expression());
     }
     return tuple;
@@ -259,7 +263,8 @@ class Parser {
       auto ternary = make(ExprKind::kTernary, current().line);
       ternary->parts.push_back(without_ternary());
       ternary->parts.push_back(std::move(value));
-      ternary->parts.push_back(accept_name("else") ? expression() : literal(Value(), ternary->line));
+      ternary->parts.push_back(accept_name("else") ? expression()
+                                                   : literal(Value(), ternary->line));
       value = std::move(ternary);
     }
     --depth_;
@@ -385,7 +390,8 @@ class Parser {
   }
 
   ExprPtr name(const Token& token) {
-    if (token.text == "true" || token.text == "True") return literal(Value::boolean(true), token.line);
+    if (token.text == "true" || token.text == "True")
+      return literal(Value::boolean(true), token.line);
     if (token.text == "false" || token.text == "False") {
       return literal(Value::boolean(false), token.line);
     }
@@ -524,13 +530,11 @@ class Parser {
     expr->name = expect_name();
     if (!is_test(expr->name)) fail_unsupported("the test " + expr->name);
     expr->parts.push_back(std::move(value));
-    const bool operand = current().kind == TokenKind::kString ||
-                         current().kind == TokenKind::kInteger ||
-                         current().kind == TokenKind::kFloat || at_operator("[") ||
-                         at_operator("{") ||
-                         (current().kind == TokenKind::kName && !at_name("else") && !at_name("or") &&
-                          !at_name("and") && !at_name("is") && !at_name("if") && !at_name("in") &&
-                          !at_name("not"));
+    const bool operand =
+        current().kind == TokenKind::kString || current().kind == TokenKind::kInteger ||
+        current().kind == TokenKind::kFloat || at_operator("[") || at_operator("{") ||
+        (current().kind == TokenKind::kName && !at_name("else") && !at_name("or") &&
+         !at_name("and") && !at_name("is") && !at_name("if") && !at_name("in") && !at_name("not"));
     if (at_operator("(")) {
       expr->arguments = arguments();
     } else if (operand) {
@@ -555,7 +559,8 @@ bool is_content(const Expr& expr) {
     const std::string* key = expr.parts[1]->value.as_text();
     return expr.parts[1]->kind == ExprKind::kLiteral && key != nullptr && *key == "content";
   }
-  if (expr.kind == ExprKind::kFilter || expr.kind == ExprKind::kSlice) return is_content(*expr.parts[0]);
+  if (expr.kind == ExprKind::kFilter || expr.kind == ExprKind::kSlice)
+    return is_content(*expr.parts[0]);
   return false;
 }
 

@@ -1,5 +1,5 @@
-// Templates as a tree. Source: Jinja 3.1 parser.py (grammar and precedence). What the evaluator does
-// not know is refused here, by name and line. Trees are immutable; thread-safe.
+// Templates as a tree. Source: Jinja 3.1 parser.py (grammar and precedence). What the evaluator
+// does not know is refused here, by name and line. Trees are immutable; thread-safe.
 #pragma once
 
 #include <memory>
@@ -14,22 +14,22 @@
 namespace touchstone::tokenizer::jinja {
 
 enum class ExprKind {
-  kLiteral,   // value
-  kName,      // name
-  kList,      // parts
-  kTuple,     // parts
-  kDict,      // parts: key, value, key, value, …
-  kAttribute, // parts[0].name
-  kItem,      // parts[0][parts[1]]
-  kSlice,     // parts[0][parts[1]:parts[2]:parts[3]]; absent bounds are literals none
-  kCall,      // parts[0](arguments)
-  kFilter,    // parts[0] | name(arguments)
-  kTest,      // parts[0] is name(arguments)
+  kLiteral,    // value
+  kName,       // name
+  kList,       // parts
+  kTuple,      // parts
+  kDict,       // parts: key, value, key, value, …
+  kAttribute,  // parts[0].name
+  kItem,       // parts[0][parts[1]]
+  kSlice,      // parts[0][parts[1]:parts[2]:parts[3]]; absent bounds are literals none
+  kCall,       // parts[0](arguments)
+  kFilter,     // parts[0] | name(arguments)
+  kTest,       // parts[0] is name(arguments)
   kNot,
   kNegative,
-  kBinary,    // name: + - * / // % ** ~ and or
-  kCompare,   // parts[0] operators[0] parts[1] operators[1] parts[2] …
-  kTernary,   // parts[1] when parts[0], else parts[2] (literal undefined when absent)
+  kBinary,   // name: + - * / // % ** ~ and or
+  kCompare,  // parts[0] operators[0] parts[1] operators[1] parts[2] …
+  kTernary,  // parts[1] when parts[0], else parts[2] (literal undefined when absent)
 };
 
 struct Expr;
@@ -51,13 +51,13 @@ struct Expr {
 };
 
 enum class StmtKind {
-  kText,      // text
-  kPrint,     // expr
-  kIf,        // branches: condition (null: else) and body
-  kFor,       // targets in expr if condition: body, else: otherwise
-  kSet,       // targets = expr, or the text of body when expr is null
-  kMacro,     // macro
-  kBlock,     // body, as it is (generation)
+  kText,   // text
+  kPrint,  // expr
+  kIf,     // branches: condition (null: else) and body
+  kFor,    // targets in expr if condition: body, else: otherwise
+  kSet,    // targets = expr, or the text of body when expr is null
+  kMacro,  // macro
+  kBlock,  // body, as it is (generation)
   kBreak,
   kContinue,
 };

@@ -18,7 +18,8 @@ std::string strip(std::string_view text, const std::optional<std::string>& set, 
 std::vector<std::string> split(std::string_view text, const std::optional<std::string>& separator,
                                int64_t limit, Side from);
 std::vector<std::string> split_lines(std::string_view text);
-std::string replace(std::string_view text, std::string_view from, std::string_view to, int64_t count);
+std::string replace(std::string_view text, std::string_view from, std::string_view to,
+                    int64_t count);
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 /// First character upper, the others lower; `every_word`: of each word.

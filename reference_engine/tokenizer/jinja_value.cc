@@ -57,7 +57,8 @@ class JsonWriter {
  private:
   void separate(bool first, int64_t depth) {
     if (!first) out_ += style_.indent < 0 ? ", " : ",";
-    if (style_.indent >= 0) out_ += "\n" + std::string(static_cast<size_t>(style_.indent * depth), ' ');
+    if (style_.indent >= 0)
+      out_ += "\n" + std::string(static_cast<size_t>(style_.indent * depth), ' ');
   }
   void write_list(const List& items, int64_t depth) {
     out_ += "[";
@@ -194,15 +195,15 @@ std::string Value::repr() const {
 }
 
 const char* Value::type_name() const {
-  constexpr std::array<const char*, 12> kNames = {"undefined", "None",  "bool",      "int",
-                                                  "float",     "str",   "list",      "tuple",
+  constexpr std::array<const char*, 12> kNames = {"undefined", "None",      "bool",     "int",
+                                                  "float",     "str",       "list",     "tuple",
                                                   "dict",      "namespace", "function", "macro"};
   return kNames[storage_.index()];
 }
 
 const Value* find(const Dict& dict, const std::string& key) {
-  const auto found =
-      std::find_if(dict.begin(), dict.end(), [&](const auto& member) { return member.first == key; });
+  const auto found = std::find_if(dict.begin(), dict.end(),
+                                  [&](const auto& member) { return member.first == key; });
   return found == dict.end() ? nullptr : &found->second;
 }
 

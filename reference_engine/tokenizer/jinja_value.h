@@ -40,10 +40,10 @@ struct Function {
 
 class Value {
  public:
-  using Storage = std::variant<Undefined, None, bool, int64_t, double, std::string,
-                               std::shared_ptr<const List>, std::shared_ptr<const Tuple>,
-                               std::shared_ptr<const Dict>,
-                               std::shared_ptr<Namespace>, Function, const Macro*>;
+  using Storage =
+      std::variant<Undefined, None, bool, int64_t, double, std::string, std::shared_ptr<const List>,
+                   std::shared_ptr<const Tuple>, std::shared_ptr<const Dict>,
+                   std::shared_ptr<Namespace>, Function, const Macro*>;
 
   Value() : storage_(Undefined{}) {}
   Value(Storage storage) : storage_(std::move(storage)) {}  // NOLINT: implicit
@@ -55,11 +55,15 @@ class Value {
   static Value integer(int64_t value) { return Value(Storage(value)); }
   static Value number(double value) { return Value(Storage(value)); }
   static Value text(std::string value) { return Value(Storage(std::move(value))); }
-  static Value list(List items) { return Value(Storage(std::make_shared<const List>(std::move(items)))); }
+  static Value list(List items) {
+    return Value(Storage(std::make_shared<const List>(std::move(items))));
+  }
   static Value tuple(List items) {
     return Value(Storage(std::make_shared<const Tuple>(Tuple{std::move(items)})));
   }
-  static Value dict(Dict items) { return Value(Storage(std::make_shared<const Dict>(std::move(items)))); }
+  static Value dict(Dict items) {
+    return Value(Storage(std::make_shared<const Dict>(std::move(items))));
+  }
   static Value from_json(const nlohmann::json& tree);
 
   template <typename T>

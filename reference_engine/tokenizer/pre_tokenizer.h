@@ -34,8 +34,7 @@ class PreTokenizer final {
   Status add(const nlohmann::json& part);
   Status add_split(const nlohmann::json& part);
   Status add_byte_level(const nlohmann::json& part);
-  void run(size_t step, std::string_view text, bool first,
-           std::vector<Regex::Scanner*>& scanners,
+  void run(size_t step, std::string_view text, bool first, std::vector<Regex::Scanner*>& scanners,
            const std::function<void(std::string_view)>& visit) const;
 
   std::vector<Step> steps_;

@@ -37,10 +37,10 @@ constexpr std::string_view kNewNumbers =
 // What `\` + `rest` means in the dialect of tokenizer.json, when PCRE2 means something else. Sets
 // `size` to the characters taken from `rest`.
 std::string_view new_members(std::string_view rest, size_t& size) {
-  for (const auto& [name, members] : {std::pair<std::string_view, std::string_view>
-                                      {"p{L}", kNewLetters},
-                                      {"p{M}", kNewMarks},
-                                      {"p{N}", kNewNumbers}}) {
+  for (const auto& [name, members] :
+       {std::pair<std::string_view, std::string_view>{"p{L}", kNewLetters},
+        {"p{M}", kNewMarks},
+        {"p{N}", kNewNumbers}}) {
     if (rest.substr(0, name.size()) == name) {
       size = name.size();
       return members;
@@ -62,7 +62,8 @@ std::string translate(std::string_view pattern) {
     }
     size_t size = 1;
     if (const auto members = new_members(pattern.substr(i + 1), size); !members.empty()) {
-      const std::string all = "\\" + std::string(pattern.substr(i + 1, size)) + std::string(members);
+      const std::string all =
+          "\\" + std::string(pattern.substr(i + 1, size)) + std::string(members);
       out += in_class ? all : "[" + all + "]";
     } else if (pattern[i + 1] == 's' || pattern[i + 1] == 'S') {
       // PCRE2's \s also takes U+180E, which left White_Space in Unicode 6.3.
@@ -110,9 +111,9 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   int error = 0;
   PCRE2_SIZE position = 0;
   auto code = std::make_unique<Code>();
-  code->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(dialect.data()), dialect.size(),
-                             PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &position,
-                             nullptr);
+  code->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(dialect.data()), dialect.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &position, nullptr);
   if (code->code == nullptr) {
     std::array<PCRE2_UCHAR, 256> text{};
     pcre2_get_error_message(error, text.data(), text.size());
@@ -135,9 +136,9 @@ Regex::Scanner::~Scanner() = default;
 
 std::optional<std::pair<size_t, size_t>> Regex::Scanner::find(std::string_view text, size_t from) {
   while (from <= text.size()) {
-    const int count = pcre2_match(regex_.code_->code, reinterpret_cast<PCRE2_SPTR>(text.data()),
-                                  text.size(), from, PCRE2_NO_UTF_CHECK, state_->data,
-                                  state_->context);
+    const int count =
+        pcre2_match(regex_.code_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                    from, PCRE2_NO_UTF_CHECK, state_->data, state_->context);
     // Running into the match limit counts as no match: the rest of the text is one piece.
     if (count < 0) return std::nullopt;
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(state_->data);

@@ -32,7 +32,8 @@ const json& member(const json& object, const char* key) {
 }
 
 std::string normalized(std::string_view text, utf8proc_option_t options) {
-  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; })) {
+  if (std::all_of(text.begin(), text.end(),
+                  [](char c) { return static_cast<uint8_t>(c) < 0x80; })) {
     return std::string(text);
   }
   utf8proc_uint8_t* mapped = nullptr;
@@ -118,7 +119,7 @@ Status Tokenizer::Impl::load_model(const json& model) {
   }
   if (member(model, "byte_fallback") == true) return unsupported("model: byte_fallback");
   bpe_.emplace(member(model, "ignore_merges") == true ? Bpe::WholeWords::kLookUpFirst
-                                                       : Bpe::WholeWords::kMerge);
+                                                      : Bpe::WholeWords::kMerge);
   RETURN_IF_ERROR(load_vocabulary(member(model, "vocab")));
   RETURN_IF_ERROR(load_merges(member(model, "merges")));
   bpe_->seal();
@@ -261,9 +262,9 @@ Status Tokenizer::Impl::load_template(const json& processor) {
       continue;
     }
     const json& name = member(member(piece, "SpecialToken"), "id");
-    const json& token =
-        name.is_string() ? member(member(processor, "special_tokens"), name.get<std::string>().c_str())
-                         : name;
+    const json& token = name.is_string() ? member(member(processor, "special_tokens"),
+                                                  name.get<std::string>().c_str())
+                                         : name;
     for (const json& id : member(token, "ids")) {
       if (!id.is_number_integer() || id.get<int64_t>() < 0 ||
           id.get<int64_t>() >= static_cast<int64_t>(tokens.size())) {

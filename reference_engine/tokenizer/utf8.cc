@@ -8,7 +8,7 @@ namespace touchstone::tokenizer {
 namespace {
 
 struct Lead {
-  size_t size = 0;          // 0: cannot start a character
+  size_t size = 0;            // 0: cannot start a character
   uint8_t second_low = 0x80;  // range of the second byte, both ends included
   uint8_t second_high = 0xBF;
 };

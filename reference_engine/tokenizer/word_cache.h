@@ -40,9 +40,7 @@ class WordCache final {
     std::mutex mutex;
     StringMap<std::vector<int32_t>> words;
   };
-  Shard& shard_of(std::string_view word) {
-    return shards_[(StringHash{}(word) >> 7) % kShards];
-  }
+  Shard& shard_of(std::string_view word) { return shards_[(StringHash{}(word) >> 7) % kShards]; }
   std::array<Shard, kShards> shards_;
 };
 

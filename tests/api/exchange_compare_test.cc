@@ -94,7 +94,8 @@ TEST(CompareExchange, TokensMayDifferInLogprobs) {
   answer.body = replaced(answer.body, "\"OR\":-6", "\"other\":-6");
   EXPECT_THAT(compare_exchange(exchange, answer), IsEmpty());
   answer.body = replaced(answer.body, "\"other\":-6.895262718200684", "\"other\":\"x\"");
-  EXPECT_THAT(compare_exchange(exchange, answer), ElementsAre(HasSubstr("got string, expected number")));
+  EXPECT_THAT(compare_exchange(exchange, answer),
+              ElementsAre(HasSubstr("got string, expected number")));
 }
 
 TEST(CompareExchange, StreamsCompareByTheSequenceOfShapes) {
@@ -122,7 +123,8 @@ TEST(CompareExchange, StreamsCompareByTheSequenceOfShapes) {
   EXPECT_THAT(differences(no_done), ElementsAre("stream: no [DONE] at the end"));
   std::vector<std::string> never_finished = events;
   never_finished.erase(never_finished.end() - 3);
-  EXPECT_THAT(differences(never_finished), ElementsAre(HasSubstr("got 1 shapes in a row, expected 2")));
+  EXPECT_THAT(differences(never_finished),
+              ElementsAre(HasSubstr("got 1 shapes in a row, expected 2")));
   std::vector<std::string> no_json = events;
   no_json[1] = "{";
   EXPECT_THAT(differences(no_json), ElementsAre(HasSubstr("not JSON")));

@@ -53,8 +53,12 @@ class Parsing : public testing::Test {
 
 TEST_F(Parsing, DefaultsComeFromTheModelThenFromVllm) {
   EXPECT_EQ(completion({}).sampling.temperature, 1.0);
-  context_.defaults = {.temperature = 0.8, .top_p = 0.95, .top_k = 40, .min_p = 0.1,
-                       .repetition_penalty = 1.2, .max_tokens = 9};
+  context_.defaults = {.temperature = 0.8,
+                       .top_p = 0.95,
+                       .top_k = 40,
+                       .min_p = 0.1,
+                       .repetition_penalty = 1.2,
+                       .max_tokens = 9};
   const auto defaulted = completion({});
   EXPECT_EQ(defaulted.sampling.temperature, 0.8);
   EXPECT_EQ(defaulted.sampling.top_p, 0.95);
@@ -67,11 +71,13 @@ TEST_F(Parsing, DefaultsComeFromTheModelThenFromVllm) {
 }
 
 TEST_F(Parsing, GreedyRequestsIgnoreTheOtherFilters) {
-  const auto request = completion({{"temperature", 0}, {"top_p", 0.5}, {"top_k", 3}, {"min_p", 0.2}});
+  const auto request =
+      completion({{"temperature", 0}, {"top_p", 0.5}, {"top_k", 3}, {"min_p", 0.2}});
   EXPECT_EQ(request.sampling.top_p, 1.0);
   EXPECT_EQ(request.sampling.top_k, 0);
   EXPECT_EQ(request.sampling.min_p, 0.0);
-  EXPECT_EQ(completion({{"temperature", 0.001}}).sampling.temperature, 0.01) << "raised to the floor";
+  EXPECT_EQ(completion({{"temperature", 0.001}}).sampling.temperature, 0.01)
+      << "raised to the floor";
   EXPECT_EQ(completion({{"temperature", 1}, {"top_k", -1}}).sampling.top_k, 0);
 }
 
@@ -96,8 +102,12 @@ TEST_F(Parsing, EndsAndMinTokens) {
 }
 
 TEST_F(Parsing, LenientTypesAsPydantic) {
-  const auto request = completion({{"max_tokens", "5"}, {"temperature", "0.5"}, {"stream", 1}, {"seed", -1},
-                                   {"logprobs", true}, {"min_tokens", 2.0}});
+  const auto request = completion({{"max_tokens", "5"},
+                                   {"temperature", "0.5"},
+                                   {"stream", 1},
+                                   {"seed", -1},
+                                   {"logprobs", true},
+                                   {"min_tokens", 2.0}});
   EXPECT_EQ(request.prompts[0].max_tokens, 5);
   EXPECT_EQ(request.sampling.temperature, 0.5);
   EXPECT_TRUE(request.stream);
@@ -132,7 +142,8 @@ TEST_F(Parsing, UsageOptions) {
     return std::pair(request.include_usage, request.continuous_usage_stats);
   };
   EXPECT_EQ(options({{"include_usage", true}}), std::pair(true, false));
-  EXPECT_EQ(options({{"include_usage", false}, {"continuous_usage_stats", true}}), std::pair(false, false));
+  EXPECT_EQ(options({{"include_usage", false}, {"continuous_usage_stats", true}}),
+            std::pair(false, false));
   context_.enable_force_include_usage = true;
   EXPECT_EQ(options({{"include_usage", false}}), std::pair(true, true));
 }
@@ -147,8 +158,11 @@ TEST_F(Parsing, TruncationKeepsTheEndUnlessToldOtherwise) {
 }
 
 TEST_F(Parsing, ChatRolesEchoAndContinuation) {
-  const json messages = {{{"role", "user"}, {"content", "Hi"}}, {{"role", "assistant"}, {"content", "Well, "}}};
-  const auto request = chat({{"messages", messages}, {"add_generation_prompt", false}, {"echo", true},
+  const json messages = {{{"role", "user"}, {"content", "Hi"}},
+                         {{"role", "assistant"}, {"content", "Well, "}}};
+  const auto request = chat({{"messages", messages},
+                             {"add_generation_prompt", false},
+                             {"echo", true},
                              {"continue_final_message", true}});
   EXPECT_EQ(request.response_role, "assistant");
   EXPECT_EQ(request.chat_echo, "Well, ");
@@ -159,7 +173,8 @@ TEST_F(Parsing, TooLongPromptsNameTheirTokens) {
   const json prompt(std::vector<int>(510, 5));
   const ApiError error = refuse_completion({{"prompt", prompt}, {"max_tokens", 8}});
   EXPECT_EQ(error.param, "input_tokens");
-  EXPECT_NE(error.message.find("your prompt contains 510 input tokens"), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("your prompt contains 510 input tokens"), std::string::npos)
+      << error.message;
   EXPECT_EQ(completion({{"prompt", prompt}, {"max_tokens", 2}}).prompts[0].max_tokens, 2);
 }
 
@@ -174,31 +189,71 @@ TEST_F(Parsing, RefusalsNameWhatIsWrong) {
   const std::vector<Case> cases = {
       {{{"top_p", -0.5}}, 400, "BadRequestError", "top_p", "top_p must be in (0, 1], got -0.5."},
       {{{"min_p", 2}}, 400, "BadRequestError", std::nullopt, "min_p must be in [0, 1], got 2.0."},
-      {{{"repetition_penalty", 0}}, 400, "BadRequestError", std::nullopt, "greater than zero, got 0.0."},
+      {{{"repetition_penalty", 0}},
+       400,
+       "BadRequestError",
+       std::nullopt,
+       "greater than zero, got 0.0."},
       {{{"n", 20000}}, 400, "BadRequestError", std::nullopt, "n must be at most 16384"},
-      {{{"stop", {""}}}, 400, "BadRequestError", std::nullopt, "stop cannot contain an empty string."},
+      {{{"stop", {""}}},
+       400,
+       "BadRequestError",
+       std::nullopt,
+       "stop cannot contain an empty string."},
       {{{"bad_words", {""}}}, 400, "BadRequestError", std::nullopt, "Got bad_words=['']"},
       {{{"logit_bias", {{"x", 1}}}}, 400, "BadRequestError", "logit_bias", "token IDs: ['x']"},
       {{{"stop_token_ids", {4000}}}, 400, "BadRequestError", "stop_token_ids", "[4000]"},
-      {{{"prompt_logprobs", 21}}, 400, "BadRequestError", "prompt_logprobs", "Requested prompt logprobs of 21"},
-      {{{"prompt_logprobs", 1}, {"stream", true}}, 400, "BadRequestError", "prompt_logprobs", "not available"},
+      {{{"prompt_logprobs", 21}},
+       400,
+       "BadRequestError",
+       "prompt_logprobs",
+       "Requested prompt logprobs of 21"},
+      {{{"prompt_logprobs", 1}, {"stream", true}},
+       400,
+       "BadRequestError",
+       "prompt_logprobs",
+       "not available"},
       {{{"logprobs", "x"}}, 400, "BadRequestError", "logprobs", "`logprobs` must be an integer."},
       {{{"max_tokens", 1.5}}, 400, "Bad Request", "body.max_tokens", "fractional part"},
-      {{{"max_tokens", {1}}}, 400, "Bad Request", "body.max_tokens", "'input': '<list of 1 items>'"},
+      {{{"max_tokens", {1}}},
+       400,
+       "Bad Request",
+       "body.max_tokens",
+       "'input': '<list of 1 items>'"},
       {{{"stream", "maybe"}}, 400, "Bad Request", "body.stream", "unable to interpret input"},
       {{{"echo", {1}}}, 400, "Bad Request", "body.echo", "Input should be a valid boolean"},
       {{{"n", nullptr}}, 400, "Bad Request", "body.n", "'input': 'None'"},
       {{{"user", 5}}, 400, "Bad Request", "body.user", "Input should be a valid string"},
       {{{"stop_token_ids", {"x"}}}, 400, "Bad Request", "body.stop_token_ids.0", "int_parsing"},
-      {{{"truncation_side", "up"}}, 400, "Bad Request", "body.truncation_side", "'left' or 'right'"},
-      {{{"stream_options", 5}, {"stream", true}}, 400, "Bad Request", "body.stream_options", "dictionary or object"},
+      {{{"truncation_side", "up"}},
+       400,
+       "Bad Request",
+       "body.truncation_side",
+       "'left' or 'right'"},
+      {{{"stream_options", 5}, {"stream", true}},
+       400,
+       "Bad Request",
+       "body.stream_options",
+       "dictionary or object"},
       {{{"prompt", {"a", 5}}}, 400, "Bad Request", "body.prompt.0", "5 validation errors"},
       {{{"prompt", {{{"a", 1}}}}}, 400, "Bad Request", "body.prompt.0", "validation error"},
       {{{"prompt", {""}}}, 400, "BadRequestError", std::nullopt, "prompt cannot be empty"},
-      {{{"use_beam_search", true}}, 501, "NotImplementedError", std::nullopt, "use_beam_search is not supported"},
+      {{{"use_beam_search", true}},
+       501,
+       "NotImplementedError",
+       std::nullopt,
+       "use_beam_search is not supported"},
       {{{"allowed_token_ids", {1}}}, 501, "NotImplementedError", std::nullopt, "allowed_token_ids"},
-      {{{"response_format", {{"type", "json_object"}}}}, 501, "NotImplementedError", std::nullopt, "json_object"},
-      {{{"truncate_prompt_tokens", 600}}, 400, "BadRequestError", "truncate_prompt_tokens", "cannot be greater"},
+      {{{"response_format", {{"type", "json_object"}}}},
+       501,
+       "NotImplementedError",
+       std::nullopt,
+       "json_object"},
+      {{{"truncate_prompt_tokens", 600}},
+       400,
+       "BadRequestError",
+       "truncate_prompt_tokens",
+       "cannot be greater"},
   };
   for (const Case& each : cases) {
     const ApiError error = refuse_completion(each.body);
@@ -211,7 +266,8 @@ TEST_F(Parsing, RefusalsNameWhatIsWrong) {
   EXPECT_EQ(refuse_chat({{"tool_choice", "auto"}}).param, "tool_choice");
   EXPECT_EQ(refuse_chat({{"messages", "x"}}).param, "body.messages");
   EXPECT_NE(refuse_chat({{"chat_template", "x"}}).message.find("untrusted"), std::string::npos);
-  EXPECT_EQ(refuse_chat({{"continue_final_message", true}, {"add_generation_prompt", true}}).status, 400);
+  EXPECT_EQ(refuse_chat({{"continue_final_message", true}, {"add_generation_prompt", true}}).status,
+            400);
 }
 
 TEST_F(Parsing, BodiesThatAreNoRequestAreRefused) {
@@ -255,7 +311,8 @@ TEST(JsonSyntax, SaysWhatPythonSays) {
     EXPECT_EQ(error->position, position) << text;
     EXPECT_EQ(error->message, message) << text;
   }
-  for (const char* good : {"{}", "[1, -2.5e+3, \"\\u00e9\"]", " NaN ", "-Infinity", "{\"a\": [true, null]}"}) {
+  for (const char* good :
+       {"{}", "[1, -2.5e+3, \"\\u00e9\"]", " NaN ", "-Infinity", "{\"a\": [true, null]}"}) {
     EXPECT_FALSE(find_json_error(good).has_value()) << good;
   }
 }

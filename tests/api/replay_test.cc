@@ -1,5 +1,6 @@
 // Everything in the recorded exchanges that can be decided without an engine: refused requests give
-// the recorded error, and the recorded answers are what our response functions write, byte for byte.
+// the recorded error, and the recorded answers are what our response functions write, byte for
+// byte.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,7 +76,8 @@ class Recording {
     const json& stop = recorded["stop_reason"];
     if (stop.is_string()) choice.stop_reason = stop.get<std::string>();
     if (stop.is_number()) choice.stop_reason = stop.get<int32_t>();
-    if (recorded["token_ids"].is_array()) choice.token_ids = recorded["token_ids"].get<std::vector<int32_t>>();
+    if (recorded["token_ids"].is_array())
+      choice.token_ids = recorded["token_ids"].get<std::vector<int32_t>>();
     if (recorded["logprobs"].is_object()) {
       if (chat) {
         read_chat_logprobs(recorded["logprobs"]["content"], choice);
@@ -110,7 +112,8 @@ class Recording {
     for (const json& token : recorded) {
       choice.token_ids.push_back(ids_.at(token["token"].get<std::string>()));
       std::vector<sampling::TokenLogprob> entries = {entry(token["token"], token["logprob"])};
-      for (const json& top : token["top_logprobs"]) entries.push_back(entry(top["token"], top["logprob"]));
+      for (const json& top : token["top_logprobs"])
+        entries.push_back(entry(top["token"], top["logprob"]));
       choice.logprobs.push_back(entries);
     }
   }
@@ -175,8 +178,8 @@ TEST(RecordedExchanges, FullAnswersAreWrittenByteForByte) {
   int compared = 0;
   for (const test::Exchange& exchange : recorded_exchanges()) {
     const auto type = exchange.response_headers.find("content-type");
-    if (!is_generation(exchange) || exchange.status != 200 ||
-        type->second != kJsonContentType || kKnownDifferences.contains(exchange.name)) {
+    if (!is_generation(exchange) || exchange.status != 200 || type->second != kJsonContentType ||
+        kKnownDifferences.contains(exchange.name)) {
       continue;
     }
     const ParsedGeneration parsed = parse(exchange, server.context());
@@ -211,8 +214,10 @@ std::string restream(const test::Exchange& exchange, const GenerationRequest& re
   }
   PromptResult prompt;
   const json usage = events.back().value("usage", json::object());
-  prompt.num_cached_tokens = usage.value("prompt_tokens_details", json::object()).value("cached_tokens", 0);
-  EventStream stream(request, context, {events[0]["id"].get<std::string>(), events[0]["created"].get<int64_t>()});
+  prompt.num_cached_tokens =
+      usage.value("prompt_tokens_details", json::object()).value("cached_tokens", 0);
+  EventStream stream(request, context,
+                     {events[0]["id"].get<std::string>(), events[0]["created"].get<int64_t>()});
   std::string out = stream.prompt_done(0, prompt);
   for (const json& event : events) {
     if (event["choices"].empty()) continue;
@@ -226,11 +231,13 @@ std::string restream(const test::Exchange& exchange, const GenerationRequest& re
       choice.text = recorded["text"].get<std::string>();
     }
     choice.token_ids = {0};
-    if (recorded["finish_reason"].is_string()) choice.finish_reason = recorded["finish_reason"].get<std::string>();
+    if (recorded["finish_reason"].is_string())
+      choice.finish_reason = recorded["finish_reason"].get<std::string>();
     if (recorded["logprobs"].is_object()) {
       const json& token = recorded["logprobs"]["content"][0];
       const auto entry = [&](const json& one) {
-        return sampling::TokenLogprob{ids.at(one["token"].get<std::string>()), one["logprob"].get<float>(), 0};
+        return sampling::TokenLogprob{ids.at(one["token"].get<std::string>()),
+                                      one["logprob"].get<float>(), 0};
       };
       choice.logprobs.push_back({entry(token)});
       for (const json& top : token["top_logprobs"]) choice.logprobs[0].push_back(entry(top));
@@ -245,7 +252,8 @@ TEST(RecordedExchanges, EventStreamsAreWrittenByteForByte) {
   int compared = 0;
   for (const test::Exchange& exchange : recorded_exchanges()) {
     const auto type = exchange.response_headers.find("content-type");
-    if (type == exchange.response_headers.end() || type->second != kEventStreamContentType) continue;
+    if (type == exchange.response_headers.end() || type->second != kEventStreamContentType)
+      continue;
     const ParsedGeneration parsed = parse(exchange, server.context());
     ASSERT_TRUE(std::holds_alternative<GenerationRequest>(parsed)) << exchange.name;
     const auto& request = std::get<GenerationRequest>(parsed);
@@ -267,12 +275,14 @@ TEST(RecordedExchanges, TokenEndpointsAnswerByteForByte) {
     if (exchange.path == "/tokenize") {
       const auto parsed = parse_tokenize(exchange.body, headers, server.context());
       ASSERT_TRUE(std::holds_alternative<TokenizeRequest>(parsed)) << exchange.name;
-      EXPECT_EQ(tokenize_response(std::get<TokenizeRequest>(parsed), server.context()), exchange.response);
+      EXPECT_EQ(tokenize_response(std::get<TokenizeRequest>(parsed), server.context()),
+                exchange.response);
       ++compared;
     } else if (exchange.path == "/detokenize") {
       const auto parsed = parse_detokenize(exchange.body, headers, server.context());
       ASSERT_TRUE(std::holds_alternative<DetokenizeRequest>(parsed)) << exchange.name;
-      EXPECT_EQ(detokenize_response(std::get<DetokenizeRequest>(parsed), server.context()), exchange.response);
+      EXPECT_EQ(detokenize_response(std::get<DetokenizeRequest>(parsed), server.context()),
+                exchange.response);
       ++compared;
     }
   }
@@ -297,7 +307,8 @@ TEST(RecordedExchanges, SmallEndpointsAnswerAsRecorded) {
       const auto time = recorded["data"][0]["created"].get<int64_t>();
       json ours = json::parse(models_response(server.context(), time));
       for (json* tree : {&recorded, &ours}) {
-        for (json& card : (*tree)["data"]) card["permission"][0]["id"] = "modelperm-0123456789abcdef";
+        for (json& card : (*tree)["data"])
+          card["permission"][0]["id"] = "modelperm-0123456789abcdef";
       }
       EXPECT_EQ(ours, recorded);
     }

@@ -1,5 +1,5 @@
-// Bodies of completion, chat, tokenize and detokenize requests. What is accepted is also answered, so
-// that no accepted request breaks the response shaping.
+// Bodies of completion, chat, tokenize and detokenize requests. What is accepted is also answered,
+// so that no accepted request breaks the response shaping.
 #include <cstdint>
 #include <string_view>
 
@@ -43,7 +43,8 @@ void answer(const ParsedGeneration& parsed, const ApiContext& context) {
   for (const Prompt& prompt : request.prompts) {
     BASE_CHECK(!prompt.token_ids.empty() && prompt.max_tokens >= 1);
     BASE_CHECK(static_cast<int64_t>(prompt.token_ids.size()) + prompt.max_tokens <=
-                   context.max_model_len || request.prompt_only);
+                   context.max_model_len ||
+               request.prompt_only);
   }
   if (request.n > 8 || request.prompts.size() > 8) return;
   std::vector<Choice> choices;
@@ -74,7 +75,8 @@ void answer(const ParsedGeneration& parsed, const ApiContext& context) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Server server;
   const std::string_view body(reinterpret_cast<const char*>(data), size);
-  const RequestHeaders headers{.content_type = "application/json", .x_request_id = {}, .x_vllm_priority = {}};
+  const RequestHeaders headers{
+      .content_type = "application/json", .x_request_id = {}, .x_vllm_priority = {}};
   answer(parse_completion(body, headers, server.context), server.context);
   answer(parse_chat(body, headers, server.context), server.context);
   (void)parse_tokenize(body, headers, server.context);

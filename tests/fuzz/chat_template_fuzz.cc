@@ -7,14 +7,16 @@
 #include "reference_engine/tokenizer/chat_template.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const nlohmann::json context = {
-      {"messages",
-       {{{"role", "system"}, {"content", "Be terse."}},
-        {{"role", "user"}, {"content", "Hi \u00e9 there"}},
-        {{"role", "assistant"}, {"content", "<think>x</think>Yes"}, {"n", 2}, {"list", {1, 2.5, nullptr, true}}}}},
-      {"add_generation_prompt", true},
-      {"bos_token", "<s>"},
-      {"eos_token", "</s>"}};
+  static const nlohmann::json context = {{"messages",
+                                          {{{"role", "system"}, {"content", "Be terse."}},
+                                           {{"role", "user"}, {"content", "Hi \u00e9 there"}},
+                                           {{"role", "assistant"},
+                                            {"content", "<think>x</think>Yes"},
+                                            {"n", 2},
+                                            {"list", {1, 2.5, nullptr, true}}}}},
+                                         {"add_generation_prompt", true},
+                                         {"bos_token", "<s>"},
+                                         {"eos_token", "</s>"}};
   const auto parsed = touchstone::tokenizer::ChatTemplate::parse(
       std::string(reinterpret_cast<const char*>(data), size));
   if (!parsed) {

@@ -14,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     BASE_CHECK(!tokenizer.error().message.empty());
     return 0;
   }
-  for (const std::string_view input : {text.substr(0, 200), std::string_view(" hello\n world's 12\xFF\u00e9")}) {
+  for (const std::string_view input :
+       {text.substr(0, 200), std::string_view(" hello\n world's 12\xFF\u00e9")}) {
     const auto ids = (*tokenizer)->encode(input, true);
     BASE_CHECK(touchstone::is_valid_utf8((*tokenizer)->decode(ids, false)));
     Detokenizer detokenizer(**tokenizer, {.stop = {"lo"}});

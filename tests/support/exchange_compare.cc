@@ -188,23 +188,26 @@ void compare_stream(const Exchange& recorded, const std::string& actual, Differe
       continue;
     }
     const auto& answer = found->second;
-    const bool fits = recorded.aborted ? answer.size() >= shapes.size() : answer.size() == shapes.size();
+    const bool fits =
+        recorded.aborted ? answer.size() >= shapes.size() : answer.size() == shapes.size();
     if (!fits) {
-      out.push_back(where + ": got " + std::to_string(answer.size()) + " shapes in a row, expected " +
-                    std::to_string(shapes.size()));
+      out.push_back(where + ": got " + std::to_string(answer.size()) +
+                    " shapes in a row, expected " + std::to_string(shapes.size()));
     }
     for (size_t i = 0; i < std::min(shapes.size(), answer.size()); ++i) {
       compare_value(shapes[i], answer[i], where + ", shape " + std::to_string(i), out);
     }
   }
   for (const auto& [choice, shapes] : got->shapes) {
-    if (!expected->shapes.contains(choice)) out.push_back("events of choice " + choice + ": unexpected");
+    if (!expected->shapes.contains(choice))
+      out.push_back("events of choice " + choice + ": unexpected");
   }
 }
 
 std::map<std::string, std::string> read_headers(const json& headers) {
   std::map<std::string, std::string> result;
-  for (const auto& [name, value] : headers.items()) result[to_lower(name)] = value.get<std::string>();
+  for (const auto& [name, value] : headers.items())
+    result[to_lower(name)] = value.get<std::string>();
   return result;
 }
 

@@ -12,7 +12,8 @@ namespace {
 using nlohmann::json;
 
 TEST(ChatTemplate, RendersWhatJinjaRenders) {
-  const auto text = read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/templates/cases.json");
+  const auto text =
+      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/templates/cases.json");
   ASSERT_TRUE(text.has_value()) << text.error().message;
   const json golden = json::parse(*text);
   ASSERT_GT(golden["cases"].size(), 150u);
@@ -44,7 +45,8 @@ TEST(ChatTemplate, RefusesWhatItDoesNotKnowByNameAndLine) {
            {"{{ x | wordwrap }}", ErrorCode::kUnsupported, "line 1: the filter wordwrap"},
            {"{{ x is sameas y }}", ErrorCode::kUnsupported, "the test sameas"},
            {"{{ x.append(1) }}", ErrorCode::kUnsupported, "the method append()"},
-           {"\n\n{% for x in y recursive %}{% endfor %}", ErrorCode::kUnsupported, "line 3: a recursive loop"},
+           {"\n\n{% for x in y recursive %}{% endfor %}", ErrorCode::kUnsupported,
+            "line 3: a recursive loop"},
            {"{{ f(*x) }}", ErrorCode::kUnsupported, "unpacking arguments"},
            {"{% if x %}", ErrorCode::kMalformed, "expected {% endif %}"},
            {"{% endif %}", ErrorCode::kUnsupported, "the tag {% endif %}"},
@@ -74,7 +76,8 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
     ASSERT_TRUE(parsed.has_value()) << source << parsed.error().message;
     EXPECT_FALSE((*parsed)->render(json::object()).has_value()) << source;
   }
-  EXPECT_FALSE(ChatTemplate::parse("{{ " + std::string(5000, '(') + std::string(5000, ')') + " }}").has_value());
+  EXPECT_FALSE(ChatTemplate::parse("{{ " + std::string(5000, '(') + std::string(5000, ')') + " }}")
+                   .has_value());
   EXPECT_FALSE(ChatTemplate::parse("{{ " + std::string(5000, '-') + "1 }}").has_value());
 }
 
@@ -83,8 +86,11 @@ TEST(ChatTemplate, KnowsWhetherContentIsAList) {
     return std::move(ChatTemplate::parse(source)).value()->loops_over_content();
   };
   EXPECT_FALSE(loops("{% for m in messages %}{{ m.content }}{% endfor %}"));
-  EXPECT_TRUE(loops("{% for m in messages %}{% for p in m['content'] %}{{ p.text }}{% endfor %}{% endfor %}"));
-  EXPECT_TRUE(loops("{% for m in messages %}{% if x %}{% for p in m.content %}{% endfor %}{% endif %}{% endfor %}"));
+  EXPECT_TRUE(loops(
+      "{% for m in messages %}{% for p in m['content'] %}{{ p.text }}{% endfor %}{% endfor %}"));
+  EXPECT_TRUE(
+      loops("{% for m in messages %}{% if x %}{% for p in m.content %}{% endfor %}{% endif %}{% "
+            "endfor %}"));
 }
 
 TEST(ChatTemplate, ComesFromEitherFileOfTheFolder) {
@@ -101,7 +107,8 @@ TEST(ChatTemplate, ComesFromEitherFileOfTheFolder) {
   };
   write("tokenizer_config.json", R"({"chat_template":"a"})");
   EXPECT_EQ(rendered(), "a");
-  write("tokenizer_config.json", R"({"chat_template":[{"name":"x","template":"x"},{"name":"default","template":"d"}]})");
+  write("tokenizer_config.json",
+        R"({"chat_template":[{"name":"x","template":"x"},{"name":"default","template":"d"}]})");
   EXPECT_EQ(rendered(), "d");
   write("chat_template.jinja", "b");
   EXPECT_EQ(rendered(), "b");

@@ -16,7 +16,8 @@ class Detokenizing : public testing::Test {
   Ids ids(const std::string& text) const {
     // One token a byte, so that every cut happens.
     Ids result;
-    for (const char c : text) result.push_back(*tokenizer_->token_id(spell_byte(static_cast<uint8_t>(c))));
+    for (const char c : text)
+      result.push_back(*tokenizer_->token_id(spell_byte(static_cast<uint8_t>(c))));
     return result;
   }
   std::unique_ptr<Tokenizer> tokenizer_ = parse_small(small_tokenizer_json());
@@ -30,16 +31,23 @@ TEST_F(Detokenizing, NeverCutsACharacter) {
     deltas.push_back(detokenizer.take_delta());
   }
   detokenizer.finish();
-  EXPECT_EQ(deltas, (std::vector<std::string>{"a", "", "", "\u20ac", "", "", "", "\U0001F600", "!"}));
+  EXPECT_EQ(deltas,
+            (std::vector<std::string>{"a", "", "", "\u20ac", "", "", "", "\U0001F600", "!"}));
   EXPECT_EQ(detokenizer.take_delta(), "");
   EXPECT_EQ(detokenizer.text(), "a\u20ac\U0001F600!");
 }
 
 TEST_F(Detokenizing, BrokenBytesBecomeReplacementsAndAnUnfinishedCharacterIsDropped) {
   Detokenizer detokenizer(*tokenizer_, {});
-  for (const int32_t id : ids("\xFF" "a\xE2\x82" "b\xE2\x82")) (void)detokenizer.add(id);
+  for (const int32_t id : ids("\xFF"
+                              "a\xE2\x82"
+                              "b\xE2\x82"))
+    (void)detokenizer.add(id);
   detokenizer.finish();
-  EXPECT_EQ(detokenizer.text(), "\uFFFD" "a\uFFFD" "b");
+  EXPECT_EQ(detokenizer.text(),
+            "\uFFFD"
+            "a\uFFFD"
+            "b");
 }
 
 TEST_F(Detokenizing, HoldsBackWhatAStopStringMayTake) {
@@ -92,7 +100,8 @@ TEST_F(Detokenizing, AStopTokenShowsOnlyWhenAskedFor) {
 RC_GTEST_FIXTURE_PROP(Detokenizing, DeltasJoinToTheText, ()) {
   const auto alphabet = std::string("ab\xC3\xA9\xE2\x82\xAC");
   const auto tokens = *rc::gen::container<std::string>(rc::gen::elementOf(alphabet));
-  const auto stop = *rc::gen::container<std::string>(*rc::gen::inRange<size_t>(1, 4), rc::gen::elementOf(std::string("ab")));
+  const auto stop = *rc::gen::container<std::string>(*rc::gen::inRange<size_t>(1, 4),
+                                                     rc::gen::elementOf(std::string("ab")));
   const bool include = *rc::gen::arbitrary<bool>();
   Detokenizer detokenizer(*tokenizer_, {.stop = {stop}, .include_stop_in_output = include});
   std::string sent;

@@ -43,7 +43,8 @@ TEST_P(Golden, TextsHaveTheRecordedIds) {
         const auto input = golden["text"].get<std::string>();
         const auto ids = tokenizer_->encode(input, false);
         EXPECT_EQ(ids, golden["ids"].get<std::vector<int32_t>>()) << line << ": " << input;
-        EXPECT_EQ(tokenizer_->encode(input, true), golden["ids_special"].get<std::vector<int32_t>>())
+        EXPECT_EQ(tokenizer_->encode(input, true),
+                  golden["ids_special"].get<std::vector<int32_t>>())
             << line;
         EXPECT_EQ(tokenizer_->decode(ids, true), golden["decoded"].get<std::string>()) << line;
         ++lines;
@@ -133,8 +134,9 @@ TEST_P(Golden, IdsDecodeToTheRecordedTexts) {
   const json golden = read_golden(std::string(GetParam()) + ".json");
   ASSERT_FALSE(golden["decodes"].empty());
   for (const json& each : golden["decodes"]) {
-    EXPECT_EQ(tokenizer_->decode(each["ids"].get<std::vector<int32_t>>(), each["skip_special_tokens"]),
-              each["text"].get<std::string>())
+    EXPECT_EQ(
+        tokenizer_->decode(each["ids"].get<std::vector<int32_t>>(), each["skip_special_tokens"]),
+        each["text"].get<std::string>())
         << each["ids"];
   }
 }

@@ -17,7 +17,7 @@ using nlohmann::json;
 using Ids = std::vector<int32_t>;
 
 json added(int id, const std::string& content, const json& flags = json::object()) {
-  json token = {{"id", id},         {"content", content},  {"single_word", false}, {"lstrip", false},
+  json token = {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
                 {"rstrip", false}, {"normalized", false}, {"special", true}};
   token.update(flags);
   return token;
@@ -37,9 +37,12 @@ TEST(Tokenizer, MergesByRankLeftmostFirst) {
 
 TEST(Tokenizer, AddedTokensAreCutOutFirstWithTheirFlags) {
   json tree = small_tokenizer_json();
-  tree["added_tokens"] = {added(300, "<a>"), added(301, "<ab>"), added(302, "<l>", {{"lstrip", true}}),
+  tree["added_tokens"] = {added(300, "<a>"),
+                          added(301, "<ab>"),
+                          added(302, "<l>", {{"lstrip", true}}),
                           added(303, "<r>", {{"rstrip", true}}),
-                          added(304, "word", {{"single_word", true}}), added(305, "<a><ab>")};
+                          added(304, "word", {{"single_word", true}}),
+                          added(305, "<a><ab>")};
   const auto tokenizer = parse_small(tree);
   const int h = *tokenizer->token_id("h");
   const int space = *tokenizer->token_id("Ġ");
@@ -101,7 +104,9 @@ TEST(Tokenizer, UnsupportedAndDamagedFilesAreRefusedByName) {
            {"/normalizer", {{"type", "Lowercase"}}, "normalizer: type \"Lowercase\""},
            {"/pre_tokenizer", {{"type", "Metaspace"}}, "pre_tokenizer: type \"Metaspace\""},
            {"/pre_tokenizer", nullptr, "pre_tokenizer: expected an object with a type"},
-           {"/post_processor", {{"type", "BertProcessing"}}, "post_processor: type \"BertProcessing\""},
+           {"/post_processor",
+            {{"type", "BertProcessing"}},
+            "post_processor: type \"BertProcessing\""},
            {"/decoder", {{"type", "Metaspace"}}, "decoder: got type \"Metaspace\""},
            {"/added_tokens", {{{"id", 1}}}, "added_tokens: expected id and content"},
        }) {
@@ -140,7 +145,8 @@ TEST(Tokenizer, ThreadsShareOneTokenizer) {
 // Short and long words take different ways to the same merges.
 RC_GTEST_PROP(Bpe, ALongWordMergesLikeItsRepeatedBestPair, ()) {
   Bpe bpe(Bpe::WholeWords::kMerge);
-  for (int byte = 0; byte < 256; ++byte) bpe.add_token(std::string(1, static_cast<char>(byte)), byte);
+  for (int byte = 0; byte < 256; ++byte)
+    bpe.add_token(std::string(1, static_cast<char>(byte)), byte);
   std::vector<std::string> tokens = {"a", "b", "c"};
   std::vector<std::pair<std::string, std::string>> merges;
   const int count = *rc::gen::inRange(0, 12);
@@ -154,7 +160,8 @@ RC_GTEST_PROP(Bpe, ALongWordMergesLikeItsRepeatedBestPair, ()) {
     RC_ASSERT(bpe.add_merge(left, right).has_value());
   }
   bpe.seal();
-  const auto word = *rc::gen::container<std::string>(*rc::gen::inRange<size_t>(0, 120), rc::gen::elementOf(std::string("abc")));
+  const auto word = *rc::gen::container<std::string>(*rc::gen::inRange<size_t>(0, 120),
+                                                     rc::gen::elementOf(std::string("abc")));
   std::vector<std::string> parts;
   for (const char c : word) parts.emplace_back(1, c);
   for (bool merged = true; merged;) {
@@ -176,8 +183,9 @@ RC_GTEST_PROP(Bpe, ALongWordMergesLikeItsRepeatedBestPair, ()) {
 }
 
 RC_GTEST_PROP(Tokenizer, DecodingWhatWasEncodedGivesTheText, ()) {
-  static const auto tokenizer = std::move(
-      Tokenizer::load(std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/touchstone-tiny")).value();
+  static const auto tokenizer = std::move(Tokenizer::load(std::string(TOUCHSTONE_SOURCE_DIR) +
+                                                          "/fixtures/models/touchstone-tiny"))
+                                    .value();
   const auto bytes = *rc::gen::arbitrary<std::string>();
   std::string text;
   append_lossy(bytes, text);

@@ -16,12 +16,14 @@ std::variant<std::string, ApiError> cut_after_final_message(const std::string& t
   const std::string final(trim(content));
   const size_t position = text.rfind(final);
   if (final.empty() || position == std::string::npos) {
-    return bad_request("continue_final_message is set but the final message does not appear in the "
-                       "chat after applying the chat template!");
+    return bad_request(
+        "continue_final_message is set but the final message does not appear in the "
+        "chat after applying the chat template!");
   }
   // Keep the message's own trailing space where the template kept it.
   const size_t whole = text.rfind(content);
-  if (whole != std::string::npos && whole <= position) return text.substr(0, whole + content.size());
+  if (whole != std::string::npos && whole <= position)
+    return text.substr(0, whole + content.size());
   return text.substr(0, position + final.size());
 }
 

@@ -38,15 +38,15 @@ struct ApiContext {
   std::vector<int32_t> extra_eos_token_ids;
   GenerationDefaults defaults;
   int32_t max_model_len = 2048;
-  int32_t vocab_size = 0;              ///< the model's: ids below it may be sent
-  int32_t max_chars_per_token = 1;     ///< longest token's text, in characters
-  int32_t max_logprobs = 20;           ///< --max-logprobs; -1: no limit
+  int32_t vocab_size = 0;           ///< the model's: ids below it may be sent
+  int32_t max_chars_per_token = 1;  ///< longest token's text, in characters
+  int32_t max_logprobs = 20;        ///< --max-logprobs; -1: no limit
   int32_t max_stop_strings = 4;
   int32_t max_prompts = 1024;
   bool enable_prompt_tokens_details = false;
   bool enable_force_include_usage = false;
   bool return_tokens_as_token_ids = false;
-  std::string system_fingerprint;      ///< "vllm-<version>-<8 hex>"; empty: null
+  std::string system_fingerprint;  ///< "vllm-<version>-<8 hex>"; empty: null
 };
 
 /// Fills bos_token, eos_token, eos_token_id, extra_eos_token_ids, defaults (from

@@ -29,7 +29,8 @@ void EventStream::open_event(std::string& out) const {
 void EventStream::close_event(std::string& out, size_t prompt_index,
                               int64_t completion_tokens) const {
   if (request_.continuous_usage_stats) {
-    const auto prompt_tokens = static_cast<int64_t>(request_.prompts[prompt_index].token_ids.size());
+    const auto prompt_tokens =
+        static_cast<int64_t>(request_.prompts[prompt_index].token_ids.size());
     out += ",\"usage\":";
     append_usage(out, {.prompt_tokens = prompt_tokens, .completion_tokens = completion_tokens},
                  request_.endpoint, Nulls::kDropped);
@@ -88,8 +89,8 @@ void EventStream::completion_delta(const Choice& choice, size_t prompt_index, st
   append_json_string(out, said.text);
   out += ",\"logprobs\":";
   if (request_.logprobs) {
-    append_completion_logprobs(out, {said.token_ids, said.logprobs, state.text_characters}, request_,
-                               context_);
+    append_completion_logprobs(out, {said.token_ids, said.logprobs, state.text_characters},
+                               request_, context_);
   } else {
     out += "null";
   }
@@ -150,7 +151,8 @@ std::string EventStream::delta(const Choice& choice) {
     completion_delta(choice, prompt_index, out);
   }
   close_event(out, prompt_index, choices_[index].completion_tokens);
-  // The last event of the stream carries the fingerprint; that is the usage event when there is one.
+  // The last event of the stream carries the fingerprint; that is the usage event when there is
+  // one.
   if (choice.finish_reason && !request_.include_usage && !context_.system_fingerprint.empty()) {
     out += ",\"system_fingerprint\":";
     append_fingerprint(out, context_);

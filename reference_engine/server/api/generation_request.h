@@ -60,10 +60,11 @@ struct GenerationRequest {
   bool return_tokens_as_token_ids = false;
   /// The role of chat choices: "assistant", or the last message's with add_generation_prompt off.
   std::string response_role = "assistant";
-  /// Chat with echo: the last message's text when its role is response_role, said before the answer.
+  /// Chat with echo: the last message's text when its role is response_role, said before the
+  /// answer.
   std::string chat_echo;
   bool return_prompt_text = false;
-  int64_t priority = 0;  ///< lower is sooner
+  int64_t priority = 0;    ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
   std::string user;
 };

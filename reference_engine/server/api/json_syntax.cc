@@ -39,7 +39,8 @@ class Checker {
   }
   bool peek(char c) const { return at_ < text_.size() && text_[at_] == c; }
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos) {
+    while (at_ < text_.size() &&
+           std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos) {
       ++at_;
     }
   }

@@ -78,7 +78,8 @@ void append_completion_logprobs(std::string& out, const CompletionLogprobs& toke
       append_json_number(out, double{entries[0].logprob});
     }
   });
-  append_list(out, ",\"tokens\"", texts, [&](const std::string& text) { append_json_string(out, text); });
+  append_list(out, ",\"tokens\"", texts,
+              [&](const std::string& text) { append_json_string(out, text); });
   append_list(out, ",\"top_logprobs\"", tokens.logprobs, [&](const TokenLogprobs& entries) {
     if (entries.empty()) {
       out += "null";

@@ -15,8 +15,8 @@ using nlohmann::json;
 // The alternatives of a message, in the order in which pydantic tries and reports them.
 struct Variant {
   const char* name;
-  const char* role;        // nullptr: any string
-  bool content_required;   // and not null
+  const char* role;           // nullptr: any string
+  bool content_required;      // and not null
   const char* also_required;  // nullptr: nothing
 };
 constexpr std::array<Variant, 6> kVariants = {{
@@ -49,8 +49,8 @@ bool is_message(const json& message) {
   const json& role = member(message, "role");
   const json& content = member(message, "content");
   if (!message.contains("content") || is_content(content)) return true;
-  return content.is_null() && (role == "assistant" ||
-                               (role == "function" && member(message, "name").is_string()));
+  return content.is_null() &&
+         (role == "assistant" || (role == "function" && member(message, "name").is_string()));
 }
 
 void missing(const json& message, const std::string& location, SchemaErrors& errors) {

@@ -20,9 +20,10 @@ using nlohmann::json;
 std::optional<ApiError> check_tools_field(const Body& body) {
   const json& tools = body.raw("tools");
   if (tools.is_array() && tools.empty()) {
-    return parameter_error("`tools` must not be an empty array. Either provide at least one tool or "
-                           "omit the field entirely.",
-                           "tools");
+    return parameter_error(
+        "`tools` must not be an empty array. Either provide at least one tool or "
+        "omit the field entirely.",
+        "tools");
   }
   const json& choice = body.raw("tool_choice");
   if (choice.is_null() || choice == "none") return std::nullopt;
@@ -30,11 +31,11 @@ std::optional<ApiError> check_tools_field(const Body& body) {
     return parameter_error("When using `tool_choice`, `tools` must be set.", "tool_choice");
   }
   if (choice != "auto" && choice != "required" && !choice.is_object()) {
-    const std::string text =
-        choice.is_string() ? choice.get<std::string>() : python_repr(choice);
-    return parameter_error("Invalid value for `tool_choice`: " + text +
-                               "! Only named tools, \"none\", \"auto\" or \"required\" are supported.",
-                           "tool_choice");
+    const std::string text = choice.is_string() ? choice.get<std::string>() : python_repr(choice);
+    return parameter_error(
+        "Invalid value for `tool_choice`: " + text +
+            "! Only named tools, \"none\", \"auto\" or \"required\" are supported.",
+        "tool_choice");
   }
   return std::nullopt;
 }

@@ -94,10 +94,10 @@ std::vector<RawPrompt> read_prompts(const json& prompt, SchemaErrors& errors) {
   if (is_token_list(prompt)) return {token_list(prompt)};
   std::vector<RawPrompt> prompts;
   const bool texts = prompt.is_array() && prompt[0].is_string();
-  const bool fits = prompt.is_array() &&
-                    std::all_of(prompt.begin(), prompt.end(), [&](const json& each) {
-                      return texts ? each.is_string() : is_token_list(each);
-                    });
+  const bool fits =
+      prompt.is_array() && std::all_of(prompt.begin(), prompt.end(), [&](const json& each) {
+        return texts ? each.is_string() : is_token_list(each);
+      });
   if (!fits) {
     explain_prompt(prompt, errors);
     return {};

@@ -38,8 +38,9 @@ std::optional<ApiError> check_token_length(size_t tokens, const PromptLimits& li
   const int64_t output = output_tokens(limits);
   std::string message = "This model's maximum context length is " + length + " tokens. However, ";
   if (output > 0) {
-    message += "you requested " + std::to_string(output) + " output tokens and your prompt contains " +
-               count + " input tokens, for a total of " +
+    message += "you requested " + std::to_string(output) +
+               " output tokens and your prompt contains " + count +
+               " input tokens, for a total of " +
                std::to_string(static_cast<int64_t>(tokens) + output) +
                " tokens. Please reduce the length of the input prompt or the number of requested "
                "output tokens.";

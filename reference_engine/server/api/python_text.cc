@@ -9,8 +9,8 @@
 namespace touchstone::server::api {
 
 std::string python_repr(std::string_view text) {
-  const bool use_double = text.find('\'') != std::string_view::npos &&
-                          text.find('"') == std::string_view::npos;
+  const bool use_double =
+      text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos;
   const char delimiter = use_double ? '"' : '\'';
   std::string out(1, delimiter);
   for (const char c : text) {

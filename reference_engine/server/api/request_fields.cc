@@ -65,8 +65,8 @@ void read_common_fields(Body& body, const RequestHeaders& headers, const ApiCont
                         GenerationRequest& request) {
   request.stream = body.boolean("stream").value_or(false);
   if (auto options = body.object("stream_options")) {
-    const bool wanted = !options->has("include_usage") ||
-                        options->boolean("include_usage").value_or(false);
+    const bool wanted =
+        !options->has("include_usage") || options->boolean("include_usage").value_or(false);
     request.include_usage = wanted;
     request.continuous_usage_stats =
         wanted && options->boolean("continuous_usage_stats").value_or(false);
@@ -104,8 +104,8 @@ void read_truncation(Body& body, bool add_special_tokens_default, PromptLimits& 
   limits.truncate_prompt_tokens =
       body.integer("truncate_prompt_tokens", {.low = -1, .high = INT64_MAX});
   limits.truncate_left = body.word("truncation_side", {"left", "right"}) != "right";
-  limits.add_special_tokens = body.boolean("add_special_tokens", Null::kRefused)
-                                  .value_or(add_special_tokens_default);
+  limits.add_special_tokens =
+      body.boolean("add_special_tokens", Null::kRefused).value_or(add_special_tokens_default);
 }
 
 std::optional<ApiError> check_model(const std::optional<std::string>& name,
@@ -114,10 +114,10 @@ std::optional<ApiError> check_model(const std::optional<std::string>& name,
   if (!name || name->empty() || std::find(served.begin(), served.end(), *name) != served.end()) {
     return std::nullopt;
   }
-  return ApiError{404, "NotFoundError",
-                  "The model `" + *name + "` does not exist. Valid aliases: " + join(served, ", ") +
-                      ".",
-                  "model"};
+  return ApiError{
+      404, "NotFoundError",
+      "The model `" + *name + "` does not exist. Valid aliases: " + join(served, ", ") + ".",
+      "model"};
 }
 
 }  // namespace touchstone::server::api

@@ -59,8 +59,9 @@ void append_chat_choice(std::string& out, const GenerationRequest& request,
   append_json_string(out, request.response_role);
   out += ",\"content\":";
   append_json_string(out, request.chat_echo + choice.text);
-  out += ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,"
-         "\"reasoning\":null},\"logprobs\":";
+  out +=
+      ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,"
+      "\"reasoning\":null},\"logprobs\":";
   if (request.logprobs) {
     append_chat_logprobs(out, choice.logprobs, request, context);
   } else {
@@ -95,8 +96,8 @@ void append_model_card(std::string& out, const std::string& name, const ApiConte
   out += "{\"id\":";
   append_json_string(out, name);
   out += ",\"object\":\"model\",\"created\":" + time + ",\"owned_by\":\"vllm\",\"root\":";
-  append_json_string(out, context.model_root.empty() ? context.served_model_names.front()
-                                                     : context.model_root);
+  append_json_string(
+      out, context.model_root.empty() ? context.served_model_names.front() : context.model_root);
   out += ",\"parent\":null,\"max_model_len\":" + std::to_string(context.max_model_len) +
          ",\"permission\":[{\"id\":\"modelperm-" + sha256_hex(name + "\n" + time).substr(0, 16) +
          "\",\"object\":\"model_permission\",\"created\":" + time +

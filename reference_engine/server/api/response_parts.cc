@@ -26,8 +26,8 @@ void append_usage(std::string& out, const Usage& usage, Endpoint endpoint, Nulls
   out += "{\"prompt_tokens\":" + std::to_string(usage.prompt_tokens) +
          ",\"total_tokens\":" + std::to_string(usage.prompt_tokens + usage.completion_tokens) +
          ",\"completion_tokens\":" + std::to_string(usage.completion_tokens);
-  // Chat counts the tokens it put into the cache for later requests (none are paid for); completions
-  // leave the member null.
+  // Chat counts the tokens it put into the cache for later requests (none are paid for);
+  // completions leave the member null.
   const bool chat = endpoint == Endpoint::kChatCompletions;
   if (usage.cached_tokens) {
     out += ",\"prompt_tokens_details\":{\"cached_tokens\":" + std::to_string(*usage.cached_tokens);
@@ -47,7 +47,8 @@ void append_usage(std::string& out, const Usage& usage, Endpoint endpoint, Nulls
 
 int64_t count_prompt_tokens(const GenerationRequest& request) {
   int64_t count = 0;
-  for (const Prompt& prompt : request.prompts) count += static_cast<int64_t>(prompt.token_ids.size());
+  for (const Prompt& prompt : request.prompts)
+    count += static_cast<int64_t>(prompt.token_ids.size());
   return count;
 }
 

@@ -37,7 +37,8 @@ std::string strings_repr(const std::vector<std::string>& values) {
 
 ApiError range_error(const char* name, const char* range, double value) {
   const std::string repr = python_repr(value);
-  return parameter_error(std::string(name) + " must be " + range + ", got " + repr + ".", name, repr);
+  return parameter_error(std::string(name) + " must be " + range + ", got " + repr + ".", name,
+                         repr);
 }
 
 std::optional<ApiError> check_n(int64_t n) {
@@ -54,7 +55,8 @@ std::optional<ApiError> check_penalties(const sampling::Params& params) {
   for (const auto& [name, value] : {std::pair{"presence_penalty", params.presence_penalty},
                                     {"frequency_penalty", params.frequency_penalty}}) {
     if (!(value >= -2.0 && value <= 2.0)) {
-      return bad_request(std::string(name) + " must be in [-2, 2], got " + python_repr(value) + ".");
+      return bad_request(std::string(name) + " must be in [-2, 2], got " + python_repr(value) +
+                         ".");
     }
   }
   if (!(params.repetition_penalty > 0.0)) {
@@ -66,7 +68,8 @@ std::optional<ApiError> check_penalties(const sampling::Params& params) {
 
 std::optional<ApiError> check_ranges(const sampling::Params& params, int64_t top_k) {
   if (auto error = check_penalties(params)) return error;
-  if (params.temperature < 0.0) return range_error("temperature", "non-negative", params.temperature);
+  if (params.temperature < 0.0)
+    return range_error("temperature", "non-negative", params.temperature);
   if (params.temperature > 2.0) return range_error("temperature", "in [0, 2]", params.temperature);
   if (!(params.top_p > 0.0 && params.top_p <= 1.0)) {
     return range_error("top_p", "in (0, 1]", params.top_p);
@@ -118,7 +121,8 @@ std::optional<ApiError> check_logprobs(std::optional<int64_t> count, const char*
   const int64_t wanted = *count == -1 ? context.vocab_size : *count;
   const int64_t limit = context.max_logprobs == -1 ? context.vocab_size : context.max_logprobs;
   if (wanted <= limit) return std::nullopt;
-  return parameter_error("Requested " + std::string(kind) + " logprobs of " + std::to_string(wanted) +
+  return parameter_error("Requested " + std::string(kind) + " logprobs of " +
+                             std::to_string(wanted) +
                              ", which is greater than max allowed: " + std::to_string(limit),
                          parameter, std::to_string(wanted));
 }
@@ -129,10 +133,10 @@ std::optional<ApiError> check_in_vocabulary(const std::vector<int64_t>& ids, con
   std::copy_if(ids.begin(), ids.end(), std::back_inserter(outside),
                [&](int64_t id) { return id < 0 || id >= context.vocab_size; });
   if (outside.empty()) return std::nullopt;
-  return parameter_error("token_id(s) " + integers_repr(outside) + " in " + parameter +
-                             " contain out-of-vocab token ids. Vocabulary size: " +
-                             std::to_string(context.vocab_size),
-                         parameter, integers_repr(outside));
+  return parameter_error(
+      "token_id(s) " + integers_repr(outside) + " in " + parameter +
+          " contain out-of-vocab token ids. Vocabulary size: " + std::to_string(context.vocab_size),
+      parameter, integers_repr(outside));
 }
 
 std::optional<ApiError> resolve_logit_bias(const SamplingFields& fields, const ApiContext& context,
@@ -147,12 +151,15 @@ std::optional<ApiError> resolve_logit_bias(const SamplingFields& fields, const A
     }
     ids.push_back(*id);
     const double clamped = std::clamp(bias, -kLogitBiasMax, kLogitBiasMax);
-    request.sampling.logit_bias.emplace_back(static_cast<int32_t>(*id), static_cast<float>(clamped));
+    request.sampling.logit_bias.emplace_back(static_cast<int32_t>(*id),
+                                             static_cast<float>(clamped));
   }
   if (!bad_names.empty()) {
-    return parameter_error("logit_bias contains key(s) that cannot be converted to integer token "
-                           "IDs: " + strings_repr(bad_names),
-                           "logit_bias", strings_repr(bad_names));
+    return parameter_error(
+        "logit_bias contains key(s) that cannot be converted to integer token "
+        "IDs: " +
+            strings_repr(bad_names),
+        "logit_bias", strings_repr(bad_names));
   }
   if (auto error = check_in_vocabulary(ids, "logit_bias", context)) return error;
   std::sort(request.sampling.logit_bias.begin(), request.sampling.logit_bias.end());
@@ -188,8 +195,7 @@ void resolve_stops(const SamplingFields& fields, const ApiContext& context,
   request.stop_token_ids = all;
   if (!fields.ignore_eos) {
     if (context.eos_token_id) request.eos_token_ids = {*context.eos_token_id};
-    request.stop_token_ids.insert(request.stop_token_ids.end(),
-                                  context.extra_eos_token_ids.begin(),
+    request.stop_token_ids.insert(request.stop_token_ids.end(), context.extra_eos_token_ids.begin(),
                                   context.extra_eos_token_ids.end());
   }
   if (fields.min_tokens > 0) {
@@ -225,7 +231,8 @@ ApiError bad_request(std::string message) {
 ApiError parameter_error(const std::string& message, const std::string& parameter,
                          const std::optional<std::string>& value) {
   return {400, "BadRequestError",
-          message + " (parameter=" + parameter + (value ? ", value=" + *value : "") + ")", parameter};
+          message + " (parameter=" + parameter + (value ? ", value=" + *value : "") + ")",
+          parameter};
 }
 
 SamplingFields read_sampling_fields(Body& body, const ApiContext& context) {
@@ -261,7 +268,8 @@ std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const Api
   if (auto error = check_ranges(params, top_k)) return error;
   if (auto error = check_lengths(fields, request.prompts)) return error;
   if (auto error = check_words(fields)) return error;
-  params.top_k = top_k <= 0 ? 0 : static_cast<int32_t>(std::min<int64_t>(top_k, context.vocab_size));
+  params.top_k =
+      top_k <= 0 ? 0 : static_cast<int32_t>(std::min<int64_t>(top_k, context.vocab_size));
   if (params.temperature < kGreedyBelow) {
     params.temperature = 0;
     params.top_p = 1.0;

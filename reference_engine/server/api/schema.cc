@@ -47,8 +47,8 @@ void SchemaErrors::add(const char* type, const std::string& location, const std:
 
 ApiError SchemaErrors::to_api_error() const {
   BASE_CHECK(!entries_.empty());
-  std::string message = std::to_string(entries_.size()) + " validation error" +
-                        (entries_.size() == 1 ? ":" : "s:");
+  std::string message =
+      std::to_string(entries_.size()) + " validation error" + (entries_.size() == 1 ? ":" : "s:");
   for (size_t i = 0; i < std::min(entries_.size(), kErrorsShown); ++i) {
     message += "\n  " + entries_[i];
   }
@@ -229,10 +229,10 @@ std::vector<std::string> Body::string_or_strings(const char* key, size_t size_ma
   if (value.size() > size_max) {
     const std::string max = std::to_string(size_max);
     const std::string actual = std::to_string(value.size());
-    errors_.add("too_long", location(key),
-                "List should have at most " + max + " items after validation, not " + actual,
-                value, "{'field_type': 'List', 'max_length': " + max +
-                           ", 'actual_length': " + actual + "}");
+    errors_.add(
+        "too_long", location(key),
+        "List should have at most " + max + " items after validation, not " + actual, value,
+        "{'field_type': 'List', 'max_length': " + max + ", 'actual_length': " + actual + "}");
     return {};
   }
   return strings(key);

@@ -1,6 +1,6 @@
-// Reads typed fields of a JSON body and collects every mismatch, worded and located as pydantic does
-// in vLLM's messages. Thread-compatible.
-// Source: pydantic 2.12 (lax mode), vLLM 0.32.0 recorded exchanges.
+// Reads typed fields of a JSON body and collects every mismatch, worded and located as pydantic
+// does in vLLM's messages. Thread-compatible. Source: pydantic 2.12 (lax mode), vLLM 0.32.0
+// recorded exchanges.
 #pragma once
 
 #include <cstdint>
