@@ -1,5 +1,4 @@
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -22,32 +21,48 @@ Exit report_error(const Error& error) {
 
 namespace {
 
-/// CLI11's message, with the nearest flag or verb when one was mistyped.
+std::string hint_for(const std::string& word, const std::vector<std::string>& known,
+                     const std::string& otherwise) {
+  const auto guess = nearest(word, known);
+  return guess ? "did you mean `" + *guess + "`?" : otherwise;
+}
+
+/// No verb, or one that does not exist.
+Exit report_verb_error(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2) {
+    return report_error(
+        invalid_argument("command line: no verb was given", "see `touchstone --help`"));
+  }
+  std::vector<std::string> verbs;
+  for (const CLI::App* sub : app.get_subcommands({})) verbs.push_back(sub->get_name());
+  return report_error(
+      invalid_argument("command line: got " + quote(argv[1]) + ", expected a verb: " +
+                           join(verbs, ", "),
+                       hint_for(argv[1], verbs, "see `touchstone --help`")));
+}
+
+/// CLI11's message, with the nearest flag when one was mistyped.
 Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem, int argc,
                         char** argv) {
-  const CLI::App* active = &app;
-  for (const CLI::App* sub : app.get_subcommands()) active = sub;
+  if (app.get_subcommands().empty()) return report_verb_error(app, argc, argv);
+  const CLI::App* verb = app.get_subcommands().front();
   std::vector<std::string> names;
-  for (const CLI::Option* option : active->get_options()) {
+  for (const CLI::Option* option : verb->get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  for (const CLI::App* sub : active->get_subcommands({})) names.push_back(sub->get_name());
-  std::string hint = "see `touchstone " +
-                     (active == &app ? std::string() : active->get_name() + " ") + "--help`";
-  for (int i = 1; i < argc; ++i) {
+  for (const CLI::App* sub : verb->get_subcommands({})) names.push_back(sub->get_name());
+  std::string hint = "see `touchstone " + verb->get_name() + " --help`";
+  for (int i = 2; i < argc; ++i) {
     const std::string word = split(argv[i], '=')[0];
-    bool known = word.empty() || word[0] != '-';
-    for (const std::string& name : names) known = known || name == word;
-    if (active == &app && i == 1) known = false;
-    if (known) continue;
-    if (const auto guess = nearest(word, names); guess && *guess != word) {
-      hint = "did you mean `" + *guess + "`?";
+    const bool known = std::find(names.begin(), names.end(), word) != names.end();
+    if (!known && word.starts_with("--")) {
+      hint = hint_for(word, names, hint);
       break;
     }
   }
-  return report_error(invalid_argument(
-      (active == &app ? std::string("command line") : active->get_name()) + ": " + problem.what(),
-      hint));
+  std::string message = problem.what();
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  return report_error(invalid_argument(verb->get_name() + ": " + message, hint));
 }
 
 int run(int argc, char** argv) {
