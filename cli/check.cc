@@ -271,7 +271,16 @@ Result<result::Report> judge_run(const Plan& plan, const harness::RunOutcome& ru
   if (fs::exists(run.folder + "/" + harness::kStepsFile, error)) {
     const Status compared = simulator::add_comparison(run.folder, report);
     if (!compared) {
-      report.notes.push_back("no simulation beside the measurement: " + compared.error().message);
+      // The logs are there and cannot be replayed: that is undecided, never a pass.
+      report.checks.push_back({.id = "simulation.comparable",
+                               .title = "The run can be simulated",
+                               .group = "simulation",
+                               .level = result::Level::kMust,
+                               .source = "docs/invariants.md, INV-9",
+                               .verdict = result::Verdict::kUnknown,
+                               .reason = compared.error().message,
+                               .examined = 0,
+                               .findings = {}});
     }
   } else {
     report.notes.push_back("no simulation beside the measurement: the subject wrote no step log");
