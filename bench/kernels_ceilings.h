@@ -1,0 +1,17 @@
+// What this machine can do at best, measured in the same process as the benchmarks that are
+// compared with it. Thread-compatible.
+#pragma once
+
+#include "reference_engine/backend/cpu/thread_pool.h"
+
+namespace touchstone::bench {
+
+struct Ceilings {
+  double read_bytes_per_second = 0;  ///< all threads, far more than the caches hold
+  double flops_per_second = 0;       ///< f32 fused multiply-adds in registers, counted as two
+};
+
+/// Best of several tries; measured once for each pool size.
+const Ceilings& ceilings(backend::cpu::ThreadPool& pool);
+
+}  // namespace touchstone::bench

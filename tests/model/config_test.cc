@@ -1,0 +1,132 @@
+#include "reference_engine/model/config.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace touchstone::model {
+namespace {
+
+using nlohmann::json;
+
+json small_config() {
+  return json::parse(R"({
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama",
+    "vocab_size": 100, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+    "rms_norm_eps": 1e-5, "hidden_act": "silu", "rope_theta": 5000.0, "eos_token_id": 3,
+    "torch_dtype": "bfloat16", "some_future_key": {"x": 1}})");
+}
+
+Result<Config> parse(const json& config) { return parse_config("config.json", config.dump()); }
+
+TEST(Config, ReadsWhatAFolderOfTransformers4Says) {
+  const auto config = parse(small_config());
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  EXPECT_EQ(config->architecture, "LlamaForCausalLM");
+  EXPECT_EQ(config->vocab_size, 100);
+  EXPECT_EQ(config->head_dim, 8);
+  EXPECT_EQ(config->num_kv_heads, 2);
+  EXPECT_EQ(config->rope_theta, 5000.0);
+  EXPECT_EQ(config->rms_norm_eps, 1e-5);
+  EXPECT_EQ(config->dtype, DType::kBFloat16);
+  EXPECT_FALSE(config->tie_word_embeddings);
+  EXPECT_EQ(config->eos_token_ids, std::vector<int32_t>{3});
+}
+
+TEST(Config, ReadsTheSpellingsOfTransformers5) {
+  json config = small_config();
+  config.erase("rope_theta");
+  config.erase("torch_dtype");
+  config["rope_parameters"] = {{"rope_theta", 7000.0}, {"rope_type", "default"}};
+  config["dtype"] = "float32";
+  config["head_dim"] = 16;
+  config["eos_token_id"] = {1, 6};
+  config["tie_word_embeddings"] = true;
+  const auto parsed = parse(config);
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  EXPECT_EQ(parsed->rope_theta, 7000.0);
+  EXPECT_EQ(parsed->dtype, DType::kFloat32);
+  EXPECT_EQ(parsed->head_dim, 16);
+  EXPECT_EQ(parsed->eos_token_ids, (std::vector<int32_t>{1, 6}));
+  EXPECT_TRUE(parsed->tie_word_embeddings);
+}
+
+TEST(Config, MissingKeyValueHeadsMeansAsManyAsHeads) {
+  json config = small_config();
+  config.erase("num_key_value_heads");
+  const auto parsed = parse(config);
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->num_kv_heads, 4);
+}
+
+struct BadRow {
+  const char* key;
+  json value;  // null: erase
+  ErrorCode code;
+  const char* message_part;
+};
+
+TEST(Config, RefusesWhatItDoesNotKnowByName) {
+  const std::vector<BadRow> rows = {
+      {"architectures", json::array({"GPT2LMHeadModel"}), ErrorCode::kUnsupported, "GPT2LMHeadModel"},
+      {"quantization_config", {{"bits", 4}}, ErrorCode::kUnsupported, "quantization_config"},
+      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}, ErrorCode::kUnsupported, "llama3"},
+      {"rope_scaling", {{"type", "yarn"}}, ErrorCode::kUnsupported, "yarn"},
+      {"rope_parameters", {{"rope_type", "linear"}}, ErrorCode::kUnsupported, "linear"},
+      {"attention_bias", true, ErrorCode::kUnsupported, "attention_bias"},
+      {"mlp_bias", true, ErrorCode::kUnsupported, "mlp_bias"},
+      {"hidden_act", "gelu", ErrorCode::kUnsupported, "hidden_act"},
+      {"sliding_window", 4096, ErrorCode::kUnsupported, "sliding_window"},
+      {"vocab_size", nullptr, ErrorCode::kMalformed, "vocab_size"},
+      {"hidden_size", "32", ErrorCode::kMalformed, "hidden_size"},
+      {"hidden_size", 33, ErrorCode::kMalformed, "num_attention_heads"},
+      {"num_hidden_layers", 0, ErrorCode::kMalformed, "num_hidden_layers"},
+      {"num_key_value_heads", 3, ErrorCode::kMalformed, "num_key_value_heads"},
+      {"head_dim", 7, ErrorCode::kMalformed, "head_dim"},
+      {"rope_theta", -1.0, ErrorCode::kMalformed, "rope_theta"},
+      {"rms_norm_eps", 0.0, ErrorCode::kMalformed, "rms_norm_eps"},
+      {"torch_dtype", "int8", ErrorCode::kMalformed, "torch_dtype"},
+      {"eos_token_id", "x", ErrorCode::kMalformed, "eos_token_id"},
+  };
+  for (const BadRow& row : rows) {
+    json config = small_config();
+    if (row.value.is_null()) {
+      config.erase(row.key);
+    } else {
+      config[row.key] = row.value;
+    }
+    const auto parsed = parse(config);
+    ASSERT_FALSE(parsed.has_value()) << row.key;
+    EXPECT_NE(parsed.error().message.find(row.message_part), std::string::npos)
+        << row.key << ": " << parsed.error().message;
+    EXPECT_NE(parsed.error().message.find("config.json"), std::string::npos);
+    if (row.code == ErrorCode::kUnsupported) {
+      EXPECT_EQ(parsed.error().code, row.code) << parsed.error().message;
+    }
+  }
+}
+
+TEST(Config, EveryTruncationIsAnError) {
+  const std::string text = small_config().dump();
+  for (size_t length = 0; length < text.size(); ++length) {
+    EXPECT_FALSE(parse_config("config.json", text.substr(0, length)).has_value()) << length;
+  }
+}
+
+TEST(GenerationConfig, GivesDefaultsAndReplacesTheEndTokens) {
+  auto config = parse(small_config());
+  ASSERT_TRUE(config.has_value());
+  const auto defaults = parse_generation_config(
+      "generation_config.json",
+      R"({"temperature": 0.8, "top_p": 0.95, "top_k": null, "eos_token_id": [1, 6], "x": 1})",
+      *config);
+  ASSERT_TRUE(defaults.has_value()) << defaults.error().message;
+  EXPECT_EQ(defaults->temperature, 0.8);
+  EXPECT_EQ(defaults->top_p, 0.95);
+  EXPECT_EQ(defaults->top_k, std::nullopt);
+  EXPECT_EQ(config->eos_token_ids, (std::vector<int32_t>{1, 6}));
+}
+
+}  // namespace
+}  // namespace touchstone::model
