@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <map>
-#include <vector>
 
+#include "base/check.h"
 #include "base/clock.h"
+#include "reference_engine/backend/cpu/buffer.h"
 
 namespace touchstone::bench {
 namespace {
@@ -17,11 +19,15 @@ using Words = uint64_t __attribute__((vector_size(64)));
 
 constexpr int kTries = 7;
 constexpr int64_t kReadBytes = int64_t{512} << 20;
+constexpr int64_t kPrefetchLines = 32;
 
 uint64_t read_all(const Words* words, int64_t count) {
   Words sums[8] = {};
   for (int64_t i = 0; i + 8 <= count; i += 8) {
-    for (int j = 0; j < 8; ++j) sums[j] += words[i + j];
+    for (int j = 0; j < 8; ++j) {
+      __builtin_prefetch(words + i + j + kPrefetchLines);
+      sums[j] += words[i + j];
+    }
   }
   for (int j = 1; j < 8; ++j) sums[0] += sums[j];
   return sums[0][0];
@@ -62,10 +68,14 @@ Ceilings measure(ThreadPool& pool) {
   Ceilings result;
   volatile uint64_t sink = 0;
   {
-    const std::vector<Words> memory(kReadBytes / sizeof(Words), Words{} + 1);
-    const int64_t share = static_cast<int64_t>(memory.size()) / pool.threads();
-    const double seconds = shortest(
-        pool, [&](int64_t item) { sink = read_all(memory.data() + item * share, share); });
+    // The same kind of memory as the weights have: large pages make a third more bandwidth.
+    auto memory = backend::cpu::Buffer::make(kReadBytes, "bandwidth test");
+    BASE_CHECK(memory.has_value(), memory.error().message);
+    std::memset(memory->data(), 1, kReadBytes);
+    const auto* words = reinterpret_cast<const Words*>(memory->data());
+    const int64_t share = kReadBytes / static_cast<int64_t>(sizeof(Words)) / pool.threads();
+    const double seconds =
+        shortest(pool, [&](int64_t item) { sink = read_all(words + item * share, share); });
     result.read_bytes_per_second =
         static_cast<double>(share * pool.threads()) * sizeof(Words) / seconds;
   }

@@ -36,6 +36,8 @@ struct GemmTile {
   int64_t ldc = 0;
   bool accumulate = false;  ///< continue the sums that are in C (a later part of K)
   Rounding rounding = Rounding::kNone;
+  /// Each step asks the caches for what lies this far behind its own weights; 0: for nothing.
+  int64_t prefetch_bytes = 0;
 };
 
 /// One tile of query rows that share a KV head, against that head's cache.

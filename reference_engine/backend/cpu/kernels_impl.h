@@ -37,18 +37,17 @@ constexpr int panels_at_once(int rows) {
   return larger(1, smaller(kMaxPanels, kAccumulators / (rows * kVectors)));
 }
 
-// How far ahead of its use a panel is prefetched when it streams from memory, in steps of K.
-constexpr int64_t kPrefetchSteps = 16;
-
 struct FloatPanel {
   using Element = float;
   static constexpr int64_t kStep = kPanelWidth;  // elements of one step of K
+  static constexpr int kLines = 2;               // cache lines of one step
   static TOUCHSTONE_INLINE Vec16 left(const float* p) { return load(p); }
   static TOUCHSTONE_INLINE Vec16 right(const float* p) { return load(p + 16); }
 };
 struct Bf16Panel {
   using Element = uint32_t;
   static constexpr int64_t kStep = kPanelWidth / 2;
+  static constexpr int kLines = 1;
   static TOUCHSTONE_INLINE Vec16 left(const uint32_t* p) { return load_low_halves(p); }
   static TOUCHSTONE_INLINE Vec16 right(const uint32_t* p) { return load_high_halves(p); }
 };
@@ -78,7 +77,10 @@ TOUCHSTONE_INLINE void gemm_block(const GemmTile& t, const typename Panel::Eleme
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
       const Element* step = b + p * stride;
-      if constexpr (R == 1) __builtin_prefetch(step + kPrefetchSteps * Panel::kStep);
+#pragma GCC unroll 2
+      for (int line = 0; line < Panel::kLines; ++line) {
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(step) + t.prefetch_bytes + 64 * line);
+      }
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) {
         weights[p * V + v] = half + v == 0 ? Panel::left(step) : Panel::right(step);
@@ -211,35 +213,71 @@ struct Bf16Cache {
   static TOUCHSTONE_INLINE Vec16 get(const uint16_t* p) { return load_bf16(p); }
 };
 
-/// scores[r][0 … 15] = scale * queries · one group of keys. `queries`: (head_dim, R).
-template <typename Cache, int R>
-TOUCHSTONE_INLINE void score_group(const AttendTile& t, const float* queries,
-                                   const typename Cache::Element* keys, float* scores) {
-  Vec16 sums[R];
+// Groups of keys scored side by side, so that few rows still give enough independent sums.
+constexpr int groups_at_once(int rows) {
+  return larger(1, smaller(4, kAccumulators * kVectors / 2 / rows));
+}
+
+/// Groups of keys that wait to be scored together.
+template <typename Element, int G>
+struct KeyGroups {
+  const Element* keys[G];
+  float* scores[G];  // of the first row
+  int count = 0;
+};
+
+/// scores[r][0 … 15] = scale * queries · keys, for G groups. `queries`: (head_dim, R).
+template <typename Cache, int R, int G, int Capacity>
+TOUCHSTONE_INLINE void score_groups(const AttendTile& t, const float* queries,
+                                    const KeyGroups<typename Cache::Element, Capacity>& groups,
+                                    int first) {
+  Vec16 sums[R][G];
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) sums[r] = broadcast(0.0F);
-  for (int32_t d = 0; d < t.head_dim; ++d) {
-    const Vec16 key = Cache::get(keys + d * kKeyGroup);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) sums[r] = fma(broadcast(queries[d * R + r]), key, sums[r]);
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) sums[r][g] = broadcast(0.0F);
   }
+  for (int32_t d = 0; d < t.head_dim; ++d) {
+    Vec16 keys[G];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) keys[g] = Cache::get(groups.keys[first + g] + d * kKeyGroup);
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) store(scores + r * t.score_stride, mul(sums[r], broadcast(t.scale)));
+    for (int r = 0; r < R; ++r) {
+      const Vec16 query = broadcast(queries[d * R + r]);
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g) sums[r][g] = fma(query, keys[g], sums[r][g]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int g = 0; g < G; ++g) {  // in order of positions, see score_all()
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      store(groups.scores[first + g] + r * t.score_stride, mul(sums[r][g], broadcast(t.scale)));
+    }
+  }
 }
 
 template <typename Cache, int R>
 TOUCHSTONE_INLINE void score_all(const AttendTile& t, const float* queries) {
   using Element = typename Cache::Element;
+  constexpr int kGroups = groups_at_once(R);
+  KeyGroups<Element, kGroups> groups;
   const int32_t length = t.lengths[R - 1];
   for (int32_t start = 0, block = 0; start < length; start += t.block_size, ++block) {
     const auto* keys =
         reinterpret_cast<const Element*>(t.keys + t.block_table[block] * t.block_bytes);
     const int32_t end = smaller(t.block_size, length - start);
-    // The last group may write beyond the block; the next block's first group overwrites that.
+    // A block's last group may write beyond its positions; the next block's scores, which are
+    // stored later, overwrite that.
     for (int32_t slot = 0; slot < end; slot += kKeyGroup) {
-      score_group<Cache, R>(t, queries, keys + slot * t.head_dim, t.scores + start + slot);
+      groups.keys[groups.count] = keys + slot * t.head_dim;
+      groups.scores[groups.count] = t.scores + start + slot;
+      if (++groups.count < kGroups) continue;
+      score_groups<Cache, R, kGroups>(t, queries, groups, 0);
+      groups.count = 0;
     }
   }
+  for (int i = 0; i < groups.count; ++i) score_groups<Cache, R, 1>(t, queries, groups, i);
 }
 
 /// Softmax of the first `length` scores in place; lanes are tied to absolute positions. Returns

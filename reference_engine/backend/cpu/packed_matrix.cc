@@ -9,9 +9,11 @@ namespace touchstone::backend::cpu {
 namespace {
 
 // A panel's part of this many bytes stays in the first-level cache while all rows pass over it.
-constexpr int64_t kPanelPartBytes = 32 * 1024;
+constexpr int64_t kPanelPartBytes = 64 * 1024;
 // This many rows of one part of K stay in the second-level cache while all panels pass over them.
-constexpr int64_t kRowsAtOnce = 504;
+constexpr int64_t kRowsAtOnce = 252;
+// How far ahead of its use a panel is prefetched while it streams from memory.
+constexpr int64_t kPrefetchBytes = 1024;
 // Panels that one thread takes at a time: enough to stream, few enough to share evenly.
 constexpr int64_t kPanelsAtOnce = 4;
 
@@ -63,6 +65,8 @@ void multiply_panels(const Job& job, int64_t first, int64_t last) {
       for (int64_t panel = first; panel < last; panel += tile.panels) {
         tile.b = matrix.panel(panel) + start * step_bytes;
         for (int64_t t = group; t < group_end; ++t) {
+          // The last tile's pass, which finds its own part in the cache, fetches the next panel's.
+          tile.prefetch_bytes = one_tile ? kPrefetchBytes : t + 1 == group_end ? tile.panel_bytes : 0;
           const int64_t row = job.tiling.first(t);
           tile.rows = job.tiling.count(t);
           tile.a = job.packed + row * k + start * tile.rows;
