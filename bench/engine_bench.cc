@@ -48,8 +48,8 @@ CpuBackend& backend_for(bool bf16, int64_t table) {
     auto& fresh = made[{bf16, table}];
     const auto model =
         model::random_model(shape(bf16 ? model::DType::kBFloat16 : model::DType::kFloat32), 1);
-    auto backend = make_cpu_backend(
-        model, {.kernels = supported_kernels()[static_cast<size_t>(table)]->name});
+    auto backend =
+        make_cpu_backend(model, {.kernels = supported_kernels()[static_cast<size_t>(table)]->name});
     BASE_CHECK(backend.has_value(), backend.error().message);
     fresh = *std::move(backend);
     const Status status = fresh->allocate_kv(kBlocks, kBlockSize);
@@ -147,7 +147,8 @@ void register_all() {
             ->Unit(benchmark::kMillisecond)
             ->UseRealTime();
       }
-      if (std::string(supported_kernels()[static_cast<size_t>(table)]->name) == "portable") continue;
+      if (std::string(supported_kernels()[static_cast<size_t>(table)]->name) == "portable")
+        continue;
       benchmark::RegisterBenchmark("prefill", prefill)
           ->Args({512, bf16, table})
           ->ArgNames({"tokens", "bf16", "kernels"})

@@ -80,8 +80,8 @@ Ceilings measure(ThreadPool& pool) {
         static_cast<double>(share * pool.threads()) * sizeof(Words) / seconds;
   }
   volatile float seed = 0.999F;
-  const double seconds = shortest(
-      pool, [&](int64_t) { sink = static_cast<uint64_t>(multiply_add_all(seed)); });
+  const double seconds =
+      shortest(pool, [&](int64_t) { sink = static_cast<uint64_t>(multiply_add_all(seed)); });
   result.flops_per_second = 2.0 * 16 * kSums * kSteps * pool.threads() / seconds;
   return result;
 }

@@ -14,15 +14,15 @@ namespace touchstone::model {
 /// The weights of one decoder layer. Letters: H hidden_size, F intermediate_size, D head_dim,
 /// Q num_heads, G num_kv_heads.
 struct LayerWeights {
-  Tensor input_norm;      // (H)
-  Tensor q;               // (Q*D, H)
-  Tensor k;               // (G*D, H)
-  Tensor v;               // (G*D, H)
-  Tensor o;               // (H, Q*D)
-  Tensor post_norm;       // (H)
-  Tensor gate;            // (F, H)
-  Tensor up;              // (F, H)
-  Tensor down;            // (H, F)
+  Tensor input_norm;  // (H)
+  Tensor q;           // (Q*D, H)
+  Tensor k;           // (G*D, H)
+  Tensor v;           // (G*D, H)
+  Tensor o;           // (H, Q*D)
+  Tensor post_norm;   // (H)
+  Tensor gate;        // (F, H)
+  Tensor up;          // (F, H)
+  Tensor down;        // (H, F)
 };
 
 /// The weights by role. All have the shapes that the config demands.

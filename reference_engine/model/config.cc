@@ -39,7 +39,8 @@ std::vector<int32_t> token_ids(const Fields& root, const std::string& key) {
 /// Keys whose presence changes the arithmetic in a way this program does not know.
 Status refuse_unknown_meaning(const Fields& root) {
   if (!root.raw("quantization_config").is_null()) {
-    return unsupported(root.where("quantization_config"), "quantization_config: quantized weights are not implemented",
+    return unsupported(root.where("quantization_config"),
+                       "quantization_config: quantized weights are not implemented",
                        "use the unquantized folder");
   }
   struct Expected {
@@ -47,8 +48,9 @@ Status refuse_unknown_meaning(const Fields& root) {
     json value;
   };
   const Expected table[] = {
-      {"attention_bias", false}, {"mlp_bias", false},          {"hidden_act", "silu"},
-      {"sliding_window", json()}, {"partial_rotary_factor", 1.0},
+      {"attention_bias", false},      {"mlp_bias", false},
+      {"hidden_act", "silu"},         {"sliding_window", json()},
+      {"partial_rotary_factor", 1.0},
   };
   for (const Expected& row : table) {
     const json& got = root.raw(row.key);
@@ -74,8 +76,8 @@ Status read_rope(const Fields& root, Config& config) {
     }
     const double factor = fields.optional_double("partial_rotary_factor").value_or(1.0);
     if (factor != 1.0) {
-      return unsupported(root.where(key), std::string(key) +
-                                              ".partial_rotary_factor: only 1.0 is implemented");
+      return unsupported(root.where(key),
+                         std::string(key) + ".partial_rotary_factor: only 1.0 is implemented");
     }
     config.rope_theta = fields.optional_double("rope_theta").value_or(config.rope_theta);
   }
@@ -85,16 +87,16 @@ Status read_rope(const Fields& root, Config& config) {
 }
 
 void read_dtype(const Fields& root, Config& config) {
-  const std::vector<std::pair<std::string, DType>> words = {{"float32", DType::kFloat32},
-                                                            {"float16", DType::kFloat16},
-                                                            {"bfloat16", DType::kBFloat16}};
+  const std::vector<std::pair<std::string, DType>> words = {
+      {"float32", DType::kFloat32}, {"float16", DType::kFloat16}, {"bfloat16", DType::kBFloat16}};
   const char* key = root.has("dtype") ? "dtype" : "torch_dtype";
   config.dtype = root.optional_enum<DType>(key, words).value_or(DType::kFloat32);
 }
 
 int32_t count(const Fields& root, const std::string& key, int64_t fallback) {
   if (fallback == 0) (void)root.required_int(key);
-  return static_cast<int32_t>(root.int_in(key, fallback, 1, std::numeric_limits<int32_t>::max() / 64));
+  return static_cast<int32_t>(
+      root.int_in(key, fallback, 1, std::numeric_limits<int32_t>::max() / 64));
 }
 
 void read_shape(const Fields& root, Config& config) {
@@ -103,7 +105,8 @@ void read_shape(const Fields& root, Config& config) {
   config.intermediate_size = count(root, "intermediate_size", 0);
   config.num_layers = count(root, "num_hidden_layers", 0);
   config.num_heads = count(root, "num_attention_heads", 0);
-  config.num_kv_heads = count(root, "num_key_value_heads", config.num_heads > 0 ? config.num_heads : 1);
+  config.num_kv_heads =
+      count(root, "num_key_value_heads", config.num_heads > 0 ? config.num_heads : 1);
   config.max_position_embeddings = count(root, "max_position_embeddings", 2048);
   if (!root.raw("head_dim").is_null()) {
     config.head_dim = count(root, "head_dim", 0);
@@ -152,8 +155,8 @@ Result<Config> parse_config(const std::string& name, std::string_view text) {
   if (architectures.size() != 1 || find_architecture(architectures[0]) == nullptr) {
     RETURN_IF_ERROR(document->finish());
     return unsupported(root.where("architectures"),
-                       "architectures: got [" + join(architectures, ", ") + "], implemented: " +
-                           join(architecture_names(), ", "));
+                       "architectures: got [" + join(architectures, ", ") +
+                           "], implemented: " + join(architecture_names(), ", "));
   }
   config.architecture = architectures[0];
   RETURN_IF_ERROR(refuse_unknown_meaning(root));

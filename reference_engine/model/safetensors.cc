@@ -49,7 +49,8 @@ Result<json> parse_header(const std::string& name, std::span<const std::byte> fi
     length = (length << 8) | std::to_integer<uint64_t>(file[static_cast<size_t>(i)]);
   }
   if (length > kMaxHeaderBytes || length > file.size() - 8) {
-    return malformed(name + ": header length: got " + std::to_string(length) + ", expected at most " +
+    return malformed(name + ": header length: got " + std::to_string(length) +
+                         ", expected at most " +
                          std::to_string(std::min<uint64_t>(kMaxHeaderBytes, file.size() - 8)),
                      "the file is truncated or not a safetensors file");
   }

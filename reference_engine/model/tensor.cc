@@ -44,8 +44,8 @@ uint16_t float_to_bf16(float value) {
 void read_floats(const Tensor& tensor, int64_t first, std::span<float> out) {
   const int64_t size = size_of(tensor.dtype);
   const int64_t count = static_cast<int64_t>(out.size());
-  BASE_CHECK(first >= 0 && (first + count) * size <= static_cast<int64_t>(tensor.bytes.size()), first, " ",
-             count);
+  BASE_CHECK(first >= 0 && (first + count) * size <= static_cast<int64_t>(tensor.bytes.size()),
+             first, " ", count);
   const std::byte* source = tensor.bytes.data() + first * size;
   if (tensor.dtype == DType::kFloat32) {
     std::memcpy(out.data(), source, out.size_bytes());

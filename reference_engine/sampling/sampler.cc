@@ -137,8 +137,8 @@ void keep_nucleus(std::span<const float> logits, std::span<const double> weights
 
 /// Uniform in [0, 1), a function of seed and position alone.
 double uniform_draw(uint64_t seed, uint64_t position) {
-  const auto words = philox4x32(seed, {static_cast<uint32_t>(position),
-                                       static_cast<uint32_t>(position >> 32), 0, 0});
+  const auto words = philox4x32(
+      seed, {static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0});
   const uint64_t bits = (uint64_t{words[0]} << 32 | words[1]) >> 11;
   return static_cast<double>(bits) * 0x1p-53;
 }

@@ -1,4 +1,5 @@
-// The arithmetic against transformers and against a recorded vLLM. Goldens: fixtures/models/goldens.
+// The arithmetic against transformers and against a recorded vLLM. Goldens:
+// fixtures/models/goldens.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -106,8 +107,9 @@ TEST_P(Golden, DecodeLogitsInFloat32AreThoseOfTransformers) {
     std::vector<float> last = runner.step({{tokens, 0, blocks}})[0].back();
     int32_t position = static_cast<int32_t>(tokens.size());
     for (const json& step : prompt.at("decode")) {
-      expect_row(step, last, prompt.at("name").get<std::string>() + " step " +
-                                 std::to_string(step.at("step").get<int>()));
+      expect_row(step, last,
+                 prompt.at("name").get<std::string>() + " step " +
+                     std::to_string(step.at("step").get<int>()));
       last = runner.step({{{step.at("token").get<int32_t>()}, position++, blocks}})[0].back();
     }
   }
@@ -127,7 +129,7 @@ TEST_P(Golden, GreedyTokensInFloat32AreThoseOfTransformersUntilANearTie) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::Values("vllm-capture"));
+INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::Values("vllm-capture", "touchstone-tiny"));
 
 // transformers 5.19 in bfloat16 reached 20 of 27 with the recording's own weights.
 constexpr int kAgreeingAtLeast = 20;

@@ -112,7 +112,8 @@ std::vector<LogitRows> run_shuffled(Runner& runner, RandomStream& random,
       const size_t some = random.chance(1, 3) ? 1 : 1 + random.below(rest);
       const auto begin = sequences[i].begin() + static_cast<ptrdiff_t>(done[i]);
       pieces.push_back({{begin, begin + static_cast<ptrdiff_t>(some)},
-                        static_cast<int32_t>(done[i]), tables[i]});
+                        static_cast<int32_t>(done[i]),
+                        tables[i]});
       owners.push_back(i);
       done[i] += some;
     }

@@ -64,7 +64,9 @@ class Runner {
 
   /// A whole prompt alone in one step, in blocks 1, 2, ….
   LogitRows prompt(const std::vector<int32_t>& tokens) {
-    return step({{tokens, 0, consecutive_blocks(1, 1 + static_cast<int64_t>(tokens.size()) / block_size_)}})[0];
+    return step(
+        {{tokens, 0,
+          consecutive_blocks(1, 1 + static_cast<int64_t>(tokens.size()) / block_size_)}})[0];
   }
 
   /// Greedy continuation through execute(), decoding token by token. Stops after one of `stop`.
@@ -75,8 +77,8 @@ class Runner {
     std::vector<int32_t> all = prompt_tokens;
     std::vector<int32_t> out;
     size_t computed = 0;
-    const auto blocks = consecutive_blocks(
-        1, 1 + static_cast<int64_t>(prompt_tokens.size() + count) / block_size_);
+    const auto blocks =
+        consecutive_blocks(1, 1 + static_cast<int64_t>(prompt_tokens.size() + count) / block_size_);
     while (out.size() < count) {
       SequenceStep one;
       one.tokens = std::span(all).subspan(computed);

@@ -69,9 +69,13 @@ struct BadRow {
 
 TEST(Config, RefusesWhatItDoesNotKnowByName) {
   const std::vector<BadRow> rows = {
-      {"architectures", json::array({"GPT2LMHeadModel"}), ErrorCode::kUnsupported, "GPT2LMHeadModel"},
+      {"architectures", json::array({"GPT2LMHeadModel"}), ErrorCode::kUnsupported,
+       "GPT2LMHeadModel"},
       {"quantization_config", {{"bits", 4}}, ErrorCode::kUnsupported, "quantization_config"},
-      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}, ErrorCode::kUnsupported, "llama3"},
+      {"rope_scaling",
+       {{"rope_type", "llama3"}, {"factor", 8.0}},
+       ErrorCode::kUnsupported,
+       "llama3"},
       {"rope_scaling", {{"type", "yarn"}}, ErrorCode::kUnsupported, "yarn"},
       {"rope_parameters", {{"rope_type", "linear"}}, ErrorCode::kUnsupported, "linear"},
       {"attention_bias", true, ErrorCode::kUnsupported, "attention_bias"},

@@ -21,10 +21,9 @@ Result<TensorMap> parse(const std::string& image) {
   return parse_safetensors("x.safetensors", std::as_bytes(std::span(image)));
 }
 
-constexpr const char* kTwoTensors =
-    R"({"__metadata__":{"format":"pt"},)"
-    R"("a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
-    R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}})";
+constexpr const char* kTwoTensors = R"({"__metadata__":{"format":"pt"},)"
+                                    R"("a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+                                    R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}})";
 
 TEST(Safetensors, ReadsTensorsWhereTheyLie) {
   const std::string image = file_image(kTwoTensors, 32);
@@ -156,10 +155,12 @@ TEST_F(Damaged, MissingPartsAreNamed) {
 TEST_F(Damaged, ConfigAndWeightsThatDoNotBelongTogetherAreNamed) {
   write("model.safetensors", weights_);
   write("config.json", replaced(config_, "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5"));
-  EXPECT_NE(load_error().find("model.layers.4.input_layernorm.weight\" is missing"), std::string::npos)
+  EXPECT_NE(load_error().find("model.layers.4.input_layernorm.weight\" is missing"),
+            std::string::npos)
       << load_error();
   write("config.json", replaced(config_, "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 3"));
-  EXPECT_NE(load_error().find("is not part of this architecture"), std::string::npos) << load_error();
+  EXPECT_NE(load_error().find("is not part of this architecture"), std::string::npos)
+      << load_error();
   write("config.json",
         replaced(config_, "\"intermediate_size\": 352", "\"intermediate_size\": 353"));
   EXPECT_NE(load_error().find("got shape [352, 128], expected [353, 128]"), std::string::npos)
@@ -201,7 +202,8 @@ TEST_F(Damaged, ShardsAreReadThroughTheirIndex) {
   write("b.safetensors", a);
   const auto twice = open(R"({"x":"a.safetensors","y":"b.safetensors"})");
   ASSERT_FALSE(twice.has_value());
-  EXPECT_NE(twice.error().message.find("another shard"), std::string::npos) << twice.error().message;
+  EXPECT_NE(twice.error().message.find("another shard"), std::string::npos)
+      << twice.error().message;
 }
 
 }  // namespace

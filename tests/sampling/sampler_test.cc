@@ -145,7 +145,8 @@ TEST(Sampler, TopPKeepsTheFewestThatReachIt) {
   // Probabilities 0.4, 0.3, 0.2, 0.1 in a mixed order.
   const Logits logits = {std::log(0.2F), std::log(0.4F), std::log(0.1F), std::log(0.3F)};
   const std::vector<std::pair<double, std::set<int32_t>>> table = {
-      {0.05, {1}}, {0.39, {1}}, {0.5, {1, 3}}, {0.69, {1, 3}}, {0.8, {0, 1, 3}}, {0.95, {0, 1, 2, 3}}};
+      {0.05, {1}},    {0.39, {1}},      {0.5, {1, 3}},
+      {0.69, {1, 3}}, {0.8, {0, 1, 3}}, {0.95, {0, 1, 2, 3}}};
   for (const auto& [top_p, expected] : table) {
     Params params;
     params.top_p = top_p;

@@ -12,7 +12,8 @@
 namespace touchstone::backend::cpu {
 namespace {
 
-/// What the kernel says can still be used without swapping; the largest number when it does not say.
+/// What the kernel says can still be used without swapping; the largest number when it does not
+/// say.
 int64_t available_bytes() {
   constexpr std::string_view kKey = "MemAvailable:";
   int64_t available = std::numeric_limits<int64_t>::max();

@@ -39,8 +39,7 @@ struct CpuBackend::Impl {
 
   void check(std::span<const SequenceStep> sequences) const;
   void run(std::span<const SequenceStep> sequences,
-           const std::function<bool(const SequenceStep&, size_t token)>& wants,
-           const UseRows& use);
+           const std::function<bool(const SequenceStep&, size_t token)>& wants, const UseRows& use);
   void run_slab(std::span<const SequenceStep> sequences, std::span<const Run> runs,
                 std::span<const size_t> owners,
                 const std::function<bool(const SequenceStep&, size_t token)>& wants,
@@ -65,10 +64,10 @@ void CpuBackend::Impl::check(std::span<const SequenceStep> sequences) const {
   }
 }
 
-void CpuBackend::Impl::run_slab(
-    std::span<const SequenceStep> sequences, std::span<const Run> runs,
-    std::span<const size_t> owners,
-    const std::function<bool(const SequenceStep&, size_t token)>& wants, const UseRows& use) {
+void CpuBackend::Impl::run_slab(std::span<const SequenceStep> sequences, std::span<const Run> runs,
+                                std::span<const size_t> owners,
+                                const std::function<bool(const SequenceStep&, size_t token)>& wants,
+                                const UseRows& use) {
   decoder->forward(runs, *cache);
   std::vector<Wanted> wanted;
   std::vector<int64_t> rows;
@@ -246,9 +245,9 @@ Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const model::LoadedModel& m
   const bool stored_as_bf16 = all_matrices_are_bf16(model.weights);
   auto impl = std::make_unique<CpuBackend::Impl>();
   impl->pool = std::make_unique<ThreadPool>(threads);
-  auto decoder = Decoder::make(model, rounds || stored_as_bf16 ? Storage::kBFloat16 : Storage::kFloat32,
-                               rounds ? Rounding::kBFloat16 : Rounding::kNone, **kernels,
-                               *impl->pool);
+  auto decoder =
+      Decoder::make(model, rounds || stored_as_bf16 ? Storage::kBFloat16 : Storage::kFloat32,
+                    rounds ? Rounding::kBFloat16 : Rounding::kNone, **kernels, *impl->pool);
   if (!decoder) return std::move(decoder).error();
   impl->decoder.emplace(*std::move(decoder));
   impl->info = describe(model, *impl->decoder, *dtype, **kernels);

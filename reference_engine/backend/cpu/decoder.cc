@@ -303,7 +303,8 @@ void Decoder::logits(std::span<const int64_t> rows,
     const Rows chosen = chosen_.resize(some, padded(config_.hidden_size));
     const Rows out = logits_.resize(some, head.columns());
     for (int64_t i = 0; i < some; ++i) {
-      const float* in = normed_.values.data() + rows[static_cast<size_t>(first + i)] * chosen.stride;
+      const float* in =
+          normed_.values.data() + rows[static_cast<size_t>(first + i)] * chosen.stride;
       std::copy(in, in + chosen.stride, chosen.row(i));
     }
     matmul(*kernels_, *pool_, chosen, head, out, precision_, scratch_);

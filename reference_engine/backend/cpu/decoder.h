@@ -41,7 +41,8 @@ class Decoder final {
   int64_t weight_bytes() const;
 
   /// Writes keys and values of all tokens and leaves the last layer's hidden states in working
-  /// memory, normed, row by row. REQUIRES: tokens in [0, vocab_size); the runs' rows are 0 … n-1 in order.
+  /// memory, normed, row by row. REQUIRES: tokens in [0, vocab_size); the runs' rows are 0 … n-1 in
+  /// order.
   void forward(std::span<const Run> runs, KvCache& cache);
 
   /// Logits of the given rows of the last forward(), at most `kLogitRows` at once: the caller's
@@ -91,7 +92,7 @@ class Decoder final {
 
   // Working memory, grown to what the largest slab needed.
   Matrix hidden_, normed_, qkv_, attended_, projected_, gate_up_, activated_, chosen_, logits_;
-  std::vector<float> cosines_, sines_;  // (rows, head_dim / 2)
+  std::vector<float> cosines_, sines_;               // (rows, head_dim / 2)
   std::vector<std::vector<float>> scores_, packed_;  // per thread
   MatmulScratch scratch_;
 };

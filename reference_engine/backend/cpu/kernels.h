@@ -43,7 +43,7 @@ struct GemmTile {
 /// One tile of query rows that share a KV head, against that head's cache.
 struct AttendTile {
   Storage storage = Storage::kFloat32;
-  int rows = 0;                         ///< in [1, kAttendRows]
+  int rows = 0;                           ///< in [1, kAttendRows]
   const float* const* queries = nullptr;  ///< per row (head_dim) f32
   float* const* outputs = nullptr;        ///< per row (head_dim) f32
   const int32_t* lengths = nullptr;  ///< per row: attends to positions [0, length); not decreasing

@@ -14,12 +14,12 @@ namespace touchstone::backend::cpu::TOUCHSTONE_ISA {
 // and V is the number of vectors taken of each panel at a time. With V = 1 a panel is done in two
 // passes, its left and its right half.
 #if defined(TOUCHSTONE_ISA_AVX512)
-constexpr int kTileRows = 14;       // 14 * 2 accumulators + 2 weights + 1 activation: 31 of 32
+constexpr int kTileRows = 14;  // 14 * 2 accumulators + 2 weights + 1 activation: 31 of 32
 constexpr int kVectors = 2;
 constexpr int kAccumulators = 28;
 constexpr int kMaxPanels = 4;
 #elif defined(TOUCHSTONE_ISA_AVX2)
-constexpr int kTileRows = 6;        // 6 * 2 registers + 2 + 1: 15 of 16
+constexpr int kTileRows = 6;  // 6 * 2 registers + 2 + 1: 15 of 16
 constexpr int kVectors = 1;
 constexpr int kAccumulators = 6;
 constexpr int kMaxPanels = 4;
@@ -65,9 +65,8 @@ TOUCHSTONE_INLINE void gemm_block(const GemmTile& t, const typename Panel::Eleme
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) {
-        sums[r][p * V + v] = t.accumulate
-                                 ? load(c + r * t.ldc + p * kPanelWidth + (half + v) * 16)
-                                 : broadcast(0.0F);
+        sums[r][p * V + v] = t.accumulate ? load(c + r * t.ldc + p * kPanelWidth + (half + v) * 16)
+                                          : broadcast(0.0F);
       }
     }
   }

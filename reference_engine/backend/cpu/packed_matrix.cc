@@ -66,7 +66,9 @@ void multiply_panels(const Job& job, int64_t first, int64_t last) {
         tile.b = matrix.panel(panel) + start * step_bytes;
         for (int64_t t = group; t < group_end; ++t) {
           // The last tile's pass, which finds its own part in the cache, fetches the next panel's.
-          tile.prefetch_bytes = one_tile ? kPrefetchBytes : t + 1 == group_end ? tile.panel_bytes : 0;
+          tile.prefetch_bytes = one_tile             ? kPrefetchBytes
+                                : t + 1 == group_end ? tile.panel_bytes
+                                                     : 0;
           const int64_t row = job.tiling.first(t);
           tile.rows = job.tiling.count(t);
           tile.a = job.packed + row * k + start * tile.rows;
@@ -138,8 +140,8 @@ void PackedMatrix::read_row(int64_t row, std::span<float> out) const {
 void matmul(const Kernels& kernels, ThreadPool& pool, const Rows& a, const PackedMatrix& matrix,
             const Rows& c, Rounding rounding, MatmulScratch& scratch) {
   if (a.rows == 0) return;
-  BASE_CHECK(a.rows == c.rows && c.stride >= matrix.columns() && a.stride >= matrix.k(), a.rows, " ",
-             c.rows, " ", c.stride, " ", matrix.columns());
+  BASE_CHECK(a.rows == c.rows && c.stride >= matrix.columns() && a.stride >= matrix.k(), a.rows,
+             " ", c.rows, " ", c.stride, " ", matrix.columns());
   const int64_t k = matrix.k();
   Tiling tiling{(a.rows + kernels.tile_rows - 1) / kernels.tile_rows, a.rows};
   const float* packed = a.data;  // a single row is its own transpose

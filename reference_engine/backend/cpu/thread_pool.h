@@ -21,8 +21,8 @@ class ThreadPool final {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls body(item, thread) for every item in [0, items), in no particular order, and returns
-  /// when all are done. REQUIRES: items < 2^32. `thread` in [0, threads()) names working memory. The items must not depend
-  /// on each other; `body` must not call run().
+  /// when all are done. REQUIRES: items < 2^32. `thread` in [0, threads()) names working memory.
+  /// The items must not depend on each other; `body` must not call run().
   template <typename Body>
   void run(int64_t items, const Body& body) {
     const auto call = [](const void* context, int64_t item, int thread) {

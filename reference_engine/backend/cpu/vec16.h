@@ -35,9 +35,7 @@ TOUCHSTONE_INLINE Vec16 div(Vec16 a, Vec16 b) { return {_mm512_div_ps(a.v, b.v)}
 TOUCHSTONE_INLINE Vec16 max(Vec16 a, Vec16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 TOUCHSTONE_INLINE Vec16 min(Vec16 a, Vec16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 /// a * b + c, rounded once.
-TOUCHSTONE_INLINE Vec16 fma(Vec16 a, Vec16 b, Vec16 c) {
-  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
-}
+TOUCHSTONE_INLINE Vec16 fma(Vec16 a, Vec16 b, Vec16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 /// Sixteen bf16.
 TOUCHSTONE_INLINE Vec16 load_bf16(const uint16_t* p) {
   const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -54,7 +52,8 @@ TOUCHSTONE_INLINE Vec16 load_high_halves(const uint32_t* p) {
 /// 2^n for the integers n that `magic` = n + 1.5 * 2^23 carries in its low bits.
 TOUCHSTONE_INLINE Vec16 power_of_two(Vec16 magic) {
   const __m512i bits = _mm512_castps_si512(magic.v);
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(127)), 23))};
+  return {
+      _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(127)), 23))};
 }
 TOUCHSTONE_INLINE Vec16 round_to_bf16(Vec16 a) {
   const __m512i bits = _mm512_castps_si512(a.v);
@@ -70,7 +69,9 @@ struct Vec16 {
   __m256 lo;
   __m256 hi;
 };
-TOUCHSTONE_INLINE Vec16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+TOUCHSTONE_INLINE Vec16 load(const float* p) {
+  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
 TOUCHSTONE_INLINE void store(float* p, Vec16 a) {
   _mm256_storeu_ps(p, a.lo);
   _mm256_storeu_ps(p + 8, a.hi);
