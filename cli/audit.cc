@@ -58,9 +58,8 @@ Status add_spans(const std::string& path, conformance::Evidence& evidence,
   evidence.span_problems.insert(evidence.span_problems.end(), summary.problems.begin(),
                                 summary.problems.end());
   if (summary.problem_count > listed) {
-    evidence.span_problems.push_back(path + ": and " +
-                                     format_count(summary.problem_count - listed) +
-                                     " more problems");
+    evidence.span_problems.push_back(
+        path + ": and " + format_count(summary.problem_count - listed) + " more problems");
   }
   if (summary.other_signal_lines > 0) {
     notes.push_back(path + ": " + format_count(summary.other_signal_lines) +
@@ -118,17 +117,16 @@ Status add_digest(const std::string& path, result::Provenance& provenance) {
 Exit run(const Flags& flags) {
   const Result<Inputs> inputs = read_inputs(flags);
   if (!inputs) return report_error(inputs.error());
-  result::Report report = conformance::judge(inputs->evidence, inputs->profiles,
-                                             {.budgets = {},
-                                              .suppressions = {},
-                                              .fail_on = level_of(flags.fail_on)});
+  result::Report report =
+      conformance::judge(inputs->evidence, inputs->profiles,
+                         {.budgets = {}, .suppressions = {}, .fail_on = level_of(flags.fail_on)});
   report.title = "audit " + join(flags.files, " ");
   report.notes.insert(report.notes.end(), inputs->notes.begin(), inputs->notes.end());
   report.provenance.tool_version = kVersion;
   report.provenance.command = command_of(flags);
   std::vector<std::string> read = flags.files;
-  read.insert(read.end(), {flags.ledger, flags.metrics, flags.metrics_before,
-                           flags.collector_metrics});
+  read.insert(read.end(),
+              {flags.ledger, flags.metrics, flags.metrics_before, flags.collector_metrics});
   for (const std::string& path : read) {
     const Status added = add_digest(path, report.provenance);
     if (!added) return report_error(added.error());
@@ -139,38 +137,39 @@ Exit run(const Flags& flags) {
 }  // namespace
 
 Verb audit_verb() {
-  return {.name = "audit",
-          .summary = "Judge recorded spans against a profile, with a ledger and metrics if given",
-          .example = "touchstone audit --file spans.jsonl --profile vllm-v1 --ledger requests.jsonl",
-          .setup = [](CLI::App& app) {
-            auto flags = std::make_shared<Flags>();
-            app.add_option("--file", flags->files,
-                           "Spans: OTLP JSON lines, plain, .gz or .zst; may be repeated")
-                ->required()
-                ->type_name("FILE");
-            app.add_option("--profile", flags->profiles,
-                           "Name (`touchstone profile list`) or path of a profile; may be repeated")
-                ->capture_default_str();
-            app.add_option("--ledger", flags->ledger, "What the clients sent: requests.jsonl")
-                ->type_name("FILE");
-            app.add_option("--metrics", flags->metrics, "The subject's /metrics after the load")
-                ->type_name("FILE");
-            app.add_option("--metrics-before", flags->metrics_before, "The same before the load")
-                ->type_name("FILE");
-            app.add_option("--collector-metrics", flags->collector_metrics,
-                           "The Collector's own metrics at the end")
-                ->type_name("FILE");
-            app.add_option("--fail-on", flags->fail_on, "Weakest level that fails the audit")
-                ->transform(CLI::IsMember({"must", "should", "may"}, CLI::ignore_case))
-                ->capture_default_str();
-            app.add_option("--format", flags->format, "What to print on stdout")
-                ->check(CLI::IsMember(reports::format_words()))
-                ->capture_default_str();
-            app.add_option("--output", flags->output,
-                           "Also write report.html, report.json and junit.xml here")
-                ->type_name("DIR");
-            return [flags] { return run(*flags); };
-          }};
+  return {
+      .name = "audit",
+      .summary = "Judge recorded spans against a profile, with a ledger and metrics if given",
+      .example = "touchstone audit --file spans.jsonl --profile vllm-v1 --ledger requests.jsonl",
+      .setup = [](CLI::App& app) {
+        auto flags = std::make_shared<Flags>();
+        app.add_option("--file", flags->files,
+                       "Spans: OTLP JSON lines, plain, .gz or .zst; may be repeated")
+            ->required()
+            ->type_name("FILE");
+        app.add_option("--profile", flags->profiles,
+                       "Name (`touchstone profile list`) or path of a profile; may be repeated")
+            ->capture_default_str();
+        app.add_option("--ledger", flags->ledger, "What the clients sent: requests.jsonl")
+            ->type_name("FILE");
+        app.add_option("--metrics", flags->metrics, "The subject's /metrics after the load")
+            ->type_name("FILE");
+        app.add_option("--metrics-before", flags->metrics_before, "The same before the load")
+            ->type_name("FILE");
+        app.add_option("--collector-metrics", flags->collector_metrics,
+                       "The Collector's own metrics at the end")
+            ->type_name("FILE");
+        app.add_option("--fail-on", flags->fail_on, "Weakest level that fails the audit")
+            ->transform(CLI::IsMember({"must", "should", "may"}, CLI::ignore_case))
+            ->capture_default_str();
+        app.add_option("--format", flags->format, "What to print on stdout")
+            ->check(CLI::IsMember(reports::format_words()))
+            ->capture_default_str();
+        app.add_option("--output", flags->output,
+                       "Also write report.html, report.json and junit.xml here")
+            ->type_name("DIR");
+        return [flags] { return run(*flags); };
+      }};
 }
 
 }  // namespace touchstone::cli

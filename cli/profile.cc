@@ -67,8 +67,9 @@ Exit lint(const std::string& file) {
 Verb profile_verb() {
   return {.name = "profile",
           .summary = "List, show and check conformance profiles",
-          .example = "touchstone profile show vllm-v1 > mine.yaml && "
-                     "touchstone profile lint mine.yaml",
+          .example =
+              "touchstone profile show vllm-v1 > mine.yaml && "
+              "touchstone profile lint mine.yaml",
           .setup = [](CLI::App& app) {
             auto flags = std::make_shared<Flags>();
             app.require_subcommand(1);

@@ -60,12 +60,21 @@ void add_phases(const SpanView& view, const Profile& profile, double span_start,
   const double first_token = span_start + ttft.value_or(*queue + *prefill);
   const double scheduled = std::max(first_token - *prefill, span_start);
   const double queued = std::max(scheduled - *queue, span_start);
-  bars.push_back({.label = "queue", .start_s = queued, .end_s = scheduled, .depth = 2,
+  bars.push_back({.label = "queue",
+                  .start_s = queued,
+                  .end_s = scheduled,
+                  .depth = 2,
                   .attributes = {{"seconds", format_double(*queue)}}});
-  bars.push_back({.label = "prefill", .start_s = scheduled, .end_s = first_token, .depth = 2,
+  bars.push_back({.label = "prefill",
+                  .start_s = scheduled,
+                  .end_s = first_token,
+                  .depth = 2,
                   .attributes = {{"seconds", format_double(*prefill)}}});
-  bars.push_back({.label = "decode", .start_s = first_token, .end_s = first_token + *decode,
-                  .depth = 2, .attributes = {{"seconds", format_double(*decode)}}});
+  bars.push_back({.label = "decode",
+                  .start_s = first_token,
+                  .end_s = first_token + *decode,
+                  .depth = 2,
+                  .attributes = {{"seconds", format_double(*decode)}}});
 }
 
 Waterfall waterfall_of(const SpanIndex& index, const Profile& profile, size_t span,
@@ -108,8 +117,8 @@ Waterfall waterfall_of(const SpanIndex& index, const Profile& profile, size_t sp
 
 std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanIndex& index) {
   static constexpr std::array kClasses = {
-      RequestClass::kMatched,         RequestClass::kMissing,
-      RequestClass::kUnsampled,       RequestClass::kHungUpUnrecorded,
+      RequestClass::kMatched,           RequestClass::kMissing,
+      RequestClass::kUnsampled,         RequestClass::kHungUpUnrecorded,
       RequestClass::kRefusedUnrecorded, RequestClass::kFailedUnrecorded};
   FigureTable requests{.title = "Where every request went",
                        .columns = {"requests", "spans owed", "spans found"},
@@ -127,6 +136,10 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
       counts[1] += static_cast<double>(match.least);
       counts[2] += static_cast<double>(match.spans.size());
     }
+    // Classes that are not there are left out, but for the two that everybody looks for.
+    const bool shown =
+        counts[0] > 0 || kind == RequestClass::kMatched || kind == RequestClass::kMissing;
+    if (!shown) continue;
     Figure figure{.name = to_string(kind), .unit = "", .values = {}};
     for (size_t i = 0; i < counts.size(); ++i) {
       figure.values.emplace_back(requests.columns[i], counts[i]);
@@ -143,15 +156,17 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
   const auto duplicates = static_cast<int64_t>(matching.duplicates.size());
   const auto unexplained = static_cast<int64_t>(matching.unexplained.size());
   const auto others = static_cast<int64_t>(index.spans.size()) - matching.request_spans;
-  FigureTable spans{.title = "Where every span belongs",
-                    .columns = {"spans"},
-                    .rows = {row("matched to a request", matched_spans, "spans"),
-                             row("beyond what its request may have", surplus, "spans"),
-                             row("duplicate", duplicates, "spans"),
-                             row("unexplained", unexplained, "spans"),
-                             row("not a request's", others, "spans"),
-                             row("received", static_cast<int64_t>(index.spans.size()), "spans")},
-                    .notes = {}};
+  FigureTable spans{
+      .title = "Where every span belongs", .columns = {"spans"}, .rows = {}, .notes = {}};
+  spans.rows.push_back(row("matched to a request", matched_spans, "spans"));
+  const std::pair<const char*, int64_t> rest[] = {{"beyond what its request may have", surplus},
+                                                  {"duplicate", duplicates},
+                                                  {"unexplained", unexplained},
+                                                  {"not a request's", others}};
+  for (const auto& [name, count] : rest) {
+    if (count > 0) spans.rows.push_back(row(name, count, "spans"));
+  }
+  spans.rows.push_back(row("received", static_cast<int64_t>(index.spans.size()), "spans"));
   return {std::move(requests), std::move(spans)};
 }
 

@@ -11,7 +11,8 @@
 
 namespace touchstone::conformance {
 
-/// Where every request and every request span went; columns add up to the totals.
+/// Where every request and every span went; columns add up to the totals, empty classes are left
+/// out.
 std::vector<result::FigureTable> accounting_tables(const Matching& matching,
                                                    const SpanIndex& index);
 /// p50, p95, p99 of each phase.

@@ -54,13 +54,11 @@ void judge_profile(const Evidence& evidence, const Profile& profile, const Judge
   }
   report.provenance.versions["profile " + profile.name] = profile.version;
   // Phases and charts come from the first profile that knows what a request's span is.
-  const bool has_requests =
-      std::any_of(profile.spans.begin(), profile.spans.end(),
-                  [](const SpanType& type) { return type.is_request; });
+  const bool has_requests = std::any_of(profile.spans.begin(), profile.spans.end(),
+                                        [](const SpanType& type) { return type.is_request; });
   if (!has_requests || !report.waterfalls.empty()) return;
   for (const Budget& budget : options.budgets) {
-    report.budgets.push_back(
-        judge_budget(budget, phase_samples(index, profile, budget.phase)));
+    report.budgets.push_back(judge_budget(budget, phase_samples(index, profile, budget.phase)));
   }
   if (matching) report.tables = accounting_tables(*matching, index);
   if (auto table = latency_table(index, profile)) report.tables.push_back(*std::move(table));
@@ -99,8 +97,8 @@ Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
     const std::string suffix = profiles.size() > 1 ? " [" + profile.name + "]" : "";
     judge_profile(evidence, profile, options, suffix, report);
   }
-  CheckOutcome suppressed = apply_suppressions(options.suppressions, evidence.now_unix_ns,
-                                               report.checks, report.notes);
+  CheckOutcome suppressed =
+      apply_suppressions(options.suppressions, evidence.now_unix_ns, report.checks, report.notes);
   report.checks.push_back(std::move(suppressed));
   int64_t spans = 0;
   for (const telemetry::TraceBatch& batch : evidence.spans) {

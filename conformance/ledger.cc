@@ -137,17 +137,16 @@ std::string to_json_line(const LedgerEntry& entry) {
 
 Result<std::vector<LedgerEntry>> read_ledger(const std::string& path) {
   std::vector<LedgerEntry> entries;
-  const Status status =
-      for_each_line(path, [&](int64_t number, std::string_view text) -> Status {
-        if (text.empty()) return {};
-        Result<Document> document = Document::parse_json_line(path, number, text);
-        if (!document) return invalid_argument(document.error().message);
-        document->ignore_unknown_keys();
-        LedgerEntry entry = read_entry(document->root());
-        RETURN_IF_ERROR(document->finish());
-        entries.push_back(std::move(entry));
-        return {};
-      });
+  const Status status = for_each_line(path, [&](int64_t number, std::string_view text) -> Status {
+    if (text.empty()) return {};
+    Result<Document> document = Document::parse_json_line(path, number, text);
+    if (!document) return invalid_argument(document.error().message);
+    document->ignore_unknown_keys();
+    LedgerEntry entry = read_entry(document->root());
+    RETURN_IF_ERROR(document->finish());
+    entries.push_back(std::move(entry));
+    return {};
+  });
   RETURN_IF_ERROR(status);
   return entries;
 }

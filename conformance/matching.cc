@@ -136,8 +136,8 @@ Matching match_ledger(const std::vector<LedgerEntry>& ledger, const SpanIndex& i
     if (match.entry->trace_id.is_valid() || match.entry->response_id.empty()) continue;
     const auto wanted = [&](const SpanView& view) {
       const auto id = SpanIndex::text(view, profile, "request_id");
-      return id && (*id == match.entry->response_id ||
-                    id->starts_with(match.entry->response_id + "-"));
+      return id &&
+             (*id == match.entry->response_id || id->starts_with(match.entry->response_id + "-"));
     };
     pool.take(left, wanted, match.spans);
   }

@@ -60,8 +60,8 @@ Result<Profile> load_profile(const std::string& name_or_path) {
     names.emplace_back(shipped.name);
   }
   const auto guess = nearest(name_or_path, names);
-  return not_found("profile: got " + quote(name_or_path) + ", expected one of: " +
-                       join(names, ", ") + ", or the path of a .yaml file",
+  return not_found("profile: got " + quote(name_or_path) +
+                       ", expected one of: " + join(names, ", ") + ", or the path of a .yaml file",
                    guess ? "did you mean " + quote(*guess) + "?" : "see `touchstone profile list`");
 }
 

@@ -37,8 +37,8 @@ struct AttributeRule {
   result::Level level = result::Level::kMust;
   Presence presence = Presence::kAlways;
   std::optional<Condition> when;
-  std::string unit;             ///< "s", "tokens"; for readers
-  std::optional<double> min;    ///< closed range of numbers
+  std::string unit;           ///< "s", "tokens"; for readers
+  std::optional<double> min;  ///< closed range of numbers
   std::optional<double> max;
   std::vector<std::string> one_of;  ///< allowed values, as text; empty: any
   std::string pattern;              ///< PCRE the whole value must match; empty: any

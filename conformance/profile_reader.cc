@@ -159,10 +159,9 @@ const Words<telemetry::SpanKind>& kind_words() {
 }
 
 void read_expectations(const Fields& expect, SpanType& type) {
-  static const Words<telemetry::StatusCode> kStatuses = {
-      {"unset", telemetry::StatusCode::kUnset},
-      {"ok", telemetry::StatusCode::kOk},
-      {"error", telemetry::StatusCode::kError}};
+  static const Words<telemetry::StatusCode> kStatuses = {{"unset", telemetry::StatusCode::kUnset},
+                                                         {"ok", telemetry::StatusCode::kOk},
+                                                         {"error", telemetry::StatusCode::kError}};
   type.name_pattern = expect.optional_string("name_pattern");
   check_pattern(expect, "name_pattern", type.name_pattern);
   type.kind = expect.optional_enum("kind", kind_words());
@@ -247,7 +246,8 @@ MetricRule read_metric(const Fields& fields) {
   rule.where = fields.where();
   rule.name = fields.required_string("name");
   rule.type = fields.optional_enum("type", kTypes).value_or("");
-  if (rule.type.empty()) fields.fail("type", "missing, expected counter, gauge, histogram, summary");
+  if (rule.type.empty())
+    fields.fail("type", "missing, expected counter, gauge, histogram, summary");
   rule.level = level_of(fields);
   rule.labels = fields.strings("labels");
   const Fields values = fields.object("values");

@@ -42,8 +42,8 @@ Result<std::vector<Relation::Term>> parse_side(std::string_view text) {
   size_t start = 0;
   for (size_t i = 0; i <= text.size(); ++i) {
     // Signs stand between spaces, so that 1e-3 stays one number.
-    const bool sign_here = i < text.size() && (text[i] == '+' || text[i] == '-') && i > 0 &&
-                           text[i - 1] == ' ';
+    const bool sign_here =
+        i < text.size() && (text[i] == '+' || text[i] == '-') && i > 0 && text[i - 1] == ' ';
     if (i < text.size() && !sign_here) continue;
     Result<Relation::Term> term = parse_term(text.substr(start, i - start), sign);
     if (!term) return std::move(term).error();

@@ -22,9 +22,9 @@ struct SpanView {
 };
 
 struct SpanIndex {
-  std::vector<SpanView> spans;  ///< in the order of the input
-  std::vector<const telemetry::Resource*> resources;  ///< distinct ones, first seen first
-  std::map<TraceId, std::vector<size_t>> by_trace;    ///< indexes into spans
+  std::vector<SpanView> spans;                         ///< in the order of the input
+  std::vector<const telemetry::Resource*> resources;   ///< distinct ones, first seen first
+  std::map<TraceId, std::vector<size_t>> by_trace;     ///< indexes into spans
   std::map<std::pair<TraceId, SpanId>, size_t> by_id;  ///< the first span with the id
 
   SpanIndex(const std::vector<telemetry::TraceBatch>& batches, const Profile& profile);

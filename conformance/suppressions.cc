@@ -69,12 +69,11 @@ CheckOutcome apply_suppressions(const std::vector<Suppression>& suppressions, in
   for (const Suppression& suppression : suppressions) {
     recorder.examined();
     if (suppression.expires_unix_ns && now_unix_ns > *suppression.expires_unix_ns) {
-      recorder.violation(about(suppression,
-                               name_of(suppression) + " expired on " +
-                                   format_utc(*suppression.expires_unix_ns) +
-                                   " and suppresses nothing any more",
-                               "an expiry in the future",
-                               format_utc(*suppression.expires_unix_ns)));
+      recorder.violation(
+          about(suppression,
+                name_of(suppression) + " expired on " + format_utc(*suppression.expires_unix_ns) +
+                    " and suppresses nothing any more",
+                "an expiry in the future", format_utc(*suppression.expires_unix_ns)));
       continue;
     }
     const int64_t removed = remove_covered(suppression, checks);

@@ -35,8 +35,8 @@ std::string finding_html(const CheckOutcome& check, const Finding& finding) {
   std::string rows;
   const auto add = [&](const std::string& name, const std::string& value) {
     if (!value.empty()) {
-      rows += "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) +
-              "</code></dd>";
+      rows +=
+          "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) + "</code></dd>";
     }
   };
   add("expected", finding.expected);
@@ -52,14 +52,14 @@ std::string finding_html(const CheckOutcome& check, const Finding& finding) {
       places += "<div>" + escape_markup(place) + "</div>";
     }
   }
-  const std::string count = finding.count > 1 ? pill("× " + format_count(finding.count), "plain") : "";
-  std::string out = "<details class=\"card finding l-" + level + "\" data-level=\"" + level +
-                    "\"><summary>" + pill(result::to_string(finding.level),
-                                          finding.level == Level::kMust ? "fail" : "warn") +
-                    "<span class=\"text\">" + escape_markup(finding.message) +
-                    "<code class=\"id\">" + escape_markup(check.id) + "</code></span>" + count +
-                    "</summary><div class=\"body\"><dl>" + rows +
-                    "<dt>source</dt><dd>" + escape_markup(check.source) + "</dd></dl>";
+  const std::string count =
+      finding.count > 1 ? pill("× " + format_count(finding.count), "plain") : "";
+  std::string out =
+      "<details class=\"card finding l-" + level + "\" data-level=\"" + level + "\"><summary>" +
+      pill(result::to_string(finding.level), finding.level == Level::kMust ? "fail" : "warn") +
+      "<span class=\"text\">" + escape_markup(finding.message) + "<code class=\"id\">" +
+      escape_markup(check.id) + "</code></span>" + count + "</summary><div class=\"body\"><dl>" +
+      rows + "<dt>source</dt><dd>" + escape_markup(check.source) + "</dd></dl>";
   if (finding.count > 1 && !places.empty()) {
     out += "<div class=\"places mono\">" + places + "</div>";
   }
@@ -84,13 +84,19 @@ std::string coverage_row(const result::CoverageRow& row) {
   const bool full = row.present == row.total;
   const double share =
       row.total == 0 ? 0 : static_cast<double>(row.present) / static_cast<double>(row.total);
-  const char* word = optional ? "OPTIONAL" : full ? "PASS" : row.present == 0 ? "MISSING" : "PARTIAL";
+  const char* word = optional           ? "OPTIONAL"
+                     : full             ? "PASS"
+                     : row.present == 0 ? "MISSING"
+                                        : "PARTIAL";
   const char* kind = optional ? "skip" : full ? "pass" : "fail";
   return "<tr><td><code>" + escape_markup(row.attribute) + "</code></td><td>" +
          escape_markup(row.span_type) + "</td><td><span class=\"meter" +
-         (optional ? " optional" : full ? "" : " partial") + "\"><i style=\"width:" +
-         percent(share) + "%\"></i></span></td><td class=\"n\">" + format_count(row.present) +
-         " / " + format_count(row.total) + "</td><td>" + pill(word, kind) + "</td></tr>";
+         (optional ? " optional"
+          : full   ? ""
+                   : " partial") +
+         "\"><i style=\"width:" + percent(share) + "%\"></i></span></td><td class=\"n\">" +
+         format_count(row.present) + " / " + format_count(row.total) + "</td><td>" +
+         pill(word, kind) + "</td></tr>";
 }
 
 /// Interval, measured value and threshold on one axis from zero.
@@ -101,9 +107,9 @@ std::string range_html(const result::BudgetRow& row) {
   const double end = std::max({high, row.threshold_s, *row.measured_s}) * 1.08;
   if (!(end > 0)) return "";
   return "<span class=\"range\" title=\"interval, measured value, threshold\"><i style=\"left:" +
-         percent(low / end) + "%;width:" + percent((high - low) / end) + "%\"></i><b style=\"left:" +
-         percent(*row.measured_s / end) + "%\"></b><u style=\"left:" +
-         percent(row.threshold_s / end) + "%\"></u></span>";
+         percent(low / end) + "%;width:" + percent((high - low) / end) +
+         "%\"></i><b style=\"left:" + percent(*row.measured_s / end) +
+         "%\"></b><u style=\"left:" + percent(row.threshold_s / end) + "%\"></u></span>";
 }
 
 std::string figure_text(const std::string& unit, double value) {
@@ -114,8 +120,8 @@ std::string figure_text(const std::string& unit, double value) {
 }
 
 std::string table_html(const result::FigureTable& table) {
-  std::string out = "<div class=\"card\"><h3>" + escape_markup(table.title) +
-                    "</h3><table><tr><th></th>";
+  std::string out =
+      "<div class=\"card\"><h3>" + escape_markup(table.title) + "</h3><table><tr><th></th>";
   for (const std::string& column : table.columns) {
     out += "<th class=\"n\">" + escape_markup(column) + "</th>";
   }
@@ -164,13 +170,13 @@ HtmlPart findings_html(const Report& report) {
   }
   if (report.checks.empty()) return {};
   if (findings.empty()) return {"<div class=\"card none\">No findings.</div>", 0};
-  std::stable_sort(findings.begin(), findings.end(), [](const auto& a, const auto& b) {
-    return a.second->level < b.second->level;
-  });
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const auto& a, const auto& b) { return a.second->level < b.second->level; });
   HtmlPart part;
   part.count = static_cast<int64_t>(findings.size());
-  part.body = "<div class=\"tools\" id=\"tools\" hidden><input type=\"search\" id=\"search\" "
-              "placeholder=\"Search attribute, span, trace, check…\" aria-label=\"Search findings\">";
+  part.body =
+      "<div class=\"tools\" id=\"tools\" hidden><input type=\"search\" id=\"search\" "
+      "placeholder=\"Search attribute, span, trace, check…\" aria-label=\"Search findings\">";
   for (const char* level : {"must", "should", "may"}) {
     part.body += "<button type=\"button\" aria-pressed=\"false\" data-level-filter=\"" +
                  std::string(level) + "\">" + level + "</button>";
@@ -217,8 +223,9 @@ std::string coverage_html(const Report& report) {
       namespaces.push_back(row.name_space);
     }
   }
-  std::string out = "<div class=\"card\"><table><tr><th>Attribute</th><th>Span type</th><th>Present"
-                    "</th><th class=\"n\">Spans</th><th></th></tr>";
+  std::string out =
+      "<div class=\"card\"><table><tr><th>Attribute</th><th>Span type</th><th>Present"
+      "</th><th class=\"n\">Spans</th><th></th></tr>";
   for (const std::string& name_space : namespaces) {
     int64_t present = 0;
     int64_t total = 0;
@@ -249,10 +256,9 @@ std::string budgets_html(const Report& report) {
       "</tr>";
   for (const result::BudgetRow& row : report.budgets) {
     const std::string interval =
-        row.low_s && row.high_s
-            ? seconds_text(*row.low_s) + " to " + seconds_text(*row.high_s) + " (" +
-                  format_fixed(row.confidence * 100, 0) + " %)"
-            : "sample too small";
+        row.low_s && row.high_s ? seconds_text(*row.low_s) + " to " + seconds_text(*row.high_s) +
+                                      " (" + format_fixed(row.confidence * 100, 0) + " %)"
+                                : "sample too small";
     out += "<tr><td>" + escape_markup(row.phase) + "</td><td>p" +
            format_double(row.quantile * 100) + "</td><td class=\"n\">" +
            seconds_text(row.threshold_s) + "</td><td class=\"n\">" +
@@ -277,7 +283,8 @@ std::string waterfall_html(const result::Waterfall& waterfall) {
   std::string out = "<div class=\"card\"><h3>" + escape_markup(waterfall.title) +
                     "</h3><div class=\"fall\"><div></div><div class=\"scale\">";
   constexpr int kParts = 5;
-  for (int i = 0; i <= kParts; ++i) out += "<span>" + seconds_text(end * i / kParts) + "</span>";
+  out += "<span>0</span>";
+  for (int i = 1; i <= kParts; ++i) out += "<span>" + seconds_text(end * i / kParts) + "</span>";
   out += "</div>";
   std::string details;
   for (size_t i = 0; i < waterfall.bars.size(); ++i) {
@@ -286,26 +293,24 @@ std::string waterfall_html(const result::Waterfall& waterfall) {
     const double width = (bar.end_s - bar.start_s) / end;
     // The label stands right of its bar; left of it, or at last inside, where there is no room.
     const bool inside = left + width >= 0.85 && left <= 0.15;
-    const std::string label =
-        inside                 ? "right:" + percent(1 - left - width)
-        : left + width >= 0.85 ? "right:" + percent(1 - left)
-                               : "left:" + percent(left + width);
+    const std::string label = inside                 ? "right:" + percent(1 - left - width)
+                              : left + width >= 0.85 ? "right:" + percent(1 - left)
+                                                     : "left:" + percent(left + width);
     out += "<div class=\"name\" style=\"padding-left:" + std::to_string(bar.depth * 16) +
            "px\" title=\"" + escape_markup(bar.label) + "\">" + escape_markup(bar.label) +
            "</div><div class=\"track\"><span class=\"span b" + std::to_string(i % 8) +
            "\" style=\"left:" + percent(left) + "%;width:" + percent(width) +
            "%\"></span><span class=\"label" + (inside ? " inside" : "") + "\" style=\"" + label +
-           "%\">" +
-           seconds_text(bar.end_s - bar.start_s) + "</span></div>";
+           "%\">" + seconds_text(bar.end_s - bar.start_s) + "</span></div>";
     for (const auto& [name, value] : bar.attributes) {
-      details += "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) +
-                 "</code></dd>";
+      details +=
+          "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) + "</code></dd>";
     }
   }
   out += "</div>";
   if (!details.empty()) {
-    out += "<details class=\"source\"><summary>attributes</summary><dl>" + details +
-           "</dl></details>";
+    out +=
+        "<details class=\"source\"><summary>attributes</summary><dl>" + details + "</dl></details>";
   }
   return out + "</div>";
 }

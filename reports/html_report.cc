@@ -75,9 +75,9 @@ std::string overview(const Report& report) {
                   present == total ? "pass" : "fail");
   }
   if (!report.budgets.empty()) {
-    const auto met = std::count_if(
-        report.budgets.begin(), report.budgets.end(),
-        [](const result::BudgetRow& row) { return row.verdict == Verdict::kPass; });
+    const auto met =
+        std::count_if(report.budgets.begin(), report.budgets.end(),
+                      [](const result::BudgetRow& row) { return row.verdict == Verdict::kPass; });
     const auto all = static_cast<std::ptrdiff_t>(report.budgets.size());
     tiles += tile(std::to_string(met) + " of " + std::to_string(all), "budgets met",
                   met == all ? "pass" : "warn");
@@ -120,8 +120,8 @@ Section samples_section(const Report& report) {
 Section provenance_section(const Report& report) {
   std::string rows;
   const auto add = [&](const std::string& name, const std::string& value) {
-    rows += "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) +
-            "</code></dd>";
+    rows +=
+        "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) + "</code></dd>";
   };
   const result::Provenance& provenance = report.provenance;
   if (!provenance.command.empty()) add("command", provenance.command);
@@ -160,13 +160,18 @@ std::string to_html(const Report& report) {
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-      "<meta name=\"generator\" content=\"touchstone " + std::string(kVersion) + "\"><title>" +
-      escape_markup(report.title) + ": " + verdict_word(report.verdict) + "</title>\n<style>\n";
+      "<meta name=\"generator\" content=\"touchstone " +
+      std::string(kVersion) + "\"><title>" + escape_markup(report.title) + ": " +
+      verdict_word(report.verdict) + "</title>\n<style>\n";
   page += asset("report.css");
-  page += "</style></head>\n<body><header><div class=\"bar\"><div class=\"brand\">Touchstone</div>"
-          "<nav>" + nav + "</nav><button id=\"theme\" type=\"button\" hidden>Dark</button></div>"
-          "</header>\n<main>" + overview(report) + "\n" + body + "</main>\n<footer>touchstone " +
-          kVersion + "</footer>\n<script>\n";
+  page +=
+      "</style></head>\n<body><header><div class=\"bar\"><div class=\"brand\">Touchstone</div>"
+      "<nav>" +
+      nav +
+      "</nav><button id=\"theme\" type=\"button\" hidden>Dark</button></div>"
+      "</header>\n<main>" +
+      overview(report) + "\n" + body + "</main>\n<footer>touchstone " + kVersion +
+      "</footer>\n<script>\n";
   page += asset("report.js");
   return page + "</script></body></html>\n";
 }

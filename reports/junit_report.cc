@@ -53,8 +53,8 @@ struct Suite {
 };
 
 std::string element(const std::string& name, const std::string& message, const std::string& text) {
-  return "      <" + name + attribute("message", message) + ">" + escape_markup(text) + "</" + name +
-         ">\n";
+  return "      <" + name + attribute("message", message) + ">" + escape_markup(text) + "</" +
+         name + ">\n";
 }
 
 void add_check(const CheckOutcome& check, const Report& report, Suite& suite) {
@@ -65,8 +65,9 @@ void add_check(const CheckOutcome& check, const Report& report, Suite& suite) {
     const std::string first = check.findings.empty() ? check.reason : check.findings[0].message;
     body = element("failure", first, findings_text(check) + "source: " + check.source + "\n");
   } else if (check.verdict == Verdict::kFail) {
-    body = "      <system-out>" + escape_markup("warning, level " +
-           std::string(result::to_string(check.level)) + ":\n" + findings_text(check)) +
+    body = "      <system-out>" +
+           escape_markup("warning, level " + std::string(result::to_string(check.level)) + ":\n" +
+                         findings_text(check)) +
            "</system-out>\n";
   } else if (check.verdict == Verdict::kUnknown) {
     ++suite.counts.errors;
@@ -82,22 +83,21 @@ void add_check(const CheckOutcome& check, const Report& report, Suite& suite) {
 
 void add_budget(const result::BudgetRow& budget, Suite& suite) {
   ++suite.counts.tests;
-  const std::string name = budget.phase + " p" + format_double(budget.quantile * 100) +
-                           " within " + format_double(budget.threshold_s) + " s";
-  const std::string measured =
-      budget.measured_s ? format_double(*budget.measured_s) + " s over " +
-                              format_count(budget.samples) + " samples"
-                        : "no sample";
-  suite.cases += "    <testcase" + attribute("classname", "touchstone.budgets") +
-                 attribute("name", name);
+  const std::string name = budget.phase + " p" + format_double(budget.quantile * 100) + " within " +
+                           format_double(budget.threshold_s) + " s";
+  const std::string measured = budget.measured_s ? format_double(*budget.measured_s) + " s over " +
+                                                       format_count(budget.samples) + " samples"
+                                                 : "no sample";
+  suite.cases +=
+      "    <testcase" + attribute("classname", "touchstone.budgets") + attribute("name", name);
   if (budget.verdict == Verdict::kFail) {
     ++suite.counts.failures;
-    suite.cases += ">\n" + element("failure", name + ": measured " + measured, measured) +
-                   "    </testcase>\n";
+    suite.cases +=
+        ">\n" + element("failure", name + ": measured " + measured, measured) + "    </testcase>\n";
   } else if (budget.verdict == Verdict::kUnknown) {
     ++suite.counts.errors;
-    suite.cases += ">\n" + element("error", name + ": undecided, " + measured, measured) +
-                   "    </testcase>\n";
+    suite.cases +=
+        ">\n" + element("error", name + ": undecided, " + measured, measured) + "    </testcase>\n";
   } else {
     suite.cases += "/>\n";
   }

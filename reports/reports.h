@@ -17,9 +17,9 @@ const std::vector<std::string>& format_words();
 Format format_of(const std::string& word);
 
 struct TextOptions {
-  bool color = false;             ///< ANSI colours; for terminals
-  int width = 100;                ///< columns
-  int findings_max = 6;           ///< findings shown; the rest are counted
+  bool color = false;              ///< ANSI colours; for terminals
+  int width = 100;                 ///< columns
+  int findings_max = 6;            ///< findings shown; the rest are counted
   std::vector<std::string> files;  ///< where the full reports lie, for the last lines
 };
 

@@ -137,8 +137,8 @@ Scale x_scale(const Chart& chart, const Extent& extent) {
 }
 
 Scale y_scale(const Chart& chart, const Extent& extent) {
-  Scale scale{.low = std::min(0.0, extent.y_low), .high = extent.y_high, .from = kBottom,
-              .to = kTop};
+  Scale scale{
+      .low = std::min(0.0, extent.y_low), .high = extent.y_high, .from = kBottom, .to = kTop};
   if (chart.kind == Chart::Kind::kCdf) scale.high = 1;
   if (!(scale.high > scale.low)) scale.high = scale.low + 1;
   return scale;
@@ -178,11 +178,11 @@ std::string json_numbers(const std::vector<double>& values) {
 }
 
 std::string data_of(const Chart& chart, const std::vector<Series>& lines, const Scale& x) {
-  std::string text = "{\"box\":[" + px(kLeft) + "," + px(kRight) + "],\"x\":" +
-                     json_numbers({x.low, x.high}) + ",\"log\":" + (x.log ? "true" : "false") +
-                     ",\"cdf\":" + (chart.kind == Chart::Kind::kCdf ? "true" : "false") +
-                     ",\"seconds\":" + (chart.x_label == "seconds" ? "true" : "false") +
-                     ",\"series\":[";
+  std::string text =
+      "{\"box\":[" + px(kLeft) + "," + px(kRight) + "],\"x\":" + json_numbers({x.low, x.high}) +
+      ",\"log\":" + (x.log ? "true" : "false") +
+      ",\"cdf\":" + (chart.kind == Chart::Kind::kCdf ? "true" : "false") +
+      ",\"seconds\":" + (chart.x_label == "seconds" ? "true" : "false") + ",\"series\":[";
   for (size_t i = 0; i < lines.size(); ++i) {
     text += std::string(i == 0 ? "" : ",") + "{\"x\":" + json_numbers(lines[i].x) +
             ",\"y\":" + json_numbers(lines[i].y) + "}";
@@ -196,8 +196,8 @@ std::string axes(const Chart& chart, const Scale& x, const Scale& y) {
   for (const double tick : ticks_of(y, 5)) {
     const std::string at = px(y.pixel(tick));
     out += "<line class=\"axis\" x1=\"" + px(kLeft) + "\" x2=\"" + px(kRight) + "\" y1=\"" + at +
-           "\" y2=\"" + at + "\"/><text x=\"" + px(kLeft - 6) + "\" y=\"" +
-           px(y.pixel(tick) + 4) + "\" text-anchor=\"end\">" + tick_text(tick, false) + "</text>";
+           "\" y2=\"" + at + "\"/><text x=\"" + px(kLeft - 6) + "\" y=\"" + px(y.pixel(tick) + 4) +
+           "\" text-anchor=\"end\">" + tick_text(tick, false) + "</text>";
   }
   for (const double tick : ticks_of(x, 7)) {
     const std::string at = px(x.pixel(tick));
@@ -231,8 +231,8 @@ std::string svg_chart(const Chart& chart) {
   for (size_t i = 0; i < lines.size(); ++i) {
     const std::string color = std::to_string(i % kColors);
     out += "<path class=\"series c" + color + "\" d=\"" + path_of(chart, lines[i], x, y) + "\"/>";
-    legend += "<span><i class=\"b" + color + "\"></i>" + escape_markup(lines[i].name) +
-              " <b></b></span>";
+    legend +=
+        "<span><i class=\"b" + color + "\"></i>" + escape_markup(lines[i].name) + " <b></b></span>";
   }
   out += "<line class=\"cursor\" y1=\"" + px(kTop) + "\" y2=\"" + px(kBottom) + "\"/></svg>";
   out += "<div class=\"legend\">" + legend + "<span class=\"at\"></span></div>";

@@ -204,7 +204,8 @@ void write_coverage(const Report& report, Writer& writer) {
   for (const std::string& name : order) {
     const Share& share = shares[name];
     const double ratio =
-        share.total == 0 ? 0 : static_cast<double>(share.present) / static_cast<double>(share.total);
+        share.total == 0 ? 0
+                         : static_cast<double>(share.present) / static_cast<double>(share.total);
     const int filled = static_cast<int>(std::floor(ratio * kBarWidth));
     std::string bar;
     for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
@@ -226,8 +227,8 @@ void write_budgets(const Report& report, Writer& writer) {
   writer.heading("Latency budgets");
   for (const result::BudgetRow& row : report.budgets) {
     std::string line = "  " + padded(plain_line(row.phase), 10) + "p" +
-                       padded(format_double(row.quantile * 100), 5) + " <= " +
-                       padded(seconds_text(row.threshold_s), 10);
+                       padded(format_double(row.quantile * 100), 5) +
+                       " <= " + padded(seconds_text(row.threshold_s), 10);
     line += writer.painted(padded(word_of(row.verdict), 8), color_of(row.verdict));
     if (row.measured_s) line += seconds_text(*row.measured_s);
     if (row.low_s && row.high_s) {

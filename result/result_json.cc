@@ -252,9 +252,8 @@ BudgetRow read_budget(const Fields& fields) {
 }
 
 Figure read_figure(const Fields& fields) {
-  Figure figure{.name = fields.required_string("name"),
-                .unit = fields.required_string("unit"),
-                .values = {}};
+  Figure figure{
+      .name = fields.required_string("name"), .unit = fields.required_string("unit"), .values = {}};
   read_pairs(fields, "values", [&](const std::string& name, const json& value) {
     if (!value.is_number() && !value.is_null()) return false;
     figure.values.emplace_back(name, value.is_null() ? std::nan("") : value.get<double>());
@@ -354,8 +353,8 @@ Result<Report> report_from_json(const std::string& name, std::string_view text) 
   const Fields root = document->root();
   const int64_t version = root.required_int("schema_version");
   if (version != kSchemaVersion) {
-    root.fail("schema_version", "got " + std::to_string(version) + ", expected " +
-                                    std::to_string(kSchemaVersion));
+    root.fail("schema_version",
+              "got " + std::to_string(version) + ", expected " + std::to_string(kSchemaVersion));
   }
   Report report{.title = root.required_string("title"),
                 .verdict = read_verdict(root),

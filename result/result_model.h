@@ -1,5 +1,6 @@
 // The one result model: what check, audit, simulate and bench found. Reports render it and compute
-// nothing. Values; thread-compatible. JSON form: result/result_json.h, schema version kSchemaVersion.
+// nothing. Values; thread-compatible. JSON form: result/result_json.h, schema version
+// kSchemaVersion.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ Verdict combine(Verdict a, Verdict b);
 struct Finding {
   std::string check_id;  ///< a name, never a number: "span.attribute.required"
   Level level = Level::kMust;
-  std::string signal;  ///< "span", "metric", "resource", "ledger", "log", "collector"
+  std::string signal;   ///< "span", "metric", "resource", "ledger", "log", "collector"
   std::string subject;  ///< what it is about: span "llm_request 0ff6…", attribute, metric, request
   std::string message;  ///< one sentence: requirement, expected, actual
   std::string expected;

@@ -57,7 +57,7 @@ void check_attribute_required(const CheckInput& input, Recorder& recorder) {
           view, {.level = rule.level,
                  .fold = view.type->type + " " + rule.key + sibling,
                  .subject = attribute_subject(rule.key, view),
-                 .message = "a " + view.type->type + " span " + result::to_string(rule.level) +
+                 .message = "each " + view.type->type + " span " + result::to_string(rule.level) +
                             " carry " + rule.key + ", which is missing" + sibling,
                  .expected = rule.key + " (" + to_string(rule.type) + ")",
                  .actual = sibling.empty() ? "missing" : "missing" + sibling,
@@ -68,40 +68,39 @@ void check_attribute_required(const CheckInput& input, Recorder& recorder) {
 
 void check_attribute_type(const CheckInput& input, Recorder& recorder) {
   const auto concerns = [](const AttributeRule& rule) { return rule.type != ValueType::kAny; };
-  for_each_value(input, recorder, concerns,
-                 [&](const SpanView& view, const AttributeRule& rule,
-                     const telemetry::Value& value) {
-                   if (has_type(value, rule.type)) return;
-                   Violation violation = of_value(view, rule, to_string(rule.type),
-                                                  value.type_name());
-                   violation.fold += std::string(" ") + value.type_name();
-                   violation.message = rule.key + " has type " + value.type_name() +
-                                       ", expected " + to_string(rule.type);
-                   violation.context["value"] = value.text().substr(0, 200);
-                   recorder.violation(view, std::move(violation));
-                 });
+  for_each_value(
+      input, recorder, concerns,
+      [&](const SpanView& view, const AttributeRule& rule, const telemetry::Value& value) {
+        if (has_type(value, rule.type)) return;
+        Violation violation = of_value(view, rule, to_string(rule.type), value.type_name());
+        violation.fold += std::string(" ") + value.type_name();
+        violation.message =
+            rule.key + " has type " + value.type_name() + ", expected " + to_string(rule.type);
+        violation.context["value"] = value.text().substr(0, 200);
+        recorder.violation(view, std::move(violation));
+      });
 }
 
 void check_attribute_range(const CheckInput& input, Recorder& recorder) {
   const auto concerns = [](const AttributeRule& rule) { return rule.min || rule.max; };
-  for_each_value(input, recorder, concerns,
-                 [&](const SpanView& view, const AttributeRule& rule,
-                     const telemetry::Value& value) {
-                   const auto expected = out_of_range(value, rule);
-                   if (!expected) return;
-                   recorder.violation(view, of_value(view, rule, *expected, value.text()));
-                 });
+  for_each_value(
+      input, recorder, concerns,
+      [&](const SpanView& view, const AttributeRule& rule, const telemetry::Value& value) {
+        const auto expected = out_of_range(value, rule);
+        if (!expected) return;
+        recorder.violation(view, of_value(view, rule, *expected, value.text()));
+      });
 }
 
 void check_attribute_enum(const CheckInput& input, Recorder& recorder) {
   const auto concerns = [](const AttributeRule& rule) { return !rule.one_of.empty(); };
-  for_each_value(input, recorder, concerns,
-                 [&](const SpanView& view, const AttributeRule& rule,
-                     const telemetry::Value& value) {
-                   const auto expected = not_listed(value, rule);
-                   if (!expected) return;
-                   recorder.violation(view, of_value(view, rule, *expected, quote(value.text())));
-                 });
+  for_each_value(
+      input, recorder, concerns,
+      [&](const SpanView& view, const AttributeRule& rule, const telemetry::Value& value) {
+        const auto expected = not_listed(value, rule);
+        if (!expected) return;
+        recorder.violation(view, of_value(view, rule, *expected, quote(value.text())));
+      });
 }
 
 void check_attribute_pattern(const CheckInput& input, Recorder& recorder) {
@@ -114,13 +113,13 @@ void check_attribute_pattern(const CheckInput& input, Recorder& recorder) {
     }
   }
   const auto concerns = [](const AttributeRule& rule) { return !rule.pattern.empty(); };
-  for_each_value(input, recorder, concerns,
-                 [&](const SpanView& view, const AttributeRule& rule,
-                     const telemetry::Value& value) {
-                   if (patterns.at(&rule).matches(value.text())) return;
-                   recorder.violation(view, of_value(view, rule, "a match of /" + rule.pattern + "/",
-                                                     quote(value.text())));
-                 });
+  for_each_value(
+      input, recorder, concerns,
+      [&](const SpanView& view, const AttributeRule& rule, const telemetry::Value& value) {
+        if (patterns.at(&rule).matches(value.text())) return;
+        recorder.violation(
+            view, of_value(view, rule, "a match of /" + rule.pattern + "/", quote(value.text())));
+      });
 }
 
 void check_attribute_forbidden(const CheckInput& input, Recorder& recorder) {
@@ -135,8 +134,8 @@ void check_attribute_forbidden(const CheckInput& input, Recorder& recorder) {
             view, {.level = forbidden.level,
                    .fold = view.type->type + " " + attribute.key,
                    .subject = attribute_subject(attribute.key, view),
-                   .message = "a " + view.type->type + " span must not carry " + attribute.key +
-                              ": " + forbidden.reason,
+                   .message = "no " + view.type->type + " span may carry " + attribute.key + ": " +
+                              forbidden.reason,
                    .expected = "absent",
                    .actual = std::string("present, ") + attribute.value.type_name(),
                    .context = {{"attribute", attribute.key}, {"rule", forbidden.where}}});
@@ -160,15 +159,15 @@ void check_attribute_unknown(const CheckInput& input, Recorder& recorder) {
           sibling = " (the profile's " + rename.key + ", its name in " + rename.since + ")";
         }
       }
-      recorder.violation(
-          view, {.level = *view.type->unknown_attributes,
-                 .fold = view.type->type + " " + attribute.key,
-                 .subject = attribute_subject(attribute.key, view),
-                 .message = "a " + view.type->type + " span carries " + attribute.key +
-                            ", which " + input.profile.name + " does not know" + sibling,
-                 .expected = "only the profile's keys",
-                 .actual = attribute.key,
-                 .context = {{"attribute", attribute.key}}});
+      recorder.violation(view,
+                         {.level = *view.type->unknown_attributes,
+                          .fold = view.type->type + " " + attribute.key,
+                          .subject = attribute_subject(attribute.key, view),
+                          .message = "the " + view.type->type + " span carries " + attribute.key +
+                                     ", which " + input.profile.name + " does not know" + sibling,
+                          .expected = "only the profile's keys",
+                          .actual = attribute.key,
+                          .context = {{"attribute", attribute.key}}});
     }
   }
 }
@@ -181,13 +180,13 @@ void check_attribute_twice(const CheckInput& input, Recorder& recorder) {
     std::set<std::string> seen;
     for (const telemetry::KeyValue& attribute : view.span->attributes) {
       if (seen.insert(attribute.key).second) continue;
-      recorder.violation(view, {.fold = view.span->name + " " + attribute.key,
-                                .subject = "attribute " + attribute.key + " of " + view.span->name,
-                                .message = "the key " + attribute.key +
-                                           " occurs more than once on one span",
-                                .expected = "once",
-                                .actual = "more than once",
-                                .context = {{"attribute", attribute.key}}});
+      recorder.violation(
+          view, {.fold = view.span->name + " " + attribute.key,
+                 .subject = "attribute " + attribute.key + " of " + view.span->name,
+                 .message = "the key " + attribute.key + " occurs more than once on one span",
+                 .expected = "once",
+                 .actual = "more than once",
+                 .context = {{"attribute", attribute.key}}});
     }
   }
 }

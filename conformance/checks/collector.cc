@@ -54,9 +54,7 @@ int64_t removed_by_processors(const MetricsPage& page) {
   return removed;
 }
 
-std::string spans(int64_t count) {
-  return format_count(count) + (count == 1 ? " span" : " spans");
-}
+std::string spans(int64_t count) { return format_count(count) + (count == 1 ? " span" : " spans"); }
 
 }  // namespace
 
@@ -67,13 +65,12 @@ void check_collector_loss(const CheckInput& input, Recorder& recorder) {
     const char* name;
     const char* label;
     const char* what;
-  } kLosses[] = {
-      {"otelcol_receiver_refused_spans", "receiver", "refused by receiver "},
-      {"otelcol_receiver_failed_spans", "receiver", "failed behind receiver "},
-      {"otelcol_processor_refused_spans", "processor", "refused by processor "},
-      {"otelcol_processor_dropped_spans", "processor", "dropped by processor "},
-      {"otelcol_exporter_enqueue_failed_spans", "exporter", "not queued by exporter "},
-      {"otelcol_exporter_send_failed_spans", "exporter", "not sent by exporter "}};
+  } kLosses[] = {{"otelcol_receiver_refused_spans", "receiver", "refused by receiver "},
+                 {"otelcol_receiver_failed_spans", "receiver", "failed behind receiver "},
+                 {"otelcol_processor_refused_spans", "processor", "refused by processor "},
+                 {"otelcol_processor_dropped_spans", "processor", "dropped by processor "},
+                 {"otelcol_exporter_enqueue_failed_spans", "exporter", "not queued by exporter "},
+                 {"otelcol_exporter_send_failed_spans", "exporter", "not sent by exporter "}};
   for (const auto& loss : kLosses) {
     for (const std::string& part : values_of(page, loss.name, loss.label)) {
       recorder.examined();
@@ -97,7 +94,8 @@ void check_collector_received_all(const CheckInput& input, Recorder& recorder) {
     recorder.not_applicable("no ledger: how many spans were due is not known");
     return;
   }
-  const auto accepted = counter(*input.evidence.collector_metrics, "otelcol_receiver_accepted_spans");
+  const auto accepted =
+      counter(*input.evidence.collector_metrics, "otelcol_receiver_accepted_spans");
   if (!accepted) {
     recorder.undecided("the page has no otelcol_receiver_accepted_spans");
     return;
@@ -113,10 +111,10 @@ void check_collector_received_all(const CheckInput& input, Recorder& recorder) {
   recorder.violation({.fold = "",
                       .signal = "collector",
                       .subject = "subject to Collector",
-                      .message = spans(lost) + " lost before the Collector: " +
-                                 std::to_string(owed) + " owed by the ledger, " +
-                                 std::to_string(*accepted) + " accepted, " +
-                                 std::to_string(refused) + " refused",
+                      .message = spans(lost) +
+                                 " lost before the Collector: " + std::to_string(owed) +
+                                 " owed by the ledger, " + std::to_string(*accepted) +
+                                 " accepted, " + std::to_string(refused) + " refused",
                       .expected = std::to_string(owed),
                       .actual = std::to_string(*accepted),
                       .context = {{"hop", "subject"}}});
@@ -128,8 +126,9 @@ void check_collector_delivered_all(const CheckInput& input, Recorder& recorder) 
   const auto accepted = counter(page, "otelcol_receiver_accepted_spans");
   const auto exporters = values_of(page, "otelcol_exporter_sent_spans", "exporter");
   if (!accepted || exporters.empty()) {
-    recorder.undecided("the page lacks otelcol_receiver_accepted_spans or "
-                       "otelcol_exporter_sent_spans");
+    recorder.undecided(
+        "the page lacks otelcol_receiver_accepted_spans or "
+        "otelcol_exporter_sent_spans");
     return;
   }
   const int64_t removed = removed_by_processors(page);
@@ -143,18 +142,17 @@ void check_collector_delivered_all(const CheckInput& input, Recorder& recorder) 
         counter(page, "otelcol_exporter_send_failed_spans", labels).value_or(0) +
         counter(page, "otelcol_exporter_enqueue_failed_spans", labels).value_or(0);
     if (sent + failed >= due) continue;
-    recorder.violation({.fold = exporter,
-                        .signal = "collector",
-                        .subject = "exporter " + exporter,
-                        .message = spans(due - sent - failed) +
-                                   " still inside or lost inside the Collector: " +
-                                   std::to_string(*accepted) + " accepted, " +
-                                   std::to_string(removed + dropped) + " removed by processors, " +
-                                   std::to_string(sent) + " sent by exporter " + exporter + ", " +
-                                   std::to_string(failed) + " failed",
-                        .expected = std::to_string(due),
-                        .actual = std::to_string(sent),
-                        .context = {{"hop", "exporter " + exporter}}});
+    recorder.violation(
+        {.fold = exporter,
+         .signal = "collector",
+         .subject = "exporter " + exporter,
+         .message = spans(due - sent - failed) + " still inside or lost inside the Collector: " +
+                    std::to_string(*accepted) + " accepted, " + std::to_string(removed + dropped) +
+                    " removed by processors, " + std::to_string(sent) + " sent by exporter " +
+                    exporter + ", " + std::to_string(failed) + " failed",
+         .expected = std::to_string(due),
+         .actual = std::to_string(sent),
+         .context = {{"hop", "exporter " + exporter}}});
   }
   recorder.summary(spans(due) + " due at each exporter");
 }

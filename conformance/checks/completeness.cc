@@ -53,9 +53,9 @@ void check_no_span_missing(const CheckInput& input, Recorder& recorder) {
                      {"spans_lost", std::to_string(lost)},
                      {"spans_owed", std::to_string(owed)}}});
   }
-  recorder.summary(lost == 0 ? "all " + std::to_string(owed) + " owed spans are there"
-                             : std::to_string(lost) + " of " + std::to_string(owed) +
-                                   " owed spans lost");
+  recorder.summary(lost == 0
+                       ? "all " + std::to_string(owed) + " owed spans are there"
+                       : std::to_string(lost) + " of " + std::to_string(owed) + " owed spans lost");
 }
 
 void check_no_span_surplus(const CheckInput& input, Recorder& recorder) {
@@ -64,18 +64,17 @@ void check_no_span_surplus(const CheckInput& input, Recorder& recorder) {
     recorder.examined();
     if (match.surplus() == 0) continue;
     const LedgerEntry& entry = *match.entry;
-    const std::string kind =
-        entry.sampled ? to_string(entry.outcome) : std::string("not sampled");
-    recorder.violation(input.index.spans[match.spans.back()],
-                       {.fold = kind,
-                        .signal = "ledger",
-                        .subject = kind + " requests",
-                        .message = describe(entry) + ", " + kind + ", may have at most " +
-                                   owes(match.most) + " and has " +
-                                   std::to_string(match.spans.size()),
-                        .expected = "at most " + owes(match.most),
-                        .actual = std::to_string(match.spans.size()),
-                        .context = {{"request", describe(entry)}}});
+    const std::string kind = entry.sampled ? to_string(entry.outcome) : std::string("not sampled");
+    recorder.violation(
+        input.index.spans[match.spans.back()],
+        {.fold = kind,
+         .signal = "ledger",
+         .subject = kind + " requests",
+         .message = describe(entry) + ", " + kind + ", may have at most " + owes(match.most) +
+                    " and has " + std::to_string(match.spans.size()),
+         .expected = "at most " + owes(match.most),
+         .actual = std::to_string(match.spans.size()),
+         .context = {{"request", describe(entry)}}});
   }
 }
 
@@ -105,16 +104,15 @@ void check_accounts_add_up(const CheckInput& input, Recorder& recorder) {
     if (!entry.trace_id.is_valid() || !entry.span_id.is_valid()) continue;
     const auto [owner, is_new] = owners.try_emplace({entry.trace_id, entry.span_id}, &entry);
     if (is_new) continue;
-    recorder.violation({.fold = "",
-                        .signal = "ledger",
-                        .subject = "ledger",
-                        .message = describe(entry) + " has the trace and span id of " +
-                                   describe(*owner->second) +
-                                   ", so their spans cannot be told apart",
-                        .expected = "its own traceparent for each request",
-                        .actual = entry.trace_id.hex() + "-" + entry.span_id.hex(),
-                        .context = {{"request", describe(entry)},
-                                    {"trace_id", entry.trace_id.hex()}}});
+    recorder.violation(
+        {.fold = "",
+         .signal = "ledger",
+         .subject = "ledger",
+         .message = describe(entry) + " has the trace and span id of " + describe(*owner->second) +
+                    ", so their spans cannot be told apart",
+         .expected = "its own traceparent for each request",
+         .actual = entry.trace_id.hex() + "-" + entry.span_id.hex(),
+         .context = {{"request", describe(entry)}, {"trace_id", entry.trace_id.hex()}}});
   }
 }
 

@@ -5,8 +5,8 @@
 namespace touchstone::conformance {
 
 void check_input_readable(const CheckInput& input, Recorder& recorder) {
-  recorder.examined(static_cast<int64_t>(input.index.spans.size() +
-                                         input.evidence.span_problems.size()));
+  recorder.examined(
+      static_cast<int64_t>(input.index.spans.size() + input.evidence.span_problems.size()));
   recorder.not_applicable("no span input");
   for (const std::string& problem : input.evidence.span_problems) {
     recorder.violation({.fold = problem,

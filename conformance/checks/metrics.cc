@@ -92,8 +92,8 @@ void check_metric_present(const CheckInput& input, Recorder& recorder) {
     }
     for (const auto& [label, values] : rule.values) {
       for (const std::string& value : values) {
-        const bool there = std::any_of(
-            family->samples.begin(), family->samples.end(), [&](const Sample& sample) {
+        const bool there =
+            std::any_of(family->samples.begin(), family->samples.end(), [&](const Sample& sample) {
               const auto found = sample.labels.find(label);
               return found != sample.labels.end() && found->second == value;
             });
@@ -126,10 +126,9 @@ void check_metric_labels(const CheckInput& input, Recorder& recorder) {
       recorder.examined();
       const std::string actual = names_of(series_labels(sample));
       if (actual == wanted) continue;
-      recorder.violation(of_metric(rule, actual,
-                                   sample.name + " has the labels " + actual + ", expected " +
-                                       wanted,
-                                   wanted, actual));
+      recorder.violation(of_metric(
+          rule, actual, sample.name + " has the labels " + actual + ", expected " + wanted, wanted,
+          actual));
     }
   });
 }
@@ -157,23 +156,22 @@ void check_metric_values(const CheckInput& input, Recorder& recorder) {
       const bool low = rule.min && sample.value < *rule.min;
       const bool high = rule.max && sample.value > *rule.max;
       if (std::isfinite(sample.value) && !low && !high) continue;
-      const std::string expected =
-          low    ? "at least " + format_double(*rule.min)
-          : high ? "at most " + format_double(*rule.max)
-                 : "a finite number";
-      recorder.violation(of_metric(rule, sample.name,
-                                   sample.name + " is " + format_double(sample.value) +
-                                       ", expected " + expected,
-                                   expected, format_double(sample.value)));
+      const std::string expected = low    ? "at least " + format_double(*rule.min)
+                                   : high ? "at most " + format_double(*rule.max)
+                                          : "a finite number";
+      recorder.violation(
+          of_metric(rule, sample.name,
+                    sample.name + " is " + format_double(sample.value) + ", expected " + expected,
+                    expected, format_double(sample.value)));
     }
     for (const auto& [labels, buckets] : buckets_of(family)) {
       for (size_t i = 1; i < buckets.size(); ++i) {
         if (buckets[i].second >= buckets[i - 1].second) continue;
-        recorder.violation(of_metric(
-            rule, "cumulative",
-            rule.name + " counts fewer up to " + format_double(buckets[i].first) + " than up to " +
-                format_double(buckets[i - 1].first),
-            "cumulative buckets", format_double(buckets[i].second)));
+        recorder.violation(of_metric(rule, "cumulative",
+                                     rule.name + " counts fewer up to " +
+                                         format_double(buckets[i].first) + " than up to " +
+                                         format_double(buckets[i - 1].first),
+                                     "cumulative buckets", format_double(buckets[i].second)));
       }
       const auto count = input.evidence.metrics->value(rule.name + "_count", labels);
       if (count && !buckets.empty() && *count != buckets.back().second) {
@@ -181,8 +179,7 @@ void check_metric_values(const CheckInput& input, Recorder& recorder) {
                                      rule.name + "_count is " + format_double(*count) +
                                          ", but its last bucket holds " +
                                          format_double(buckets.back().second),
-                                     format_double(buckets.back().second),
-                                     format_double(*count)));
+                                     format_double(buckets.back().second), format_double(*count)));
       }
     }
   });

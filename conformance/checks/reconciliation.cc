@@ -140,8 +140,7 @@ Observations expected_observations(const CheckInput& input, const Reconciliation
   for (const RequestMatch& match : input.matching->requests) {
     const LedgerEntry& entry = *match.entry;
     add(match.spans);
-    const auto rest =
-        static_cast<double>(entry.choices - static_cast<int64_t>(match.spans.size()));
+    const auto rest = static_cast<double>(entry.choices - static_cast<int64_t>(match.spans.size()));
     if (rest <= 0) continue;
     if (entry.outcome == ClientOutcome::kCompleted) {
       result.more_least += rest;
@@ -253,8 +252,8 @@ void check_usage_prompt(const CheckInput& input, Recorder& recorder) {
     std::map<std::string, std::set<double>> prompts;
     for (const size_t i : match.spans) {
       const SpanView& view = input.index.spans[i];
-      const std::string id = SpanIndex::text(view, input.profile, "request_id")
-                                 .value_or(view.span->span_id.hex());
+      const std::string id =
+          SpanIndex::text(view, input.profile, "request_id").value_or(view.span->span_id.hex());
       const auto tokens = SpanIndex::number(view, input.profile, "prompt_tokens");
       if (tokens) prompts[id].insert(*tokens);
     }
@@ -326,10 +325,10 @@ void check_requests_by_reason(const CheckInput& input, Recorder& recorder) {
           growth(input.evidence, rule->metric, {{rule->label, reason}}).value_or(0);
       if (range.holds(grown)) continue;
       const std::string series = rule->metric + "{" + rule->label + "=" + quote(reason) + "}";
-      recorder.violation(of_metric(*rule, series,
-                                   series + " grew by " + format_double(grown) +
-                                       ", but clients saw " + range.text(),
-                                   range.text(), grown));
+      recorder.violation(of_metric(
+          *rule, series,
+          series + " grew by " + format_double(grown) + ", but clients saw " + range.text(),
+          range.text(), grown));
     }
   }
 }

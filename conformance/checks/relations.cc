@@ -1,8 +1,7 @@
 // Relations between the numbers of one span.
-#include "conformance/relation.h"
-
 #include "base/text.h"
 #include "conformance/checks/check.h"
+#include "conformance/relation.h"
 
 namespace touchstone::conformance {
 
@@ -18,16 +17,16 @@ void check_relations(const CheckInput& input, Recorder& recorder) {
       recorder.examined();
       if (values->holds) continue;
       recorder.violation(
-          view, {.level = relation.level,
-                 .fold = view.type->type + " " + relation.text,
-                 .subject = relation.text + " of " + view.type->type,
-                 .message = relation.text + " does not hold: left is " +
-                            format_double(values->left) + ", right is " +
-                            format_double(values->right) +
-                            (relation.reason.empty() ? "" : " (" + relation.reason + ")"),
-                 .expected = relation.text + " within " + format_double(relation.tolerance),
-                 .actual = format_double(values->left) + " and " + format_double(values->right),
-                 .context = {{"relation", relation.text}, {"rule", relation.where}}});
+          view,
+          {.level = relation.level,
+           .fold = view.type->type + " " + relation.text,
+           .subject = relation.text + " of " + view.type->type,
+           .message = relation.text + " does not hold: left is " + format_double(values->left) +
+                      ", right is " + format_double(values->right) +
+                      (relation.reason.empty() ? "" : " (" + relation.reason + ")"),
+           .expected = relation.text + " within " + format_double(relation.tolerance),
+           .actual = format_double(values->left) + " and " + format_double(values->right),
+           .context = {{"relation", relation.text}, {"rule", relation.where}}});
     }
   }
 }

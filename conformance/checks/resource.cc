@@ -68,8 +68,8 @@ void check_resource_value(const CheckInput& input, Recorder& recorder) {
       }
       if (expected.empty()) continue;
       Violation violation = of_resource(*resource, rule.key, rule.level, rule.where);
-      violation.message = "resource attribute " + rule.key + " is " + actual + ", expected " +
-                          expected;
+      violation.message =
+          "resource attribute " + rule.key + " is " + actual + ", expected " + expected;
       violation.expected = expected;
       violation.actual = actual;
       recorder.violation(std::move(violation));

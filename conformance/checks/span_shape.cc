@@ -61,7 +61,7 @@ void check_span_name(const CheckInput& input, Recorder& recorder) {
     const Result<Pattern> pattern = Pattern::compile(*view.type->name_pattern);
     if (pattern && pattern->matches(view.span->name)) return;
     recorder.violation(view, {.fold = view.type->type + view.span->name,
-                              .message = "the name of a " + view.type->type + " span is " +
+                              .message = "the name of the " + view.type->type + " span is " +
                                          quote(view.span->name) + ", expected it to match /" +
                                          *view.type->name_pattern + "/",
                               .expected = "/" + *view.type->name_pattern + "/",
@@ -73,12 +73,12 @@ void check_span_kind(const CheckInput& input, Recorder& recorder) {
   const auto asserts = [](const SpanType& type) { return type.kind.has_value(); };
   for_each_asserted(input, recorder, asserts, [&](const SpanView& view) {
     if (view.span->kind == *view.type->kind) return;
-    recorder.violation(view, {.fold = view.type->type + to_string(view.span->kind),
-                              .message = "the kind of a " + view.type->type + " span is " +
-                                         to_string(view.span->kind) + ", expected " +
-                                         to_string(*view.type->kind),
-                              .expected = to_string(*view.type->kind),
-                              .actual = to_string(view.span->kind)});
+    recorder.violation(
+        view, {.fold = view.type->type + to_string(view.span->kind),
+               .message = "the kind of the " + view.type->type + " span is " +
+                          to_string(view.span->kind) + ", expected " + to_string(*view.type->kind),
+               .expected = to_string(*view.type->kind),
+               .actual = to_string(view.span->kind)});
   });
 }
 
@@ -90,12 +90,12 @@ void check_span_status(const CheckInput& input, Recorder& recorder) {
       if (code == view.span->status) return;
       allowed.emplace_back(status_word(code));
     }
-    recorder.violation(view, {.fold = view.type->type + status_word(view.span->status),
-                              .message = "the status of a " + view.type->type + " span is " +
-                                         status_word(view.span->status) + ", expected " +
-                                         join(allowed, " or "),
-                              .expected = join(allowed, " or "),
-                              .actual = status_word(view.span->status)});
+    recorder.violation(
+        view, {.fold = view.type->type + status_word(view.span->status),
+               .message = "the status of the " + view.type->type + " span is " +
+                          status_word(view.span->status) + ", expected " + join(allowed, " or "),
+               .expected = join(allowed, " or "),
+               .actual = status_word(view.span->status)});
   });
 }
 
@@ -104,12 +104,12 @@ void check_span_events(const CheckInput& input, Recorder& recorder) {
   for_each_asserted(input, recorder, asserts, [&](const SpanView& view) {
     const auto events = static_cast<int64_t>(view.span->events.size());
     if (events <= *view.type->max_events) return;
-    recorder.violation(view, {.fold = view.type->type,
-                              .message = "a " + view.type->type + " span has " +
-                                         std::to_string(events) + " events, expected at most " +
-                                         std::to_string(*view.type->max_events),
-                              .expected = "<= " + std::to_string(*view.type->max_events),
-                              .actual = std::to_string(events)});
+    recorder.violation(
+        view, {.fold = view.type->type,
+               .message = "the " + view.type->type + " span has " + std::to_string(events) +
+                          " events, expected at most " + std::to_string(*view.type->max_events),
+               .expected = "<= " + std::to_string(*view.type->max_events),
+               .actual = std::to_string(events)});
   });
 }
 
@@ -117,12 +117,12 @@ void check_span_scope(const CheckInput& input, Recorder& recorder) {
   const auto asserts = [](const SpanType& type) { return type.scope.has_value(); };
   for_each_asserted(input, recorder, asserts, [&](const SpanView& view) {
     if (view.scope->name == *view.type->scope) return;
-    recorder.violation(view, {.fold = view.type->type + view.scope->name,
-                              .message = "the scope of a " + view.type->type + " span is " +
-                                         shown(view.scope->name) + ", expected " +
-                                         quote(*view.type->scope),
-                              .expected = *view.type->scope,
-                              .actual = view.scope->name});
+    recorder.violation(
+        view, {.fold = view.type->type + view.scope->name,
+               .message = "the scope of the " + view.type->type + " span is " +
+                          shown(view.scope->name) + ", expected " + quote(*view.type->scope),
+               .expected = *view.type->scope,
+               .actual = view.scope->name});
   });
 }
 
@@ -130,12 +130,12 @@ void check_span_schema_url(const CheckInput& input, Recorder& recorder) {
   const auto asserts = [](const SpanType& type) { return type.schema_url.has_value(); };
   for_each_asserted(input, recorder, asserts, [&](const SpanView& view) {
     if (*view.schema_url == *view.type->schema_url) return;
-    recorder.violation(view, {.fold = view.type->type + *view.schema_url,
-                              .message = "the schema URL of a " + view.type->type + " span is " +
-                                         shown(*view.schema_url) + ", expected " +
-                                         quote(*view.type->schema_url),
-                              .expected = *view.type->schema_url,
-                              .actual = *view.schema_url});
+    recorder.violation(
+        view, {.fold = view.type->type + *view.schema_url,
+               .message = "the schema URL of the " + view.type->type + " span is " +
+                          shown(*view.schema_url) + ", expected " + quote(*view.type->schema_url),
+               .expected = *view.type->schema_url,
+               .actual = *view.schema_url});
   });
 }
 

@@ -21,11 +21,11 @@ void check_time_order(const CheckInput& input, Recorder& recorder) {
     recorder.examined();
     const int64_t duration = view.span->end_unix_ns - view.span->start_unix_ns;
     if (duration >= 0) continue;
-    recorder.violation(view, {.fold = "",
-                              .message = "the span ends " + format_duration(-duration) +
-                                         " before it starts",
-                              .expected = "end >= start",
-                              .actual = format_duration(duration)});
+    recorder.violation(
+        view, {.fold = "",
+               .message = "the span ends " + format_duration(-duration) + " before it starts",
+               .expected = "end >= start",
+               .actual = format_duration(duration)});
   }
 }
 
@@ -38,8 +38,7 @@ void check_time_bounds(const CheckInput& input, Recorder& recorder) {
     const telemetry::Span& span = *view.span;
     if (span.start_unix_ns < kEarliestUnixNs) {
       recorder.violation(view, {.fold = "early",
-                                .message = "the span starts at " +
-                                           format_utc(span.start_unix_ns) +
+                                .message = "the span starts at " + format_utc(span.start_unix_ns) +
                                            ", before OpenTelemetry existed",
                                 .expected = "a time after 2019",
                                 .actual = format_utc(span.start_unix_ns)});
@@ -85,10 +84,12 @@ void check_time_client_window(const CheckInput& input, Recorder& recorder) {
       recorder.violation(
           view, {.fold = early > skew ? "early" : "late",
                  .message = describe(entry) + ": the span " +
-                            (early > skew ? "starts " + format_duration(early) + " before the "
-                                            "client sent the request"
-                                          : "ends " + format_duration(late) + " after the "
-                                            "client had the whole response"),
+                            (early > skew ? "starts " + format_duration(early) +
+                                                " before the "
+                                                "client sent the request"
+                                          : "ends " + format_duration(late) +
+                                                " after the "
+                                                "client had the whole response"),
                  .expected = "within what the client saw, give or take " + format_duration(skew),
                  .actual = format_duration(off) + " outside",
                  .context = {{"request", describe(entry)}}});
@@ -107,15 +108,15 @@ void check_latency_within_span(const CheckInput& input, Recorder& recorder) {
       if (!latency) continue;
       recorder.examined();
       if (*latency <= duration + kLatencySlackS) continue;
-      recorder.violation(view, {.level = rule.level,
-                                .fold = rule.key,
-                                .subject = "attribute " + rule.key + " of " + view.type->type,
-                                .message = rule.key + " is " + format_double(*latency) +
-                                           " s, longer than its span of " +
-                                           format_double(duration) + " s",
-                                .expected = "at most " + format_double(duration) + " s",
-                                .actual = format_double(*latency) + " s",
-                                .context = {{"attribute", rule.key}}});
+      recorder.violation(
+          view, {.level = rule.level,
+                 .fold = rule.key,
+                 .subject = "attribute " + rule.key + " of " + view.type->type,
+                 .message = rule.key + " is " + format_double(*latency) +
+                            " s, longer than its span of " + format_double(duration) + " s",
+                 .expected = "at most " + format_double(duration) + " s",
+                 .actual = format_double(*latency) + " s",
+                 .context = {{"attribute", rule.key}}});
     }
   }
 }

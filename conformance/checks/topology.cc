@@ -47,16 +47,15 @@ void check_parent_is_client(const CheckInput& input, Recorder& recorder) {
       recorder.examined();
       if (view.span->parent_span_id == match.entry->span_id) continue;
       const bool root = !view.span->parent_span_id.is_valid();
-      recorder.violation(view,
-                         {.fold = root ? "root" : "other",
-                          .message = describe(*match.entry) + ": the span is " +
-                                     (root ? std::string("a root")
-                                           : "a child of " + view.span->parent_span_id.hex()) +
-                                     ", expected a child of the client's span " +
-                                     match.entry->span_id.hex(),
-                          .expected = match.entry->span_id.hex(),
-                          .actual = root ? "none" : view.span->parent_span_id.hex(),
-                          .context = {{"request", describe(*match.entry)}}});
+      recorder.violation(
+          view, {.fold = root ? "root" : "other",
+                 .message = describe(*match.entry) + ": the span is " +
+                            (root ? std::string("a root")
+                                  : "a child of " + view.span->parent_span_id.hex()) +
+                            ", expected a child of the client's span " + match.entry->span_id.hex(),
+                 .expected = match.entry->span_id.hex(),
+                 .actual = root ? "none" : view.span->parent_span_id.hex(),
+                 .context = {{"request", describe(*match.entry)}}});
     }
   }
 }
@@ -149,7 +148,8 @@ void check_remote_flag(const CheckInput& input, Recorder& recorder) {
     recorder.violation(view, {.level = *input.profile.topology->remote_flag,
                               .fold = "",
                               .message = "the parent is in another process, but the span's flags "
-                                         "do not say so: they are " + std::to_string(span.flags),
+                                         "do not say so: they are " +
+                                         std::to_string(span.flags),
                               .expected = "bits 8 and 9 set (768)",
                               .actual = std::to_string(span.flags)});
   }

@@ -77,13 +77,11 @@ Attributes good_attributes() {
 }
 
 Attributes good_resource() {
-  return {{"telemetry.sdk.language", "python"},
-          {"telemetry.sdk.name", "opentelemetry"},
-          {"telemetry.sdk.version", "1.45.2"},
-          {"service.instance.id", "one"},
-          {"service.name", "vllm-inference"},
-          {"vllm.instrumenting_module_name", "vllm.llm_engine"},
-          {"vllm.process_id", "15699"}};
+  return {
+      {"telemetry.sdk.language", "python"}, {"telemetry.sdk.name", "opentelemetry"},
+      {"telemetry.sdk.version", "1.45.2"},  {"service.instance.id", "one"},
+      {"service.name", "vllm-inference"},   {"vllm.instrumenting_module_name", "vllm.llm_engine"},
+      {"vllm.process_id", "15699"}};
 }
 
 telemetry::SpanKind kind_of(const std::string& word) {
@@ -207,8 +205,8 @@ std::string differences(const json& expected, const result::Finding& finding) {
 }  // namespace
 
 CaseInput read_case_input(const json& input) {
-  only_keys(input, {"profile", "spans", "ledger", "metrics", "metrics_before",
-                    "collector_metrics", "span_problems", "suppressions", "now_ms"});
+  only_keys(input, {"profile", "spans", "ledger", "metrics", "metrics_before", "collector_metrics",
+                    "span_problems", "suppressions", "now_ms"});
   CaseInput result;
   result.profile = vllm_v1();
   if (input.contains("profile")) {

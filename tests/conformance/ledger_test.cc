@@ -14,7 +14,8 @@ namespace {
 class TextFile {
  public:
   explicit TextFile(const std::string& text)
-      : directory_(*TemporaryDirectory::make("ledger-test")), path_(directory_.path() + "/l.jsonl") {
+      : directory_(*TemporaryDirectory::make("ledger-test")),
+        path_(directory_.path() + "/l.jsonl") {
     std::ofstream(path_, std::ios::binary) << text;
   }
   const std::string& path() const { return path_; }

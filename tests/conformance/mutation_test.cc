@@ -61,8 +61,7 @@ Value& value_of(Span& span, const std::string& key) {
 
 Mutant on_span(const std::string& name, const std::string& killer,
                const std::function<void(Span&)>& damage) {
-  return {name, killer,
-          [damage](Evidence& evidence, size_t i) { damage(*spans_of(evidence)[i]); }};
+  return {name, killer, [damage](Evidence& evidence, size_t i) { damage(*spans_of(evidence)[i]); }};
 }
 
 Mutant on_resource(const std::string& name, const std::string& killer,
@@ -112,13 +111,18 @@ Mutant on_entry(const std::string& name, const std::string& killer,
 }
 
 const std::vector<std::string>& required_keys() {
-  static const std::vector<std::string> kKeys = {
-      "gen_ai.latency.time_to_first_token",  "gen_ai.latency.e2e",
-      "gen_ai.latency.time_in_queue",        "gen_ai.usage.prompt_tokens",
-      "gen_ai.usage.completion_tokens",      "gen_ai.latency.time_in_model_prefill",
-      "gen_ai.latency.time_in_model_decode", "gen_ai.latency.time_in_model_inference",
-      "gen_ai.request.id",                   "gen_ai.request.top_p",
-      "gen_ai.request.max_tokens",           "gen_ai.request.n"};
+  static const std::vector<std::string> kKeys = {"gen_ai.latency.time_to_first_token",
+                                                 "gen_ai.latency.e2e",
+                                                 "gen_ai.latency.time_in_queue",
+                                                 "gen_ai.usage.prompt_tokens",
+                                                 "gen_ai.usage.completion_tokens",
+                                                 "gen_ai.latency.time_in_model_prefill",
+                                                 "gen_ai.latency.time_in_model_decode",
+                                                 "gen_ai.latency.time_in_model_inference",
+                                                 "gen_ai.request.id",
+                                                 "gen_ai.request.top_p",
+                                                 "gen_ai.request.max_tokens",
+                                                 "gen_ai.request.n"};
   return kKeys;
 }
 
@@ -154,12 +158,10 @@ std::vector<Mutant> attribute_mutants() {
   mutants.push_back(on_span("the prompt", "span.attribute.forbidden", [](Span& span) {
     span.attributes.push_back({"gen_ai.prompt", "secret"});
   }));
-  mutants.push_back(on_span("another id form", "span.attribute.pattern", [](Span& span) {
-    value_of(span, "gen_ai.request.id") = "request 1";
-  }));
-  mutants.push_back(on_span("top_p of 2", "span.attribute.range", [](Span& span) {
-    value_of(span, "gen_ai.request.top_p") = 2.0;
-  }));
+  mutants.push_back(on_span("another id form", "span.attribute.pattern",
+                            [](Span& span) { value_of(span, "gen_ai.request.id") = "request 1"; }));
+  mutants.push_back(on_span("top_p of 2", "span.attribute.range",
+                            [](Span& span) { value_of(span, "gen_ai.request.top_p") = 2.0; }));
   mutants.push_back(on_span("TTFT after the end", "span.relation", [](Span& span) {
     const double e2e = *value_of(span, "gen_ai.latency.e2e").number();
     value_of(span, "gen_ai.latency.time_to_first_token") = e2e + 0.001;
@@ -184,9 +186,7 @@ std::vector<Mutant> shape_mutants() {
               [](Span& span) { span.status = telemetry::StatusCode::kError; }),
       on_span("add an event", "span.events", [](Span& span) { span.events.resize(1); }),
       {"rename the scope", "span.scope",
-       [](Evidence& evidence, size_t) {
-         evidence.spans[0][0].scope_spans[0].scope.name = "vllm";
-       }},
+       [](Evidence& evidence, size_t) { evidence.spans[0][0].scope_spans[0].scope.name = "vllm"; }},
       on_resource("drop service.name", "resource.required",
                   [](Attributes& resource) {
                     std::erase_if(resource,
@@ -244,7 +244,9 @@ std::vector<Mutant> accounting_mutants() {
        [](Evidence& evidence, size_t i) { add_copy(evidence, i, [](Span&) {}); }},
       {"record a request twice", "span.request.once",
        [](Evidence& evidence, size_t i) {
+         // As often as the two choices at position 8 cannot explain.
          add_copy(evidence, i, [](Span& span) { span.span_id.bytes[0] ^= 0xFF; });
+         add_copy(evidence, i, [](Span& span) { span.span_id.bytes[0] ^= 0x0F; });
        }},
       {"one span too many", "completeness.surplus",
        [](Evidence& evidence, size_t i) {
@@ -270,9 +272,7 @@ std::vector<Mutant> accounting_mutants() {
       {"one context twice", "completeness.ledger",
        [](Evidence& evidence, size_t) { evidence.ledger->push_back(evidence.ledger->front()); }},
       {"a damaged line", "input.readable",
-       [](Evidence& evidence, size_t) {
-         evidence.span_problems = {"spans.jsonl:2: cut short"};
-       }},
+       [](Evidence& evidence, size_t) { evidence.span_problems = {"spans.jsonl:2: cut short"}; }},
   };
 }
 
@@ -301,9 +301,8 @@ std::vector<Mutant> metric_mutants() {
                 [](double& value) { value -= 8; }),
       on_sample("a request too few", "reconcile.requests", "vllm:request_success_total",
                 {{"finished_reason", "length"}}, [](double& value) { --value; }),
-      on_sample("a request of another reason", "reconcile.requests",
-                "vllm:request_success_total", {{"finished_reason", "stop"}},
-                [](double& value) { --value; }),
+      on_sample("a request of another reason", "reconcile.requests", "vllm:request_success_total",
+                {{"finished_reason", "stop"}}, [](double& value) { --value; }),
       on_sample("a sum too low", "reconcile.histograms", e2e + "_sum", {},
                 [](double& value) { value /= 2; }),
       on_sample("a count too high", "reconcile.histograms", e2e + "_count", {},
@@ -332,12 +331,11 @@ std::string survives(const Mutant& mutant, size_t position, const Evidence& good
                      const Profile& profile) {
   Evidence evidence = good;
   mutant.damage(evidence, position);
-  const result::Report report = judge(evidence, {profile}, {.budgets = {},
-                                                            .suppressions = {},
-                                                            .fail_on = result::Level::kMay});
+  const result::Report report = judge(
+      evidence, {profile}, {.budgets = {}, .suppressions = {}, .fail_on = result::Level::kMay});
   const result::CheckOutcome& check = outcome_of(report, mutant.killer);
-  const bool found = check.verdict == result::Verdict::kFail ||
-                     check.verdict == result::Verdict::kUnknown;
+  const bool found =
+      check.verdict == result::Verdict::kFail || check.verdict == result::Verdict::kUnknown;
   if (found && report.verdict != result::Verdict::kPass) return "";
   return mutant.name + " at span " + std::to_string(position) + ": " + mutant.killer + " says " +
          result::to_string(check.verdict) + "\n";
@@ -361,7 +359,7 @@ TEST(Mutation, EveryMutantOfTheRecordingIsKilled) {
   }
   EXPECT_EQ(survivors, "");
   EXPECT_GE(total, 300);
-  RecordProperty("mutants", static_cast<int>(total));
+  std::printf("%lld mutants tried\n", static_cast<long long>(total));
 }
 
 /// Checks that no mutant names: their rules are absent from vllm-v1 or need a Collector; their

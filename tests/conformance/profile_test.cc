@@ -1,3 +1,5 @@
+#include "conformance/profile.h"
+
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -5,7 +7,6 @@
 
 #include "base/files.h"
 #include "conformance/pattern.h"
-#include "conformance/profile.h"
 #include "conformance/relation.h"
 #include "tests/conformance/recorded.h"
 
@@ -51,7 +52,8 @@ TEST(Profile, EveryErrorNamesItsPlace) {
   } kBad[] = {
       {"colour: blue\n", "p.yaml:11: colour: unknown key"},
       {"      - {key: x.a}\n", "got x.a twice"},
-      {"      - {key: x.b, type: float}\n", "p.yaml:11: spans[0].attributes[1].type: got \"float\""},
+      {"      - {key: x.b, type: float}\n",
+       "p.yaml:11: spans[0].attributes[1].type: got \"float\""},
       {"      - {type: int}\n", "missing key \"key\""},
       {"      - {key: x.b, level: must}\n", "expected one of: MUST, SHOULD, MAY"},
       {"      - {key: x.b, min: 3, max: 2}\n", "is larger than max"},
@@ -111,20 +113,77 @@ std::set<std::string> keys_of(const nlohmann::json& schema) {
 }
 
 TEST(Profile, TheSchemaNamesEveryKeyThatVllmV1Uses) {
-  const auto text = read_file(std::string(TOUCHSTONE_SOURCE_DIR) +
-                              "/conformance/profiles/profile.schema.json");
+  const auto text =
+      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/conformance/profiles/profile.schema.json");
   ASSERT_TRUE(text.has_value());
   const std::set<std::string> allowed = keys_of(nlohmann::json::parse(*text));
-  for (const char* key :
-       {"profile", "version", "convention", "description", "source", "names", "resource", "spans",
-        "unknown_spans", "topology", "accounting", "time", "metrics", "reconcile", "renames",
-        "type", "brief", "request", "match", "expect", "attributes", "forbidden",
-        "unknown_attributes", "relations", "key", "level", "presence", "when", "unit", "min",
-        "max", "one_of", "pattern", "reason", "relation", "tolerance", "name", "name_pattern",
-        "kind", "scope", "schema_url", "status", "max_events", "parent", "remote_flag",
-        "orphans_allowed", "completed", "hung_up", "refused", "failed", "unsampled", "least",
-        "most", "clock_skew", "max_duration", "labels", "values", "buckets", "counter", "requests",
-        "histogram", "of", "label", "counts_hung_up", "other", "since", "equals"}) {
+  for (const char* key : {"profile",
+                          "version",
+                          "convention",
+                          "description",
+                          "source",
+                          "names",
+                          "resource",
+                          "spans",
+                          "unknown_spans",
+                          "topology",
+                          "accounting",
+                          "time",
+                          "metrics",
+                          "reconcile",
+                          "renames",
+                          "type",
+                          "brief",
+                          "request",
+                          "match",
+                          "expect",
+                          "attributes",
+                          "forbidden",
+                          "unknown_attributes",
+                          "relations",
+                          "key",
+                          "level",
+                          "presence",
+                          "when",
+                          "unit",
+                          "min",
+                          "max",
+                          "one_of",
+                          "pattern",
+                          "reason",
+                          "relation",
+                          "tolerance",
+                          "name",
+                          "name_pattern",
+                          "kind",
+                          "scope",
+                          "schema_url",
+                          "status",
+                          "max_events",
+                          "parent",
+                          "remote_flag",
+                          "orphans_allowed",
+                          "completed",
+                          "hung_up",
+                          "refused",
+                          "failed",
+                          "unsampled",
+                          "least",
+                          "most",
+                          "clock_skew",
+                          "max_duration",
+                          "labels",
+                          "values",
+                          "buckets",
+                          "counter",
+                          "requests",
+                          "histogram",
+                          "of",
+                          "label",
+                          "counts_hung_up",
+                          "other",
+                          "since",
+                          "equals"}) {
     EXPECT_TRUE(allowed.contains(key)) << key;
   }
 }
@@ -135,19 +194,18 @@ TEST(Relation, SumsAreComparedWithinTheTolerance) {
     double tolerance;
     bool holds;
   } kRows[] = {
-      {"a >= b", 0, true},          {"b >= a", 0, false},       {"b >= a", 1, true},
-      {"a == b + 1", 0, true},      {"a == b", 0.5, false},     {"2 * b == a + 1", 0, true},
-      {"a - b <= 1", 0, true},      {"a - b <= 0.5", 0, false}, {"a >= 1e-3", 0, true},
-      {"nan >= a", 1e9, false},     {"a <= nan", 1e9, false},   {"nan == nan", 1e9, false},
+      {"a >= b", 0, true},      {"b >= a", 0, false},       {"b >= a", 1, true},
+      {"a == b + 1", 0, true},  {"a == b", 0.5, false},     {"2 * b == a + 1", 0, true},
+      {"a - b <= 1", 0, true},  {"a - b <= 0.5", 0, false}, {"a >= 1e-3", 0, true},
+      {"nan >= a", 1e9, false}, {"a <= nan", 1e9, false},   {"nan == nan", 1e9, false},
   };
   const std::map<std::string, double> values = {{"a", 3}, {"b", 2}, {"nan", std::nan("")}};
   for (const auto& row : kRows) {
     auto relation = parse_relation(row.text);
     ASSERT_TRUE(relation.has_value()) << row.text;
     relation->tolerance = row.tolerance;
-    const auto result = evaluate(*relation, [&](const std::string& name) {
-      return std::optional<double>(values.at(name));
-    });
+    const auto result = evaluate(
+        *relation, [&](const std::string& name) { return std::optional<double>(values.at(name)); });
     ASSERT_TRUE(result.has_value());
     EXPECT_EQ(result->holds, row.holds) << row.text << " within " << row.tolerance;
   }

@@ -57,14 +57,13 @@ TEST(RecordedVllm, EveryRequestIsAccountedOnce) {
   const double parts = cell(report, table, "matched", "requests") + 1 + 2 +
                        cell(report, table, "refused, unrecorded", "requests");
   EXPECT_EQ(cell(report, table, "sent", "requests"), parts);
-  EXPECT_EQ(cell(report, "Where every span belongs", "unexplained", "spans"), 0);
+  EXPECT_EQ(cell(report, "Where every span belongs", "matched to a request", "spans"), 72);
   EXPECT_EQ(cell(report, "Where every span belongs", "received", "spans"), 72);
 }
 
 TEST(RecordedVllm, AProfileThatDemandsAModelIdNamesItMissingOnEverySpan) {
-  const Profile demanding =
-      with_line("      - {key: gen_ai.request.temperature",
-                "      - {key: gen_ai.model.id, type: string, level: MUST}");
+  const Profile demanding = with_line("      - {key: gen_ai.request.temperature",
+                                      "      - {key: gen_ai.model.id, type: string, level: MUST}");
   const Report report = judge(recorded_evidence(), {demanding}, {});
   EXPECT_EQ(report.verdict, Verdict::kFail);
   EXPECT_EQ(exit_code(report), 1);

@@ -60,10 +60,9 @@ TEST(Escape, ShorteningCountsCharacters) {
 }
 
 TEST(Text, FitsOneScreenAndSaysWhatMatters) {
-  const std::string text = to_text(full_report(), {.color = false,
-                                                   .width = 100,
-                                                   .findings_max = 6,
-                                                   .files = {"out/report.html"}});
+  const std::string text =
+      to_text(full_report(),
+              {.color = false, .width = 100, .findings_max = 6, .files = {"out/report.html"}});
   for (const char* part : {"check quickstart  FAIL", "span.attribute.required", "and 1 more",
                            "trace 656abd72fb710734986e86cb0ab8ab67 span 0ff69eeafe88345d",
                            "gen_ai.usage", "ttft", "Once upon a time", "Measured beside simulated",
@@ -183,8 +182,11 @@ TEST(Html, ItsSizeIsBounded) {
 }
 
 TEST(Chart, ThinningKeepsThePeaks) {
-  result::Chart chart{.title = "c", .kind = result::Chart::Kind::kLine, .x_label = "x",
-                      .y_label = "y", .series = {{.name = "s", .x = {}, .y = {}}}};
+  result::Chart chart{.title = "c",
+                      .kind = result::Chart::Kind::kLine,
+                      .x_label = "x",
+                      .y_label = "y",
+                      .series = {{.name = "s", .x = {}, .y = {}}}};
   for (int i = 0; i < 100'000; ++i) {
     chart.series[0].x.push_back(i);
     chart.series[0].y.push_back(i == 54'321 ? 1000 : 1);
@@ -196,8 +198,11 @@ TEST(Chart, ThinningKeepsThePeaks) {
 }
 
 TEST(Chart, OddDataIsDrawn) {
-  result::Chart chart{.title = "c", .kind = result::Chart::Kind::kCdf, .x_label = "seconds",
-                      .y_label = "y", .series = {{.name = "s", .x = {0}, .y = {1}}}};
+  result::Chart chart{.title = "c",
+                      .kind = result::Chart::Kind::kCdf,
+                      .x_label = "seconds",
+                      .y_label = "y",
+                      .series = {{.name = "s", .x = {0}, .y = {1}}}};
   EXPECT_NE(svg_chart(chart).find("<path"), std::string::npos) << "one point, at zero";
   chart.series[0] = {.name = "s", .x = {1, 2}, .y = {std::nan(""), std::nan("")}};
   EXPECT_NE(svg_chart(chart).find("no data"), std::string::npos);

@@ -160,8 +160,14 @@ TEST(Verdicts, NothingDecidedIsUnknown) {
   decide(report, Level::kMust);
   EXPECT_EQ(report.verdict, Verdict::kUnknown);
   EXPECT_EQ(exit_code(report), 3);
-  report.checks.push_back({.id = "a", .title = "", .group = "", .level = Level::kMust,
-                           .source = "", .verdict = Verdict::kSkip, .reason = "", .examined = 0,
+  report.checks.push_back({.id = "a",
+                           .title = "",
+                           .group = "",
+                           .level = Level::kMust,
+                           .source = "",
+                           .verdict = Verdict::kSkip,
+                           .reason = "",
+                           .examined = 0,
                            .findings = {}});
   decide(report, Level::kMust);
   EXPECT_EQ(exit_code(report), 3);

@@ -1,0 +1,186 @@
+// `touchstone audit`, `profile` and `report` from outside: exit codes, messages, files.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "result/result_json.h"
+
+namespace touchstone::conformance {
+namespace {
+
+const std::string kSpans =
+    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+const std::string kMetrics =
+    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/metrics.txt";
+
+struct Ran {
+  int exit_code = -1;
+  std::string output;  ///< stdout and stderr together
+};
+
+/// `redirect` comes after stderr was joined to what is read.
+Ran run(const std::string& arguments, const std::string& redirect = "") {
+  const std::string command =
+      std::string(TOUCHSTONE_BINARY) + " " + arguments + " 2>&1 " + redirect;
+  Ran ran;
+  FILE* pipe = popen(command.c_str(), "r");
+  char buffer[4096];
+  for (size_t size = 1; size > 0;) {
+    size = fread(buffer, 1, sizeof(buffer), pipe);
+    ran.output.append(buffer, size);
+  }
+  const int status = pclose(pipe);
+  ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return ran;
+}
+
+class AuditCli : public testing::Test {
+ protected:
+  AuditCli() : directory_(*TemporaryDirectory::make("audit-cli")) {}
+  std::string path(const std::string& name) const { return directory_.path() + "/" + name; }
+  std::string write(const std::string& name, const std::string& text) const {
+    BASE_CHECK(write_file_atomic(path(name), text).has_value(), name);
+    return path(name);
+  }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+TEST_F(AuditCli, TheRecordedVllmPassesAndWritesThreeReports) {
+  const Ran ran =
+      run("audit --file " + kSpans + " --metrics " + kMetrics + " --output " + path("out"));
+  EXPECT_EQ(ran.exit_code, 0) << ran.output;
+  EXPECT_NE(ran.output.find("PASS"), std::string::npos);
+  for (const char* name : {"out/report.html", "out/report.json", "out/junit.xml"}) {
+    EXPECT_TRUE(std::filesystem::exists(path(name))) << name;
+    EXPECT_NE(ran.output.find(path("out")), std::string::npos);
+  }
+  const auto report = result::report_from_json("report.json", *read_file(path("out/report.json")));
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->provenance.digests.at(kSpans),
+            "9aac2387a9e8425032aa938482448ce5439175bd2d4640456a1f9417f779257f");
+}
+
+TEST_F(AuditCli, AProfileEditedToDemandAModelIdFailsAndNamesTheSpans) {
+  std::string yaml = run("profile show vllm-v1").output;
+  yaml.insert(yaml.find("      - {key: gen_ai.request.temperature"),
+              "      - {key: gen_ai.model.id, type: string}\n");
+  const Ran ran = run("audit --file " + kSpans + " --profile " + write("mine.yaml", yaml));
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.output.find("gen_ai.model.id, which is missing"), std::string::npos) << ran.output;
+  EXPECT_NE(ran.output.find("span 0ff69eeafe88345d and 71 more"), std::string::npos) << ran.output;
+}
+
+TEST_F(AuditCli, ALostSpanFailsWithTheExactNumber) {
+  std::string ledger;
+  for (int i = 0; i < 3; ++i) {
+    ledger += "{\"i\": " + std::to_string(i) +
+              ", \"status\": 200, \"trace_id\": \"0000000000000000000000000000000" +
+              std::to_string(i + 1) + "\"}\n";
+  }
+  const Ran ran = run("audit --file " + kSpans + " --ledger " + write("ledger.jsonl", ledger));
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.output.find("3 of 3 owed spans are missing"), std::string::npos) << ran.output;
+}
+
+TEST_F(AuditCli, NothingReceivedIsUndecided) {
+  const Ran ran = run("audit --file " + write("empty.jsonl", ""));
+  EXPECT_EQ(ran.exit_code, 3);
+  EXPECT_NE(ran.output.find("UNKNOWN"), std::string::npos) << ran.output;
+}
+
+TEST_F(AuditCli, ATruncatedSpanFileIsAFindingWithItsLine) {
+  const std::string text = *read_file(kSpans);
+  const Ran ran = run("audit --file " + write("cut.jsonl", text.substr(0, text.size() - 1000)));
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.output.find("cut.jsonl:5"), std::string::npos) << ran.output;
+}
+
+TEST_F(AuditCli, BadInputGivesOneMessageAndItsExitCode) {
+  const std::string bad_ledger = write("bad.jsonl", "{\"i\": \"x\"}\n");
+  const std::string bad_profile = write("bad.yaml", "profile: p\ncolour: blue\n");
+  const std::string bad_metrics = write("bad.txt", "this is no metric page {\n");
+  const struct {
+    std::string arguments;
+    int exit_code;
+    std::string message;
+  } kRows[] = {
+      {"audit", 2, "--file"},
+      {"audit --file " + path("none.jsonl"), 2, "none.jsonl"},
+      {"audit --file " + kSpans + " --profile vllm-v2", 2, "did you mean \"vllm-v1\"?"},
+      {"audit --file " + kSpans + " --profile " + bad_profile, 2, "bad.yaml"},
+      {"audit --file " + kSpans + " --ledger " + bad_ledger, 2, "bad.jsonl:1: i: got \"x\""},
+      {"audit --file " + kSpans + " --metrics " + bad_metrics, 3, "bad.txt:1"},
+      {"audit --file " + kSpans + " --fail-on always", 2, "--fail-on"},
+      {"audit --file " + kSpans + " --fromat json", 2, "did you mean `--format`?"},
+      {"audit --file " + kSpans + " --output /proc/none", 3, "/proc/none"},
+      {"profile", 2, "subcommand"},
+      {"profile show nonsense", 2, "expected one of: "},
+      {"profile lint " + bad_profile, 2, "bad.yaml:"},
+      {"report " + path("none.json"), 2, "none.json"},
+      {"report " + bad_profile, 3, "not valid JSON"},
+  };
+  for (const auto& row : kRows) {
+    const Ran ran = run(row.arguments);
+    EXPECT_EQ(ran.exit_code, row.exit_code) << row.arguments << "\n" << ran.output;
+    EXPECT_NE(ran.output.find(row.message), std::string::npos) << row.arguments << "\n"
+                                                               << ran.output;
+    EXPECT_LE(split(ran.output, '\n').size(), 4u) << "more than a message: " << ran.output;
+  }
+}
+
+TEST_F(AuditCli, AFullDiskIsUndecidedWithAMessage) {
+  const Ran ran = run("audit --file " + kSpans, "> /dev/full");
+  EXPECT_EQ(ran.exit_code, 3);
+  EXPECT_NE(ran.output.find("stdout: cannot write: No space left"), std::string::npos)
+      << ran.output;
+}
+
+TEST_F(AuditCli, LevelsDecideTheExitCode) {
+  std::string text = *read_file(kSpans);
+  const size_t at = text.find("{\"key\": \"gen_ai.latency.e2e\"");
+  text.insert(at, "{\"key\": \"x.y\", \"value\": {\"stringValue\": \"z\"}}, ");
+  const std::string file = write("more.jsonl", text);
+  EXPECT_EQ(run("audit --file " + file).exit_code, 0);
+  EXPECT_EQ(run("audit --fail-on should --file " + file).exit_code, 1);
+}
+
+TEST_F(AuditCli, EveryFormatIsPrintedAndReportRendersItAgain) {
+  ASSERT_EQ(run("audit --file " + kSpans + " --output " + path("out")).exit_code, 0);
+  for (const char* format : {"text", "json", "junit", "html"}) {
+    const std::string flags = " --format " + std::string(format);
+    const std::string direct = run("audit --file " + kSpans + flags).output;
+    const std::string again = run("report " + path("out/report.json") + flags).output;
+    EXPECT_EQ(direct, again) << format;
+    EXPECT_GT(direct.size(), 500u);
+  }
+  const Ran written =
+      run("report " + path("out/report.json") + " --format html --output " + path("r.html"));
+  EXPECT_EQ(written.exit_code, 0);
+  EXPECT_EQ(*read_file(path("r.html")), *read_file(path("out/report.html")));
+}
+
+TEST_F(AuditCli, EqualInputsGiveEqualBytes) {
+  const std::string arguments = "audit --format json --file " + kSpans + " --metrics " + kMetrics;
+  EXPECT_EQ(run(arguments).output, run(arguments).output);
+}
+
+TEST_F(AuditCli, ProfilesAreListedShownAndChecked) {
+  const Ran list = run("profile list");
+  EXPECT_EQ(list.exit_code, 0);
+  EXPECT_NE(list.output.find("vllm-v1"), std::string::npos);
+  EXPECT_NE(list.output.find("0.32.0"), std::string::npos);
+  const Ran shown = run("profile show vllm-v1");
+  EXPECT_EQ(shown.exit_code, 0);
+  const Ran good = run("profile lint " + write("copy.yaml", shown.output));
+  EXPECT_EQ(good.exit_code, 0) << good.output;
+  EXPECT_NE(good.output.find("good: vllm-v1 0.32.0"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace touchstone::conformance
