@@ -302,6 +302,9 @@ std::string waterfall_html(const result::Waterfall& waterfall) {
            "\" style=\"left:" + percent(left) + "%;width:" + percent(width) +
            "%\"></span><span class=\"label" + (inside ? " inside" : "") + "\" style=\"" + label +
            "%\">" + seconds_text(bar.end_s - bar.start_s) + "</span></div>";
+    if (!bar.attributes.empty()) {
+      details += "<dt><b>" + escape_markup(bar.label) + "</b></dt><dd></dd>";
+    }
     for (const auto& [name, value] : bar.attributes) {
       details +=
           "<dt>" + escape_markup(name) + "</dt><dd><code>" + escape_markup(value) + "</code></dd>";
