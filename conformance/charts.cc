@@ -167,6 +167,7 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
     if (count > 0) spans.rows.push_back(row(name, count, "spans"));
   }
   spans.rows.push_back(row("received", static_cast<int64_t>(index.spans.size()), "spans"));
+  spans.detail = surplus + duplicates + unexplained == 0;
   return {std::move(requests), std::move(spans)};
 }
 

@@ -61,7 +61,10 @@ void judge_profile(const Evidence& evidence, const Profile& profile, const Judge
     report.budgets.push_back(judge_budget(budget, phase_samples(index, profile, budget.phase)));
   }
   if (matching) report.tables = accounting_tables(*matching, index);
-  if (auto table = latency_table(index, profile)) report.tables.push_back(*std::move(table));
+  if (auto table = latency_table(index, profile)) {
+    table->detail = !report.budgets.empty();  // they show the same phases
+    report.tables.push_back(*std::move(table));
+  }
   report.charts = latency_charts(index, profile);
   report.waterfalls = example_waterfalls(index, profile, matching);
 }

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "reports/escape.h"
+#include "reports/numbers.h"
 
 namespace touchstone::reports {
 namespace {
@@ -21,11 +22,6 @@ constexpr size_t kFindingsMax = 2000;
 
 std::string pill(const std::string& text, const std::string& kind) {
   return "<span class=\"pill " + kind + "\">" + escape_markup(text) + "</span>";
-}
-
-std::string seconds_text(double seconds) {
-  if (!std::isfinite(seconds)) return "–";
-  return format_duration(static_cast<int64_t>(std::llround(seconds * 1e9)));
 }
 
 std::string percent(double share) { return format_fixed(std::clamp(share, 0.0, 1.0) * 100, 2); }
@@ -110,13 +106,6 @@ std::string range_html(const result::BudgetRow& row) {
          percent(low / end) + "%;width:" + percent((high - low) / end) +
          "%\"></i><b style=\"left:" + percent(*row.measured_s / end) +
          "%\"></b><u style=\"left:" + percent(row.threshold_s / end) + "%\"></u></span>";
-}
-
-std::string figure_text(const std::string& unit, double value) {
-  if (!std::isfinite(value)) return "–";
-  if (unit == "s") return seconds_text(value);
-  const bool whole = value == std::floor(value) && std::fabs(value) < 1e15;
-  return whole ? format_count(static_cast<int64_t>(value)) : format_fixed(value, 3);
 }
 
 std::string table_html(const result::FigureTable& table) {

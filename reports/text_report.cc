@@ -1,12 +1,13 @@
 // The report for a terminal: one screen, the worst first.
 #include <algorithm>
-#include <cmath>
+#include <filesystem>
 #include <map>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "reports/escape.h"
+#include "reports/numbers.h"
 #include "reports/reports.h"
+#include "reports/text_writer.h"
 
 namespace touchstone::reports {
 namespace {
@@ -16,57 +17,10 @@ using result::Finding;
 using result::Report;
 using result::Verdict;
 
-constexpr size_t kLabelWidth = 16;
 // Two samples say enough on one screen; the HTML report has all.
 constexpr size_t kSamplesMax = 2;
-
-enum class Color { kGreen, kRed, kYellow, kGray, kBold };
-
-class Writer {
- public:
-  explicit Writer(const TextOptions& options) : options_(options) {}
-
-  std::string painted(const std::string& text, Color color) const {
-    if (!options_.color) return text;
-    static constexpr const char* kCodes[] = {"32", "31", "33", "90", "1"};
-    return std::string("\x1b[") + kCodes[static_cast<int>(color)] + "m" + text + "\x1b[0m";
-  }
-  void heading(const std::string& title) { text_ += "\n" + painted(title, Color::kBold) + "\n"; }
-  /// `line` must be safe already; it is cut at the right edge unless it holds colours.
-  void line(const std::string& line) { text_ += line + "\n"; }
-  std::string cut(const std::string& text, size_t indent) const {
-    const auto width = static_cast<size_t>(std::max(options_.width, 40));
-    return shortened(plain_line(text), width - indent);
-  }
-  /// At most three lines, broken between words; the third is cut. At least one.
-  std::vector<std::string> wrapped(const std::string& text, size_t indent) const {
-    constexpr size_t kLinesMax = 3;
-    const size_t width = static_cast<size_t>(std::max(options_.width, 40)) - indent;
-    std::vector<std::string> lines = {""};
-    for (const std::string& word : split(plain_line(text), ' ')) {
-      const bool fits = width_of(lines.back()) + width_of(word) + 1 <= width;
-      if (!fits && !lines.back().empty() && lines.size() < kLinesMax) lines.emplace_back();
-      lines.back() += (lines.back().empty() ? "" : " ") + word;
-    }
-    for (std::string& line : lines) line = shortened(line, width);
-    return lines;
-  }
-  const TextOptions& options() const { return options_; }
-  std::string take() { return std::move(text_); }
-
- private:
-  const TextOptions& options_;
-  std::string text_;
-};
-
-std::string padded(const std::string& text, size_t width) {
-  const size_t length = width_of(text);
-  return length >= width ? text : text + std::string(width - length, ' ');
-}
-std::string right(const std::string& text, size_t width) {
-  const size_t length = width_of(text);
-  return length >= width ? text : std::string(width - length, ' ') + text;
-}
+constexpr size_t kFindingLinesMax = 3;
+constexpr size_t kNoteLinesMax = 2;
 
 std::string word_of(Verdict verdict) {
   switch (verdict) {
@@ -96,11 +50,12 @@ Color color_of(Verdict verdict) {
   return Color::kGray;
 }
 
+/// How many checks of a group came to what; a warning is a failure too weak to fail the report.
 struct GroupCounts {
-  int64_t passed = 0, failed = 0, warned = 0, unknown = 0, skipped = 0;
+  int64_t failed = 0, warned = 0, unknown = 0, passed = 0, skipped = 0;
 };
 
-void write_checks(const Report& report, Writer& writer) {
+void write_checks(const Report& report, TextWriter& writer) {
   if (report.checks.empty()) return;
   std::vector<std::string> order;
   std::map<std::string, GroupCounts> groups;
@@ -115,19 +70,20 @@ void write_checks(const Report& report, Writer& writer) {
     }
   }
   writer.heading("Checks");
-  for (const std::string& group : order) {
-    const GroupCounts& counts = groups[group];
-    std::string line = "  " + padded(plain_line(group), kLabelWidth);
-    const auto part = [&](int64_t count, const char* word, Color color) {
-      if (count > 0) line += writer.painted(std::to_string(count) + " " + word + "  ", color);
-    };
-    part(counts.failed, "failed", Color::kRed);
-    part(counts.warned, "warned", Color::kYellow);
-    part(counts.unknown, "undecided", Color::kYellow);
-    part(counts.passed, "passed", Color::kGreen);
-    part(counts.skipped, "not applicable", Color::kGray);
-    writer.line(line);
-  }
+  const auto flow = [&](const char* label, int64_t GroupCounts::*count, Color color) {
+    std::vector<std::string> items;
+    for (const std::string& group : order) {
+      if (const int64_t n = groups[group].*count; n > 0) {
+        items.push_back(group + " " + std::to_string(n));
+      }
+    }
+    writer.flow(label, items, color);
+  };
+  flow("failed", &GroupCounts::failed, Color::kRed);
+  flow("warned", &GroupCounts::warned, Color::kYellow);
+  flow("undecided", &GroupCounts::unknown, Color::kYellow);
+  flow("passed", &GroupCounts::passed, Color::kGreen);
+  flow("not applicable", &GroupCounts::skipped, Color::kGray);
 }
 
 std::string place_of(const Finding& finding) {
@@ -149,7 +105,7 @@ std::string place_of(const Finding& finding) {
   return place;
 }
 
-void write_findings(const Report& report, Writer& writer) {
+void write_findings(const Report& report, TextWriter& writer) {
   std::vector<std::pair<const CheckOutcome*, const Finding*>> findings;
   for (const CheckOutcome& check : report.checks) {
     for (const Finding& finding : check.findings) findings.emplace_back(&check, &finding);
@@ -171,7 +127,8 @@ void write_findings(const Report& report, Writer& writer) {
   for (size_t i = 0; i < shown; ++i) {
     const auto& [check, finding] = findings[i];
     const Color color = finding->level == result::Level::kMust ? Color::kRed : Color::kYellow;
-    const std::vector<std::string> lines = writer.wrapped(check->id + ": " + finding->message, 9);
+    const std::vector<std::string> lines =
+        writer.wrapped(check->id + ": " + finding->message, 9, kFindingLinesMax);
     writer.line("  " + writer.painted(padded(result::to_string(finding->level), 6), color) + " " +
                 lines[0]);
     for (size_t part = 1; part < lines.size(); ++part) writer.line("         " + lines[part]);
@@ -183,8 +140,8 @@ void write_findings(const Report& report, Writer& writer) {
   }
 }
 
-void write_coverage(const Report& report, Writer& writer) {
-  if (report.coverage.empty()) return;
+/// Namespaces whose required attributes are on every span share one line; the others get their own.
+void write_coverage(const Report& report, TextWriter& writer) {
   struct Share {
     int64_t complete = 0, required = 0, present = 0, total = 0;
   };
@@ -199,30 +156,25 @@ void write_coverage(const Report& report, Writer& writer) {
     share.present += row.present;
     share.total += row.total;
   }
-  writer.heading("Coverage of required attributes");
-  constexpr int kBarWidth = 20;
+  if (order.empty()) return;
+  writer.heading("Required attributes");
+  std::vector<std::string> everywhere;
   for (const std::string& name : order) {
     const Share& share = shares[name];
-    const double ratio =
-        share.total == 0 ? 0
-                         : static_cast<double>(share.present) / static_cast<double>(share.total);
-    const int filled = static_cast<int>(std::floor(ratio * kBarWidth));
-    std::string bar;
-    for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
-    const bool full = share.complete == share.required;
-    writer.line("  " + padded(writer.cut(name, 60), kLabelWidth) + " " +
-                writer.painted(bar, full ? Color::kGreen : Color::kRed) + " " +
-                right(format_fixed(ratio * 100, 1), 5) + " %  " + std::to_string(share.complete) +
-                " of " + std::to_string(share.required) + " attributes on every span");
+    if (share.complete == share.required) {
+      everywhere.push_back(name + " " + std::to_string(share.required));
+      continue;
+    }
+    const double ratio = static_cast<double>(share.present) / static_cast<double>(share.total);
+    writer.flow(format_fixed(ratio * 100, 1) + " %",
+                {name + ": " + std::to_string(share.complete) + " of " +
+                 std::to_string(share.required) + " attributes on every span"},
+                Color::kRed);
   }
+  writer.flow("on every span", everywhere, Color::kGreen);
 }
 
-std::string seconds_text(double seconds) {
-  if (!std::isfinite(seconds)) return "?";
-  return format_duration(static_cast<int64_t>(std::llround(seconds * 1e9)));
-}
-
-void write_budgets(const Report& report, Writer& writer) {
+void write_budgets(const Report& report, TextWriter& writer) {
   if (report.budgets.empty()) return;
   writer.heading("Latency budgets");
   for (const result::BudgetRow& row : report.budgets) {
@@ -230,35 +182,26 @@ void write_budgets(const Report& report, Writer& writer) {
                        padded(format_double(row.quantile * 100), 5) +
                        " <= " + padded(seconds_text(row.threshold_s), 10);
     line += writer.painted(padded(word_of(row.verdict), 8), color_of(row.verdict));
-    if (row.measured_s) line += seconds_text(*row.measured_s);
+    if (row.measured_s) line += seconds_text(*row.measured_s) + " ";
     if (row.low_s && row.high_s) {
-      line += " (" + format_fixed(row.confidence * 100, 0) + " %: " + seconds_text(*row.low_s) +
-              " to " + seconds_text(*row.high_s) + ")";
+      line += "(" + format_fixed(row.confidence * 100, 0) + " %: " + seconds_text(*row.low_s) +
+              " to " + seconds_text(*row.high_s) + ") ";
     }
-    line += ", " + format_count(row.samples) + " samples";
+    line += "of " + format_count(row.samples) + " samples";
     writer.line(line);
   }
 }
 
-std::string figure_text(const std::string& unit, double value) {
-  if (!std::isfinite(value)) return "-";
-  if (unit == "s") return seconds_text(value);
-  if (value == std::floor(value) && std::fabs(value) < 1e15) {
-    return format_count(static_cast<int64_t>(value));
-  }
-  return format_fixed(value, 3);
-}
-
-void write_table(const result::FigureTable& table, Writer& writer) {
-  writer.heading(plain_line(table.title));
+void write_table(const result::FigureTable& table, TextWriter& writer) {
   constexpr size_t kColumn = 14;
-  size_t name_width = 26;
+  const std::string title = plain_line(table.title);
+  size_t name_width = std::max<size_t>(26, width_of(title));
   for (const result::Figure& row : table.rows) {
-    name_width = std::max(name_width, width_of(row.name) + 2);
+    name_width = std::max(name_width, width_of(plain_line(row.name)) + 2);
   }
-  std::string header = "  " + std::string(name_width, ' ');
+  std::string header(name_width + 2 - width_of(title), ' ');
   for (const std::string& column : table.columns) header += right(plain_line(column), kColumn);
-  writer.line(header);
+  writer.heading(title, header);
   for (const result::Figure& row : table.rows) {
     std::string line = "  " + padded(plain_line(row.name), name_width);
     for (const std::string& column : table.columns) {
@@ -271,10 +214,14 @@ void write_table(const result::FigureTable& table, Writer& writer) {
     if (!row.unit.empty() && row.unit != "s") line += " " + plain_line(row.unit);
     writer.line(line);
   }
-  for (const std::string& note : table.notes) writer.line("  " + writer.cut(note, 2));
+  for (const std::string& note : table.notes) {
+    for (const std::string& line : writer.wrapped(note, 2, kNoteLinesMax)) {
+      writer.line("  " + line);
+    }
+  }
 }
 
-void write_samples(const Report& report, Writer& writer) {
+void write_samples(const Report& report, TextWriter& writer) {
   if (report.samples.empty()) return;
   writer.heading("Two of the completions");
   for (size_t i = 0; i < std::min(kSamplesMax, report.samples.size()); ++i) {
@@ -285,10 +232,23 @@ void write_samples(const Report& report, Writer& writer) {
   }
 }
 
+/// Whole paths, but a file beside the one before it by its name alone.
+std::string paths_text(const std::vector<std::string>& files) {
+  std::string text;
+  std::filesystem::path before;
+  for (const std::string& file : files) {
+    const std::filesystem::path path = file;
+    const bool beside = !text.empty() && path.parent_path() == before.parent_path();
+    text += (text.empty() ? "" : ", ") + (beside ? path.filename().string() : file);
+    before = path;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string to_text(const Report& report, const TextOptions& options) {
-  Writer writer(options);
+  TextWriter writer(options);
   writer.line(writer.painted(plain_line(report.title), Color::kBold) + "  " +
               writer.painted(word_of(report.verdict), color_of(report.verdict)));
   writer.line(plain_line(report.summary));
@@ -296,12 +256,13 @@ std::string to_text(const Report& report, const TextOptions& options) {
   write_findings(report, writer);
   write_coverage(report, writer);
   write_budgets(report, writer);
-  for (const result::FigureTable& table : report.tables) write_table(table, writer);
+  for (const result::FigureTable& table : report.tables) {
+    if (!table.detail) write_table(table, writer);
+  }
   write_samples(report, writer);
   if (!report.notes.empty()) writer.line("");
   for (const std::string& note : report.notes) writer.line("note: " + plain_line(note));
-  if (!options.files.empty()) writer.line("");
-  for (const std::string& file : options.files) writer.line("report: " + plain_line(file));
+  if (!options.files.empty()) writer.line("\nreport: " + plain_line(paths_text(options.files)));
   return writer.take();
 }
 

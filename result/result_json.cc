@@ -101,7 +101,8 @@ json from(const FigureTable& table) {
   return {{"title", table.title},
           {"columns", table.columns},
           {"rows", list(table.rows, [](const Figure& item) { return from(item); })},
-          {"notes", table.notes}};
+          {"notes", table.notes},
+          {"detail", table.detail}};
 }
 
 json from(const Series& series) {
@@ -266,7 +267,8 @@ FigureTable read_table(const Fields& fields) {
   return {.title = fields.required_string("title"),
           .columns = fields.strings("columns"),
           .rows = read_list<Figure>(fields, "rows", read_figure),
-          .notes = fields.strings("notes")};
+          .notes = fields.strings("notes"),
+          .detail = fields.optional_bool("detail").value_or(false)};
 }
 
 Series read_series(const Fields& fields) {

@@ -85,6 +85,7 @@ struct FigureTable {
   std::vector<std::string> columns;
   std::vector<Figure> rows;
   std::vector<std::string> notes;
+  bool detail = false;  ///< says nothing new to most readers: in the full reports only
 };
 
 /// A chart: several named lines over one x axis.

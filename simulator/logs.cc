@@ -100,6 +100,7 @@ telemetry::RequestRecord request_record(const RequestTimes& r, int64_t block_siz
   record.max_tokens = r.max_tokens;
   record.ignore_eos = true;
   record.priority = r.priority;
+  record.skip_reading_prefix_cache = r.skip_reading_prefix_cache;
   record.outcome = r.outcome;
   record.block_size = block_size;
   for (const scheduler::BlockHash& hash : r.block_hashes) {

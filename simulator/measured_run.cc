@@ -6,6 +6,13 @@
 #include "simulator/logs.h"
 
 namespace touchstone::simulator {
+namespace {
+
+bool is_abort(const telemetry::StepInput& input) {
+  return input.kind == telemetry::StepInput::Kind::kAbort;
+}
+
+}  // namespace
 
 Result<MeasuredRun> read_measured_run(const std::string& folder) {
   auto log = telemetry::read_step_log(folder + "/steps.jsonl");
@@ -30,9 +37,12 @@ std::vector<StepSample> step_samples(const telemetry::StepLog& log) {
     const telemetry::StepRecord& step = log.steps[i];
     if (step.requests.empty()) continue;
     int64_t duration_ns = step.duration_ns;
-    const int64_t left = step.running + step.waiting - std::ssize(step.finished);
-    if (left > 0 && i + 1 < log.steps.size()) {
-      duration_ns = std::max(duration_ns, log.steps[i + 1].start_ns - step.start_ns);
+    if (i + 1 < log.steps.size()) {
+      const telemetry::StepRecord& next = log.steps[i + 1];
+      // Those whose clients went away meanwhile may have left nothing to do.
+      const int64_t left = step.running + step.waiting - std::ssize(step.finished) -
+                           std::count_if(next.inputs.begin(), next.inputs.end(), is_abort);
+      if (left > 0) duration_ns = std::max(duration_ns, next.start_ns - step.start_ns);
     }
     samples.push_back({features_of(step), duration_ns});
   }

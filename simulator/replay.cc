@@ -131,7 +131,8 @@ class Replayer final {
                   .queued_ns = time_ns,
                   .prompt_tokens = record.prompt_tokens,
                   .max_tokens = record.max_tokens.value_or(config_.max_model_len),
-                  .priority = record.priority};
+                  .priority = record.priority,
+                  .skip_reading_prefix_cache = record.skip_reading_prefix_cache};
     const int64_t room = config_.max_model_len - record.prompt_tokens;
     scheduler_.add({.id = record.id,
                     .arrival_ns = record.arrival_ns,
@@ -142,7 +143,8 @@ class Replayer final {
                     .min_tokens = static_cast<int32_t>(
                         std::clamp<int64_t>(record.min_tokens.value_or(0), 0, room)),
                     .ignore_eos = true,
-                    .block_hashes = std::move(*hashes)});
+                    .block_hashes = std::move(*hashes),
+                    .skip_reading_prefix_cache = record.skip_reading_prefix_cache});
     return {};
   }
 

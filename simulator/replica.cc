@@ -100,9 +100,11 @@ void Replica::admit(SimulatedRequest&& arriving, int64_t now_ns) {
                 .queued_ns = now_ns,
                 .prompt_tokens = request.num_prompt_tokens,
                 .max_tokens = request.max_tokens,
-                .priority = request.priority};
+                .priority = request.priority,
+                .skip_reading_prefix_cache = request.skip_reading_prefix_cache};
   if (wants_hashes_) life.times.block_hashes = request.block_hashes;
-  by_id_.insert(slot, [this](int32_t s) { return hash_id(lives_[static_cast<size_t>(s)].times.id); });
+  by_id_.insert(slot,
+                [this](int32_t s) { return hash_id(lives_[static_cast<size_t>(s)].times.id); });
   applied_.push_back({telemetry::StepInput::Kind::kArrive, request.id, now_ns});
   scheduler_.add(std::move(request));
 }
@@ -154,7 +156,8 @@ void Replica::finish(int32_t slot, telemetry::Outcome outcome, int64_t now_ns) {
   times.outcome = outcome;
   times.finished_ns = now_ns;
   observer_.on_request(times);
-  by_id_.erase(slot, [this](int32_t s) { return hash_id(lives_[static_cast<size_t>(s)].times.id); });
+  by_id_.erase(slot,
+               [this](int32_t s) { return hash_id(lives_[static_cast<size_t>(s)].times.id); });
   free_slots_.push_back(slot);
 }
 

@@ -49,6 +49,7 @@ struct RequestTimes {
   int64_t preemptions = 0;
   int64_t max_tokens = 0;
   int64_t priority = 0;
+  bool skip_reading_prefix_cache = false;
   telemetry::Outcome outcome = telemetry::Outcome::kLength;
   std::vector<scheduler::BlockHash> block_hashes;  ///< only when an observer wants them
 };

@@ -121,6 +121,7 @@ class RecordSource final : public RequestSource {
     request.request.num_prompt_tokens = static_cast<int32_t>(record.prompt_tokens);
     request.request.max_tokens = static_cast<int32_t>(record.completion_tokens);
     request.request.block_hashes = std::move(*hashes);
+    request.request.skip_reading_prefix_cache = record.skip_reading_prefix_cache;
     request.outcome = record.outcome;
     if (record.completion_tokens == 0) {  // gone before its first token: at the time it went
       request.request.max_tokens = static_cast<int32_t>(record.max_tokens.value_or(1));

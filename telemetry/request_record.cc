@@ -68,6 +68,8 @@ void read_parameters(const Fields& root, RequestRecord& record) {
   record.choices = root.optional_int("choices").value_or(1);
   record.ignore_eos = root.optional_bool("ignore_eos").value_or(false);
   record.priority = root.optional_int("priority").value_or(0);
+  record.skip_reading_prefix_cache =
+      root.optional_bool("skip_reading_prefix_cache").value_or(false);
 }
 
 RequestRecord read_record(const Fields& root) {
@@ -151,6 +153,7 @@ std::string to_json_line(const RequestRecord& record) {
   json.key("choices").integer(record.choices);
   if (record.ignore_eos) json.key("ignore_eos").boolean(true);
   if (record.priority != 0) json.key("priority").integer(record.priority);
+  if (record.skip_reading_prefix_cache) json.key("skip_reading_prefix_cache").boolean(true);
   json.key("outcome").string(to_string(record.outcome));
   if (!record.stop_reason.empty()) json.key("stop_reason").string(record.stop_reason);
   json.key("http_status").integer(record.http_status);

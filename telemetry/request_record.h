@@ -62,6 +62,8 @@ struct RequestRecord {
   int64_t choices = 1;     ///< how many siblings there are
   bool ignore_eos = false;
   int64_t priority = 0;
+  /// Its prompt was computed whole whatever the prefix cache held, as prompt_logprobs demands.
+  bool skip_reading_prefix_cache = false;
 
   Outcome outcome = Outcome::kStop;
   std::string stop_reason;  ///< matched stop string or token id; empty when none

@@ -21,8 +21,6 @@ std::string to_string(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
-
 float f16_to_float(uint16_t bits) {
   const uint32_t sign = uint32_t{bits & 0x8000U} << 16;
   const uint32_t exponent = (bits >> 10) & 0x1F;
@@ -33,12 +31,6 @@ float f16_to_float(uint16_t bits) {
   }
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13));
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-}
-
-uint16_t float_to_bf16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<uint16_t>((bits >> 16) | 0x40U);
-  return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
 
 void read_floats(const Tensor& tensor, int64_t first, std::span<float> out) {

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "reference_engine/sampling/exponential.h"
 
 namespace touchstone::sampling {
 namespace {
@@ -13,21 +14,6 @@ namespace {
 // vLLM's _SAMPLING_EPS: colder than this is greedy.
 constexpr double kGreedyTemperature = 1e-5;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
-
-/// e^x for x <= 0 with the same bits on every processor (the library's differs in the last bit
-/// between instruction sets). Relative error below 1e-15; 0 below -700.
-double exp_negative(double x) {
-  if (!(x > -700.0)) return 0.0;
-  constexpr double kLog2E = 1.4426950408889634;
-  constexpr double kLn2High = 6.93147180369123816490e-01;
-  constexpr double kLn2Low = 1.90821492927058770002e-10;
-  const double n = std::floor(x * kLog2E + 0.5);
-  const double r = (x - n * kLn2High) - n * kLn2Low;
-  // Taylor to the 13th power: |r| <= 0.3466 leaves 5e-18.
-  double sum = 1.0;
-  for (int i = 13; i >= 1; --i) sum = 1.0 + sum * r / i;
-  return std::ldexp(sum, static_cast<int>(n));
-}
 
 /// Most likely first; equals by lower id, so that every order is total and repeatable.
 struct MoreLikely {
@@ -101,38 +87,67 @@ void apply_penalties(std::span<float> logits, const Params& params, const Histor
   }
 }
 
-/// Puts the `count` most likely candidates to the front, unordered. Linear.
-void keep_most_likely(std::span<const float> logits, size_t count, std::vector<int32_t>& order) {
-  if (count >= order.size()) return;
-  std::nth_element(order.begin(), order.begin() + static_cast<ptrdiff_t>(count), order.end(),
-                   MoreLikely{logits});
-  order.resize(count);
+/// Keeps `last` and what is more likely; candidates keep their order.
+void keep_down_to(std::span<const float> logits, int32_t last, std::vector<int32_t>& candidates) {
+  const MoreLikely more_likely{logits};
+  std::erase_if(candidates, [&](int32_t token) { return more_likely(last, token); });
 }
 
-/// Keeps the fewest most likely candidates whose probabilities reach `top_p` of `total`. Sorts
-/// only as deep as it must: the front, then eight times as much, until the mass is there.
-void keep_nucleus(std::span<const float> logits, std::span<const double> weights, double total,
-                  double top_p, std::vector<int32_t>& order) {
-  const MoreLikely more_likely{logits};
-  const double wanted = top_p * total;
-  double mass = 0;
-  size_t sorted = 0;
-  size_t depth = 64;
-  while (sorted < order.size()) {
-    const size_t end = std::min(order.size(), depth);
-    const auto begin = order.begin() + static_cast<ptrdiff_t>(sorted);
-    const auto middle = order.begin() + static_cast<ptrdiff_t>(end);
-    if (middle != order.end()) std::nth_element(begin, middle, order.end(), more_likely);
-    std::sort(begin, middle, more_likely);
-    for (; sorted < end; ++sorted) {
-      mass += weights[static_cast<size_t>(order[sorted])];
-      if (mass >= wanted) {
-        order.resize(sorted + 1);
-        return;
-      }
-    }
-    depth *= 8;
+/// The `count` most likely candidates. REQUIRES 0 < count < candidates.size().
+void keep_most_likely(std::span<const float> logits, size_t count, std::vector<int32_t>& candidates,
+                      std::vector<int32_t>& selection) {
+  selection = candidates;
+  const auto middle = selection.begin() + static_cast<ptrdiff_t>(count);
+  // A heap of the best so far turns most candidates away after one comparison, while it is small.
+  constexpr size_t kSmallShare = 8;
+  if (count < selection.size() / kSmallShare) {
+    std::partial_sort(selection.begin(), middle, selection.end(), MoreLikely{logits});
+  } else {
+    std::nth_element(selection.begin(), middle - 1, selection.end(), MoreLikely{logits});
   }
+  keep_down_to(logits, selection[count - 1], candidates);
+}
+
+/// The fewest most likely candidates whose probabilities reach `top_p` of `total`. Linear: halves
+/// are split off by likelihood, and only the half where the mass is reached is looked at again.
+void keep_nucleus(std::span<const float> logits, std::span<const double> weights, double total,
+                  double top_p, std::vector<int32_t>& candidates, std::vector<int32_t>& selection) {
+  const MoreLikely more_likely{logits};
+  const auto weight = [&](int32_t token) { return weights[static_cast<size_t>(token)]; };
+  // Candidates below this weigh less than (1 - top_p) * total together, so top_p is reached without
+  // them. Half of the bound, so that rounding cannot turn away one that is needed.
+  const double hopeless = 0.5 * (1 - top_p) * total / static_cast<double>(candidates.size());
+  selection.clear();
+  for (const int32_t token : candidates) {
+    if (weight(token) >= hopeless) selection.push_back(token);
+  }
+  const double wanted = top_p * total;
+  constexpr ptrdiff_t kFew = 32;
+  auto first = selection.begin();
+  auto last = selection.end();
+  double mass = 0;
+  while (last - first > kFew) {
+    const auto middle = first + (last - first) / 2;
+    std::nth_element(first, middle, last, more_likely);
+    double half = 0;
+    for (auto token = first; token != middle; ++token) half += weight(*token);
+    if (mass + half >= wanted) {
+      last = middle;
+    } else {
+      mass += half;
+      first = middle;
+    }
+  }
+  std::sort(first, last, more_likely);
+  while (last - first > 1 && (mass += weight(*first)) < wanted) ++first;
+  keep_down_to(logits, *first, candidates);
+}
+
+/// Of the candidates alone, in order of ids.
+double total_weight(std::span<const double> weights, const std::vector<int32_t>& candidates) {
+  double total = 0;
+  for (const int32_t token : candidates) total += weights[static_cast<size_t>(token)];
+  return total;
 }
 
 /// Uniform in [0, 1), a function of seed and position alone.
@@ -144,13 +159,12 @@ double uniform_draw(uint64_t seed, uint64_t position) {
 }
 
 /// The candidate at the share `u` of the weights, walked in order of token ids.
-int32_t inverse_cdf(std::span<const double> weights, const std::vector<int32_t>& order, double u) {
-  double total = 0;
-  for (const int32_t token : order) total += weights[static_cast<size_t>(token)];
-  const double target = u * total;
+int32_t inverse_cdf(std::span<const double> weights, const std::vector<int32_t>& candidates,
+                    double u) {
+  const double target = u * total_weight(weights, candidates);
   double passed = 0;
-  int32_t last = order.front();
-  for (const int32_t token : order) {
+  int32_t last = candidates.front();
+  for (const int32_t token : candidates) {
     const double weight = weights[static_cast<size_t>(token)];
     if (weight == 0) continue;
     last = token;
@@ -165,33 +179,30 @@ int32_t draw(std::span<float> logits, const Params& params, uint64_t position, S
   const float top = logits[static_cast<size_t>(argmax(logits))];
   // Nothing is allowed, or the model yielded no number: the first token, like argmax.
   if (!std::isfinite(top)) return argmax(logits);
+  // By ids throughout, so that no sum depends on how a selection moved them.
+  std::vector<int32_t>& candidates = scratch.candidates;
   scratch.weights.resize(logits.size());
-  scratch.order.clear();
+  exponentials(logits, top, params.temperature, scratch.weights);
+  candidates.clear();
   for (size_t i = 0; i < logits.size(); ++i) {
-    const double weight = exp_negative((static_cast<double>(logits[i]) - static_cast<double>(top)) /
-                                       params.temperature);
-    scratch.weights[i] = weight;
     // The most likely token has weight 1, so weights are probabilities relative to it.
-    if (weight > 0 && weight >= params.min_p) scratch.order.push_back(static_cast<int32_t>(i));
+    const double weight = scratch.weights[i];
+    if (weight > 0 && weight >= params.min_p) candidates.push_back(static_cast<int32_t>(i));
   }
-  if (params.top_k > 0) {
-    keep_most_likely(logits, static_cast<size_t>(params.top_k), scratch.order);
+  if (params.top_k > 0 && static_cast<size_t>(params.top_k) < candidates.size()) {
+    keep_most_likely(logits, static_cast<size_t>(params.top_k), candidates, scratch.selection);
   }
   if (params.top_p < 1.0) {
-    // Summed in order of ids, so that the sum does not depend on how the selection moved them.
-    std::sort(scratch.order.begin(), scratch.order.end());
-    double total = 0;
-    for (const int32_t token : scratch.order) total += scratch.weights[static_cast<size_t>(token)];
-    keep_nucleus(logits, scratch.weights, total, params.top_p, scratch.order);
+    const double total = total_weight(scratch.weights, candidates);
+    keep_nucleus(logits, scratch.weights, total, params.top_p, candidates, scratch.selection);
   }
-  std::sort(scratch.order.begin(), scratch.order.end());
-  return inverse_cdf(scratch.weights, scratch.order, uniform_draw(params.seed, position));
+  return inverse_cdf(scratch.weights, candidates, uniform_draw(params.seed, position));
 }
 
-double log_sum_exp(std::span<const float> logits, double top) {
-  double sum = 0;
-  for (const float logit : logits) sum += exp_negative(static_cast<double>(logit) - top);
-  return top + std::log(sum);
+double log_sum_exp(std::span<const float> logits, float top) {
+  std::vector<double> weights(logits.size());
+  exponentials(logits, top, 1.0, weights);
+  return static_cast<double>(top) + std::log(ordered_sum(weights));
 }
 
 }  // namespace
@@ -199,8 +210,7 @@ double log_sum_exp(std::span<const float> logits, double top) {
 std::vector<TokenLogprob> token_logprobs(std::span<const float> logits, int32_t token,
                                          int32_t top) {
   BASE_CHECK(in_vocabulary(token, logits), token);
-  const double most = logits[static_cast<size_t>(argmax(logits))];
-  const double normaliser = log_sum_exp(logits, most);
+  const double normaliser = log_sum_exp(logits, logits[static_cast<size_t>(argmax(logits))]);
   const auto logprob = [&](int32_t id) {
     return static_cast<float>(static_cast<double>(logits[static_cast<size_t>(id)]) - normaliser);
   };

@@ -34,7 +34,8 @@ struct History {
 /// Working memory kept between calls so that sampling does not allocate.
 struct Scratch {
   std::vector<float> logits;
-  std::vector<int32_t> order;
+  std::vector<int32_t> candidates;
+  std::vector<int32_t> selection;
   std::vector<int32_t> counts;
   std::vector<double> weights;
 };

@@ -24,7 +24,7 @@ struct Request {
   std::vector<BlockId> blocks;
   Status status = Status::kWaiting;
   bool ignore_eos = false;
-  bool read_prefix_cache = true;
+  bool skip_reading_prefix_cache = false;
   bool extends_hashes = false;  ///< sampled tokens make new hashes
   bool admitted_before = false;
 

@@ -114,7 +114,7 @@ void Scheduler::Impl::add(NewRequest&& request) {
   r.num_computed_tokens = r.num_hashed_blocks = 0;
   r.status = Request::Status::kWaiting;
   r.ignore_eos = request.ignore_eos;
-  r.read_prefix_cache = request.read_prefix_cache;
+  r.skip_reading_prefix_cache = request.skip_reading_prefix_cache;
   r.admitted_before = false;
   r.hashes = std::move(request.block_hashes);
   r.tail = std::move(request.unhashed_tail);
@@ -252,7 +252,8 @@ void Scheduler::Impl::admit_waiting(int32_t& budget) {
     entry.first_schedule = !request->admitted_before;
     entry.resumed = request->status == Request::Status::kPreempted;
     request->status = Request::Status::kRunning;
-    if (!request->admitted_before && config_.enable_prefix_caching && request->read_prefix_cache) {
+    if (!request->admitted_before && config_.enable_prefix_caching &&
+        !request->skip_reading_prefix_cache) {
       counters_.prefix_cache_queries += request->num_tokens;
       counters_.prefix_cache_hits += cached;
     }

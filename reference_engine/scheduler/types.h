@@ -60,7 +60,7 @@ struct NewRequest {
   /// root_hash() of the chain: the parent of block 0. Needed with a tail and no hashed block yet;
   /// set_prompt() of block_hash.h fills these three fields.
   BlockHash chain_root = {};
-  bool read_prefix_cache = true;  ///< false: never hit (prompt_logprobs)
+  bool skip_reading_prefix_cache = false;  ///< never hit; prompt_logprobs wants it
 };
 
 enum class FinishReason { kStop, kLength, kAbort, kError };

@@ -224,6 +224,7 @@ std::unique_ptr<Engine::Sequence> Engine::make_sequence(const std::shared_ptr<An
   record.choices = static_cast<int64_t>(request.prompts.size()) * request.n;
   record.ignore_eos = request.ignore_eos;
   record.priority = request.priority;
+  record.skip_reading_prefix_cache = request.prompt_logprobs.has_value();
   record.block_size = options_.scheduler.block_size;
   return sequence;
 }
@@ -247,7 +248,7 @@ scheduler::NewRequest Engine::scheduler_request(const Sequence& sequence) const 
           .unhashed_tail = {prompt.token_ids.begin() + static_cast<std::ptrdiff_t>(hashed),
                             prompt.token_ids.end()},
           .chain_root = scheduler::root_hash(request.cache_salt),
-          .read_prefix_cache = !request.prompt_logprobs.has_value()};
+          .skip_reading_prefix_cache = sequence.record.skip_reading_prefix_cache};
 }
 
 void Engine::abort_ticket(uint64_t ticket, int64_t now_ns) {

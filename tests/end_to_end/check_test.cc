@@ -56,7 +56,7 @@ TEST_F(Check, TheQuickstartPasses) {
   ASSERT_TRUE(evidence);
   EXPECT_EQ(evidence->ledger->size(), 64u);
   EXPECT_TRUE(evidence->span_problems.empty());
-  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 90) << "about one screen";
+  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 52) << "one screen";
 }
 
 TEST_F(Check, ADemandThatIsNotMetFailsAndNamesTheSpans) {

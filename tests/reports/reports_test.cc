@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "reports/escape.h"
 #include "reports/svg_chart.h"
+#include "reports/text_writer.h"
 #include "tests/result/full_report.h"
 
 namespace touchstone::reports {
@@ -60,19 +61,41 @@ TEST(Escape, ShorteningCountsCharacters) {
 }
 
 TEST(Text, FitsOneScreenAndSaysWhatMatters) {
-  const std::string text =
-      to_text(full_report(),
-              {.color = false, .width = 100, .findings_max = 6, .files = {"out/report.html"}});
-  for (const char* part : {"check quickstart  FAIL", "span.attribute.required", "and 1 more",
-                           "trace 656abd72fb710734986e86cb0ab8ab67 span 0ff69eeafe88345d",
-                           "gen_ai.usage", "ttft", "Once upon a time", "Measured beside simulated",
-                           "1 failed", "1 warned", "1 undecided", "report: out/report.html"}) {
+  const std::string text = to_text(full_report(), {.color = false,
+                                                   .width = 100,
+                                                   .findings_max = 6,
+                                                   .files = {"out/report.html", "out/junit.xml"}});
+  for (const char* part :
+       {"check quickstart  FAIL", "span.attribute.required", "and 1 more",
+        "trace 656abd72fb710734986e86cb0ab8ab67 span 0ff69eeafe88345d", "gen_ai.usage", "ttft",
+        "Once upon a time", "Measured beside simulated", "failed          coverage 1",
+        "warned          schema 1", "undecided       completeness 1", "passed          schema 1",
+        "not applicable  metrics 1", "on every span   gen_ai.usage 1",
+        "gen_ai.model: 0 of 1 attributes", "report: out/report.html, junit.xml"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   EXPECT_EQ(text.find('\x01'), std::string::npos);
   EXPECT_TRUE(is_valid_utf8(text));
-  EXPECT_LE(split(text, '\n').size(), 60u);
+  EXPECT_LE(split(text, '\n').size(), 50u);
+  EXPECT_EQ(text.find("Where every span belongs"), std::string::npos) << "a detail";
+  EXPECT_NE(to_html(full_report()).find("Where every span belongs"), std::string::npos);
+}
+
+TEST(Text, ListsAndSentencesStayWithinTheTerminal) {
+  TextOptions options;
+  options.width = 60;
+  TextWriter writer(options);
+  writer.flow("passed", {"one 1", std::string(30, 'a'), kHostile, std::string(90, 'b')},
+              Color::kGreen);
+  writer.flow("failed", {}, Color::kRed);
+  for (const std::string& line : writer.wrapped(std::string(200, 'c') + " d e", 2, 3)) {
+    writer.line("  " + line);
+  }
+  const std::string text = writer.take();
+  for (const std::string& line : split(text, '\n')) EXPECT_LE(width_of(line), 60u) << line;
+  EXPECT_EQ(text.find("failed"), std::string::npos) << "nothing to list";
+  EXPECT_EQ(text.find("  passed          one 1, aaa"), 0u) << text;
 }
 
 TEST(Text, ColoursAreOnlyForTerminals) {

@@ -127,7 +127,12 @@ inline Report full_report() {
        .columns = {"measured", "simulated", kHostile},
        .rows = {{.name = "steps", .unit = "", .values = {{"measured", 812}, {"simulated", 812}}},
                 {.name = kHostile, .unit = "s", .values = {{"measured", 0.0312}, {kHostile, 1.5}}}},
-       .notes = {kHostile}}};
+       .notes = {kHostile}},
+      {.title = "Where every span belongs",
+       .columns = {"spans"},
+       .rows = {{.name = "received", .unit = "spans", .values = {{"spans", 64}}}},
+       .notes = {},
+       .detail = true}};
   report.charts = {
       {.title = "KV blocks in use",
        .kind = Chart::Kind::kStep,

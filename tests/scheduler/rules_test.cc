@@ -380,7 +380,7 @@ TEST(Rules, ARequestMayRefuseToReadTheCache) {
   d.scheduler.add(request(1, 8, 1, 0));
   d.step();
   NewRequest reader = request(2, 9, 1, 0);
-  reader.read_prefix_cache = false;
+  reader.skip_reading_prefix_cache = true;
   d.scheduler.add(reader);
   d.step();
   EXPECT_EQ(d.shares(), "2:0+9*");

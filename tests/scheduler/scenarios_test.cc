@@ -95,7 +95,7 @@ class Scenario {
         random_.between(0, std::min(2, config_.max_model_len - r.num_prompt_tokens)));
     r.request.ignore_eos = random_.chance(1, 2);
     r.request.eos_token_ids = {kEos};
-    r.request.read_prefix_cache = random_.chance(9, 10);
+    r.request.skip_reading_prefix_cache = random_.chance(1, 10);
     set_prompt(r.request, "", r.tokens, config_.block_size);
     scheduler_.add(r.request);
     models_.emplace(last_id_, std::move(r));
@@ -161,7 +161,7 @@ class Scenario {
       if (config_.policy == Policy::kFcfs && !plan.preempted.empty()) {
         ASSERT_FALSE(s.first_schedule || s.resumed) << "admitted in a step with a preemption";
       }
-      if (!config_.enable_prefix_caching || !model.request.read_prefix_cache) {
+      if (!config_.enable_prefix_caching || model.request.skip_reading_prefix_cache) {
         ASSERT_EQ(s.num_cached_tokens, 0);
       }
     }

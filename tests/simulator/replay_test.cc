@@ -50,6 +50,7 @@ LoggedRun random_run(uint64_t seed) {
     if (random.chance(1, 5)) {
       request.abort_ns = request.request.arrival_ns + random.between(0, 200'000'000);
     }
+    request.request.skip_reading_prefix_cache = random.chance(1, 10);
     requests.push_back(request);
   }
   ListSource list(requests);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/random.h"
+#include "simulator/measured_run.h"
 #include "simulator/steptime/constant.h"
 #include "simulator/steptime/fitted.h"
 #include "simulator/steptime/linear.h"
@@ -42,12 +43,18 @@ TEST(StepTime, TheTableAcceptsAndRefuses) {
     EXPECT_TRUE(parse_step_time(good, none).has_value()) << good;
   }
   const std::pair<const char*, const char*> bad[] = {
-      {"", "expected one of"},           {"constant", "steptime"},
-      {"constant:0ms", "at least 1ns"},  {"constant:20", "steptime"},
-      {"constant:-1ms", "a duration such as"}, {"linear:5ms,1us", "BASE,PER_PREFILL_TOKEN"},
-      {"linear:0ms,0us,0us", "zeros"},   {"linear:1ms,-1us,0us", "a duration such as"},
-      {"roofline", "constant:20ms"},     {"fitted", "--run"},
-      {"recorded", "--run"},             {"recorded:x", "without anything after"},
+      {"", "expected one of"},
+      {"constant", "steptime"},
+      {"constant:0ms", "at least 1ns"},
+      {"constant:20", "steptime"},
+      {"constant:-1ms", "a duration such as"},
+      {"linear:5ms,1us", "BASE,PER_PREFILL_TOKEN"},
+      {"linear:0ms,0us,0us", "zeros"},
+      {"linear:1ms,-1us,0us", "a duration such as"},
+      {"roofline", "constant:20ms"},
+      {"fitted", "--run"},
+      {"recorded", "--run"},
+      {"recorded:x", "without anything after"},
   };
   for (const auto& [text, expected] : bad) {
     const auto model = parse_step_time(text, none);
@@ -58,6 +65,30 @@ TEST(StepTime, TheTableAcceptsAndRefuses) {
 }
 
 /// Steps of a plausible server whose times follow `ns`, times 1 + noise.
+telemetry::StepRecord busy_step(int64_t number, int64_t start_ns, int64_t running) {
+  telemetry::StepRecord step;
+  step.step = number;
+  step.start_ns = start_ns;
+  step.duration_ns = 100;
+  step.requests.push_back({.id = 1, .computed = 9, .scheduled = 1, .samples = true});
+  step.running = running;
+  return step;
+}
+
+/// A step's time runs to the next step's start, unless the engine may have had nothing to do.
+TEST(StepSamples, TimeRunsToTheNextStepWhileThereIsWork) {
+  telemetry::StepLog log;
+  log.steps = {busy_step(1, 0, 2), busy_step(2, 150, 2), busy_step(3, 260, 1),
+               busy_step(4, 9000, 1), busy_step(5, 20000, 1)};
+  log.steps[1].finished.push_back({2, "length"});                          // one is left
+  log.steps[3].inputs.push_back({telemetry::StepInput::Kind::kAbort, 1});  // none was left
+  log.steps[3].finished.push_back({3, "length"});
+  const std::vector<StepSample> samples = step_samples(log);
+  std::vector<int64_t> times;
+  for (const StepSample& sample : samples) times.push_back(sample.duration_ns);
+  EXPECT_EQ(times, (std::vector<int64_t>{150, 110, 100, 100, 100}));
+}
+
 std::vector<StepSample> make_samples(const std::array<double, kStepTerms>& ns, int count,
                                      double noise, uint64_t slow_percent = 0) {
   RandomStream random(11, "step samples");

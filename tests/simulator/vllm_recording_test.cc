@@ -31,7 +31,7 @@ class RecordedSource final : public RequestSource {
   Result<bool> next(SimulatedRequest& request) override {
     auto there = source_->next(request);
     const std::set<std::string> prompt_logprobs = {"prompt_logprobs", "echo logprobs"};
-    request.request.read_prefix_cache = !prompt_logprobs.contains(request.name);
+    request.request.skip_reading_prefix_cache = prompt_logprobs.contains(request.name);
     return there;
   }
 

@@ -47,6 +47,7 @@ rc::Gen<RequestRecord> gen_record() {
     record.choice = *gen_count();
     record.choices = *gen_count();
     record.ignore_eos = *rc::gen::arbitrary<bool>();
+    record.skip_reading_prefix_cache = *rc::gen::arbitrary<bool>();
     record.priority = *gen_count();
     record.outcome = *rc::gen::elementOf(std::vector<Outcome>{
         Outcome::kStop, Outcome::kLength, Outcome::kAbort, Outcome::kError, Outcome::kRefused});

@@ -1,0 +1,1 @@
+touchstone_benchmark(sampling SOURCES sampling_bench.cc LINKS touchstone_sampling)

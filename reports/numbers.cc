@@ -1,0 +1,22 @@
+#include "reports/numbers.h"
+
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+namespace touchstone::reports {
+
+std::string seconds_text(double seconds) {
+  if (!std::isfinite(seconds)) return "–";
+  return format_duration(static_cast<int64_t>(std::llround(seconds * 1e9)));
+}
+
+std::string figure_text(const std::string& unit, double value) {
+  if (!std::isfinite(value)) return "–";
+  if (unit == "s") return seconds_text(value);
+  const bool whole = value == std::floor(value) && std::fabs(value) < 1e15;
+  return whole ? format_count(static_cast<int64_t>(value)) : format_fixed(value, 3);
+}
+
+}  // namespace touchstone::reports
