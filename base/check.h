@@ -21,11 +21,11 @@ std::string join_values(const Parts&... parts) {
 
 /// Aborts with file, line, condition and the streamed values when `condition` is false.
 /// For bugs only: bad input is an Error, a refused request is a value.
-#define BASE_CHECK(condition, ...)                                                  \
-  do {                                                                              \
-    if (!(condition)) [[unlikely]] {                                                \
-      ::touchstone::internal::check_failed(                                         \
-          __FILE__, __LINE__, #condition,                                           \
-          ::touchstone::internal::join_values("" __VA_OPT__(, ) __VA_ARGS__));      \
-    }                                                                               \
+#define BASE_CHECK(condition, ...)                                             \
+  do {                                                                         \
+    if (!(condition)) [[unlikely]] {                                           \
+      ::touchstone::internal::check_failed(                                    \
+          __FILE__, __LINE__, #condition,                                      \
+          ::touchstone::internal::join_values("" __VA_OPT__(, ) __VA_ARGS__)); \
+    }                                                                          \
   } while (false)

@@ -13,7 +13,7 @@ using nlohmann::json;
 struct Document::State {
   std::string name;
   json tree;
-  std::optional<int64_t> line;          // of a JSON line
+  std::optional<int64_t> line;           // of a JSON line
   std::map<std::string, int64_t> lines;  // of a YAML file, by JSON pointer
   std::optional<Error> error;
   std::set<std::string> known;  // JSON pointers that somebody asked for
@@ -400,8 +400,8 @@ std::vector<Fields> Fields::objects(const std::string& key) const {
   }
   for (size_t i = 0; i < value->size(); ++i) {
     if (!(*value)[i].is_object()) {
-      fail(key, "element " + std::to_string(i) + ": got " + shown((*value)[i]) +
-                    ", expected an object");
+      fail(key,
+           "element " + std::to_string(i) + ": got " + shown((*value)[i]) + ", expected an object");
       return {};
     }
     result.push_back(Fields(state_, &(*value)[i], pointer_ + "/" + key + "/" + std::to_string(i)));

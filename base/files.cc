@@ -63,8 +63,7 @@ Result<std::string> read_file(const std::string& path) {
 
 Status write_file_atomic(const std::string& path, std::string_view content) {
   const std::string temporary = path + ".tmp";
-  const int descriptor =
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) {
     return errno_error(path, "cannot create");
   }
@@ -144,7 +143,8 @@ Status LineWriter::flush() {
 Result<TemporaryDirectory> TemporaryDirectory::make(const std::string& prefix) {
   std::error_code error;
   const std::filesystem::path base = std::filesystem::temp_directory_path(error);
-  std::string path = ((error ? std::filesystem::path("/tmp") : base) / (prefix + "-XXXXXX")).string();
+  std::string path =
+      ((error ? std::filesystem::path("/tmp") : base) / (prefix + "-XXXXXX")).string();
   if (::mkdtemp(path.data()) == nullptr) {
     return errno_error(path, "cannot create temporary directory");
   }

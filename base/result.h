@@ -56,7 +56,7 @@ inline Error unavailable(std::string message, std::string hint = {}) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
 
   bool has_value() const { return state_.index() == 0; }
@@ -84,9 +84,7 @@ class [[nodiscard]] Result {
   Error&& error() && { return std::get<1>(std::move(state_)); }
 
  private:
-  void check_value() const {
-    BASE_CHECK(has_value(), std::get<1>(state_).message);
-  }
+  void check_value() const { BASE_CHECK(has_value(), std::get<1>(state_).message); }
   std::variant<T, Error> state_;
 };
 
@@ -110,10 +108,10 @@ using Status = Result<void>;
 }  // namespace touchstone
 
 /// Propagates the error of `expression`, which yields a Result.
-#define RETURN_IF_ERROR(expression)                                       \
-  do {                                                                    \
-    auto return_if_error_result = (expression);                           \
-    if (!return_if_error_result) {                                        \
-      return std::move(return_if_error_result).error();                   \
-    }                                                                     \
+#define RETURN_IF_ERROR(expression)                     \
+  do {                                                  \
+    auto return_if_error_result = (expression);         \
+    if (!return_if_error_result) {                      \
+      return std::move(return_if_error_result).error(); \
+    }                                                   \
   } while (false)

@@ -13,11 +13,10 @@ namespace {
 double binomial_cdf(int64_t k, int64_t n, double p) {
   double sum = 0;
   for (int64_t i = 0; i <= k; ++i) {
-    const double log_pmf = std::lgamma(static_cast<double>(n + 1)) -
-                           std::lgamma(static_cast<double>(i + 1)) -
-                           std::lgamma(static_cast<double>(n - i + 1)) +
-                           static_cast<double>(i) * std::log(p) +
-                           static_cast<double>(n - i) * std::log1p(-p);
+    const double log_pmf =
+        std::lgamma(static_cast<double>(n + 1)) - std::lgamma(static_cast<double>(i + 1)) -
+        std::lgamma(static_cast<double>(n - i + 1)) + static_cast<double>(i) * std::log(p) +
+        static_cast<double>(n - i) * std::log1p(-p);
     sum += std::exp(log_pmf);
   }
   return std::min(sum, 1.0);

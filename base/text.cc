@@ -50,7 +50,8 @@ std::string_view trim(std::string_view text) {
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
-  return text.size() >= prefix.size() && to_lower(text.substr(0, prefix.size())) == to_lower(prefix);
+  return text.size() >= prefix.size() &&
+         to_lower(text.substr(0, prefix.size())) == to_lower(prefix);
 }
 
 std::string to_lower(std::string_view text) {
@@ -109,13 +110,8 @@ Result<int64_t> parse_duration_ns(std::string_view text) {
     std::string_view suffix;
     double ns;
   };
-  static constexpr std::array<Unit, 7> kUnits = {{{"ns", 1},
-                                                  {"us", 1e3},
-                                                  {"µs", 1e3},
-                                                  {"ms", 1e6},
-                                                  {"s", 1e9},
-                                                  {"m", 60e9},
-                                                  {"h", 3600e9}}};
+  static constexpr std::array<Unit, 7> kUnits = {
+      {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}}};
   for (const Unit& unit : kUnits) {
     if (!text.ends_with(unit.suffix)) continue;
     const auto number = parse_double(text.substr(0, text.size() - unit.suffix.size()));
@@ -206,7 +202,8 @@ bool is_valid_utf8(std::string_view bytes) {
         code = code << 6 | (next & 0x3f);
       }
       constexpr std::array<uint32_t, 5> kMin = {0, 0, 0x80, 0x800, 0x10000};
-      if (code < kMin[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return false;
+      if (code < kMin[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+        return false;
     }
     i += length;
   }

@@ -39,7 +39,8 @@ std::string format_count(int64_t value);
 std::string format_utc(int64_t unix_ns);
 
 /// The candidate nearest to `word` by edit distance if it is close enough to be a typo of it.
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates);
 
 /// True when `bytes` is well-formed UTF-8.
 bool is_valid_utf8(std::string_view bytes);

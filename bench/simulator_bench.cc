@@ -9,7 +9,6 @@
 namespace touchstone::simulator {
 namespace {
 
-
 void BM_Simulate(benchmark::State& state) {
   const scheduler::Config config{.num_blocks = 16'384,
                                  .block_size = 16,

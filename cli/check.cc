@@ -197,8 +197,7 @@ Result<harness::RunOutcome> run_plan(const Plan& plan, const Flags& flags,
   if (flags.collector != kEmbedded) {
     const auto needed = harness::components_of_config(plan.suite.collector.config);
     if (!needed) return needed.error();
-    auto binary =
-        harness::find_collector(collector_search(flags.collector), *needed, supervision);
+    auto binary = harness::find_collector(collector_search(flags.collector), *needed, supervision);
     if (!binary) {
       Error error = std::move(binary).error();
       error.hint += "; or `--collector embedded` for a stand-in that tests less";
@@ -259,11 +258,10 @@ Result<result::Report> judge_run(const Plan& plan, const harness::RunOutcome& ru
   const RealClock clock;
   auto evidence = harness::evidence_of_run(run.folder, clock.unix_ns());
   if (!evidence) return std::move(evidence).error();
-  result::Report report = conformance::judge(
-      *evidence, plan.profiles,
-      {.budgets = plan.suite.budgets,
-       .suppressions = plan.suite.suppressions,
-       .fail_on = plan.fail_on});
+  result::Report report = conformance::judge(*evidence, plan.profiles,
+                                             {.budgets = plan.suite.budgets,
+                                              .suppressions = plan.suite.suppressions,
+                                              .fail_on = plan.fail_on});
   report.title = "check " + plan.suite.name;
   report.notes.insert(report.notes.begin(), run.notes.begin(), run.notes.end());
   report.samples = run.samples;
@@ -297,8 +295,7 @@ Exit print_report(const result::Report& report, const Flags& flags) {
   options.color = ::isatty(STDOUT_FILENO) == 1;
   options.files = std::move(*files);
   const std::string text = reports::render(report, reports::format_of(flags.format), options);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
-      std::fflush(stdout) != 0) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
     return report_error(io_error("stdout: cannot write the report"));
   }
   return static_cast<Exit>(result::exit_code(report));
@@ -333,7 +330,8 @@ std::function<Exit()> set_up(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--output", flags->output, "Folder for reports and the run")
       ->capture_default_str();
-  app.add_option("--fail-on", flags->fail_on, "Weakest level whose findings fail: MUST, SHOULD, MAY")
+  app.add_option("--fail-on", flags->fail_on,
+                 "Weakest level whose findings fail: MUST, SHOULD, MAY")
       ->transform(CLI::IsMember({"MUST", "SHOULD", "MAY"}, CLI::ignore_case))
       ->capture_default_str();
   app.add_option("--format", flags->format, "What to print")
@@ -345,7 +343,8 @@ std::function<Exit()> set_up(CLI::App& app) {
                  "`embedded` for a stand-in that tests less");
   app.add_option("--fault", flags->faults, "Inject a fault, e.g. kill-collector@3s")
       ->allow_extra_args(false);
-  app.add_flag("--keep", flags->keep, "Keep the run folders of former runs and of interrupted ones");
+  app.add_flag("--keep", flags->keep,
+               "Keep the run folders of former runs and of interrupted ones");
   app.add_flag("--list", flags->list, "List the shipped suites");
   app.add_flag("--dry-run", flags->dry_run, "Say what would be done");
   return [flags] { return run(*flags); };

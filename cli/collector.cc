@@ -78,8 +78,8 @@ Exit build(const Flags& flags) {
   if (!needed) return report_error(needed.error());
   const auto missing = harness::missing_components(*needed, binary->components);
   if (!missing.empty()) {
-    return report_error(unavailable(binary->path + ": lacks " +
-                                    join({missing.begin(), missing.end()}, ", ")));
+    return report_error(
+        unavailable(binary->path + ": lacks " + join({missing.begin(), missing.end()}, ", ")));
   }
   print_binary(*binary, flags);
   return Exit::kGood;
@@ -93,8 +93,8 @@ Exit validate(const Flags& flags) {
   const auto binary = harness::find_collector(collector_search(flags.collector), *needed,
                                               (*supervisor)->supervision());
   if (!binary) return report_error(binary.error());
-  const Status valid = harness::validate_collector_config(*binary, flags.config, {},
-                                                          (*supervisor)->supervision());
+  const Status valid =
+      harness::validate_collector_config(*binary, flags.config, {}, (*supervisor)->supervision());
   if (!valid) return report_error(valid.error());
   std::printf("%s: valid for otelcol %s\n", flags.config.c_str(), binary->version.c_str());
   return Exit::kGood;

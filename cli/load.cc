@@ -38,8 +38,7 @@ double from_intended_s(const conformance::LedgerEntry& entry, int64_t start_unix
 void print_quantiles(const char* name, const std::vector<double>& values) {
   if (values.empty()) return;
   std::printf("%-6s p50 %.3f s   p95 %.3f s   p99 %.3f s   (%zu requests)\n", name,
-              quantile(values, 0.5), quantile(values, 0.95), quantile(values, 0.99),
-              values.size());
+              quantile(values, 0.5), quantile(values, 0.95), quantile(values, 0.99), values.size());
 }
 
 Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
@@ -124,15 +123,14 @@ Exit run(Flags& flags) {
   if (!workload) return report_error(workload.error());
   flags.options.url = flags.url;
   flags.options.run_folder = flags.record;
-  flags.options.description =
-      flags.workload.empty() ? "generated load, " + flags.distribution + " arrivals, " +
-                                   format_double(flags.generate.rate_per_s) + " requests/s"
-                             : "workload " + flags.workload;
+  flags.options.description = flags.workload.empty()
+                                  ? "generated load, " + flags.distribution + " arrivals, " +
+                                        format_double(flags.generate.rate_per_s) + " requests/s"
+                                  : "workload " + flags.workload;
   flags.options.progress = [](const std::string& text) {
     std::fprintf(stderr, "load: %s\n", text.c_str());
   };
-  const auto outcome =
-      harness::record_load(*workload, flags.options, (*supervisor)->supervision());
+  const auto outcome = harness::record_load(*workload, flags.options, (*supervisor)->supervision());
   if (!outcome) return report_error(outcome.error());
   return print_outcome(*outcome, flags);
 }
@@ -164,8 +162,10 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--workload", flags->workload, "What to send: a workload file");
   add_generate_flags(app, *flags);
   app.add_option("--record", flags->record, "Folder to write the run to")->required();
-  app.add_option("--model", options.model, "Model name in the requests (default: the first served)");
-  app.add_option("--seed", options.seed, "Seed of the trace ids and of generated load")->capture_default_str();
+  app.add_option("--model", options.model,
+                 "Model name in the requests (default: the first served)");
+  app.add_option("--seed", options.seed, "Seed of the trace ids and of generated load")
+      ->capture_default_str();
   app.add_option("--connections", options.connections_max, "Requests in flight at most")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

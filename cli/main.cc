@@ -35,10 +35,9 @@ Exit report_verb_error(const CLI::App& app, int argc, char** argv) {
   }
   std::vector<std::string> verbs;
   for (const CLI::App* sub : app.get_subcommands({})) verbs.push_back(sub->get_name());
-  return report_error(
-      invalid_argument("command line: got " + quote(argv[1]) + ", expected a verb: " +
-                           join(verbs, ", "),
-                       hint_for(argv[1], verbs, "see `touchstone --help`")));
+  return report_error(invalid_argument(
+      "command line: got " + quote(argv[1]) + ", expected a verb: " + join(verbs, ", "),
+      hint_for(argv[1], verbs, "see `touchstone --help`")));
 }
 
 /// CLI11's message, with the nearest flag when one was mistyped.
@@ -66,7 +65,8 @@ Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem, int
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Touchstone: proves from telemetry what an LLM server did, and predicts what it will do."};
+  CLI::App app{
+      "Touchstone: proves from telemetry what an LLM server did, and predicts what it will do."};
   app.name("touchstone");
   app.set_version_flag("--version", std::string("touchstone ") + kVersion);
   app.require_subcommand(1);

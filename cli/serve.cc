@@ -47,8 +47,13 @@ struct UnimplementedFlag {
 const std::vector<UnimplementedFlag>& unimplemented_flags() {
   using Kind = UnimplementedFlag::Kind;
   static const std::vector<UnimplementedFlag> kFlags = {
-      {"--collect-detailed-traces", Kind::kValue, {"*"}, "it has no effect in vLLM's V1 engine either"},
-      {"--gpu-memory-utilization", Kind::kValue, {"*"},
+      {"--collect-detailed-traces",
+       Kind::kValue,
+       {"*"},
+       "it has no effect in vLLM's V1 engine either"},
+      {"--gpu-memory-utilization",
+       Kind::kValue,
+       {"*"},
        "the CPU backend takes --kv-cache-memory-bytes or VLLM_CPU_KVCACHE_SPACE"},
       {"--enforce-eager", Kind::kSwitch, {"*"}, "there are no CUDA graphs to leave out"},
       {"--async-scheduling", Kind::kSwitch, {}, "steps are scheduled one after the other"},
@@ -56,19 +61,28 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
       {"--trust-remote-code", Kind::kSwitch, {"*"}, "no code is ever loaded from a model folder"},
       {"--disable-fastapi-docs", Kind::kSwitch, {"*"}, "there are no such pages"},
       {"--enable-log-requests", Kind::kSwitch, {}, "use --request-log FILE"},
-      {"--no-enable-log-requests", Kind::kSwitch, {"*"}, "requests are logged by --request-log only"},
+      {"--no-enable-log-requests",
+       Kind::kSwitch,
+       {"*"},
+       "requests are logged by --request-log only"},
       {"--uvicorn-log-level", Kind::kValue, {"*"}, "the server is not uvicorn"},
       {"--tokenizer-mode", Kind::kValue, {"auto", "hf"}, "there is one tokenizer"},
       {"--load-format", Kind::kValue, {"auto", "safetensors"}, "only safetensors are read"},
       {"--kv-cache-dtype", Kind::kValue, {"auto"}, "keys and values have the model's type"},
-      {"--prefix-caching-hash-algo", Kind::kValue, {"*"}, "blocks are hashed with our own function"},
+      {"--prefix-caching-hash-algo",
+       Kind::kValue,
+       {"*"},
+       "blocks are hashed with our own function"},
       {"--device", Kind::kValue, {"auto", "cpu"}, "this build computes on the CPU"},
       {"--tensor-parallel-size", Kind::kValue, {"1"}, "the model is not split"},
       {"--pipeline-parallel-size", Kind::kValue, {"1"}, "the model is not split"},
       {"--data-parallel-size", Kind::kValue, {"1"}, "one engine per process"},
       {"--api-server-count", Kind::kValue, {"1"}, "one server per process"},
       {"--stream-interval", Kind::kValue, {"1"}, "every token is sent when it is there"},
-      {"--logprobs-mode", Kind::kValue, {"raw_logprobs"}, "log-probabilities are of the raw logits"},
+      {"--logprobs-mode",
+       Kind::kValue,
+       {"raw_logprobs"},
+       "log-probabilities are of the raw logits"},
       {"--fingerprint-mode", Kind::kValue, {"full"}, "the fingerprint is always sent"},
       {"--enable-lora", Kind::kSwitch, {}, "LoRA adapters are not served"},
       {"--lora-modules", Kind::kValue, {}, "LoRA adapters are not served"},
@@ -79,8 +93,11 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
       {"--enable-auto-tool-choice", Kind::kSwitch, {}, "tool calls are not parsed"},
       {"--tool-call-parser", Kind::kValue, {}, "tool calls are not parsed"},
       {"--reasoning-parser", Kind::kValue, {}, "reasoning is not parsed"},
-      {"--override-generation-config", Kind::kValue, {}, "put the defaults into a folder and name it "
-                                                          "with --generation-config"},
+      {"--override-generation-config",
+       Kind::kValue,
+       {},
+       "put the defaults into a folder and name it "
+       "with --generation-config"},
       {"--chat-template", Kind::kValue, {}, "the template is read from the model folder"},
       {"--max-num-queued-tokens", Kind::kValue, {}, "use --max-num-queued-reqs"},
       {"--kv-cache-metrics", Kind::kSwitch, {}, "block residency is not sampled"},
@@ -99,9 +116,9 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
 /// "4096", "1k", "1.5M", "32K", "auto", "-1": decimal k m g t, binary K M G T.
 Result<int64_t> parse_length(const std::string& text) {
   if (text == "auto" || text == "-1") return int64_t{-1};
-  static const std::map<char, double> kUnits = {
-      {'k', 1e3}, {'m', 1e6}, {'g', 1e9}, {'t', 1e12}, {'K', 0x1p10}, {'M', 0x1p20},
-      {'G', 0x1p30}, {'T', 0x1p40}};
+  static const std::map<char, double> kUnits = {{'k', 1e3},    {'m', 1e6},    {'g', 1e9},
+                                                {'t', 1e12},   {'K', 0x1p10}, {'M', 0x1p20},
+                                                {'G', 0x1p30}, {'T', 0x1p40}};
   std::string_view digits = text;
   double unit = 1;
   if (!digits.empty()) {
@@ -153,12 +170,15 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
                  "Most tokens of prompt and answer together (suffixes k m g t, K M G T); auto: the "
                  "most that fits. Default: the model's limit");
   app.add_option("--max-num-seqs", options.max_num_seqs, "Most requests that run at once")
-      ->check(positive)->capture_default_str();
+      ->check(positive)
+      ->capture_default_str();
   app.add_option("--max-num-batched-tokens", options.max_num_batched_tokens,
                  "Most tokens computed in one step")
-      ->check(positive)->capture_default_str();
+      ->check(positive)
+      ->capture_default_str();
   app.add_option("--block-size", options.block_size, "Tokens per KV block")
-      ->check(CLI::Range(1, 65536))->capture_default_str();
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
   app.add_option("--num-gpu-blocks-override", options.num_blocks_override,
                  "Exactly this many KV blocks (on the CPU too)")
       ->check(positive);
@@ -166,20 +186,22 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
                  "Memory for keys and values. Default: VLLM_CPU_KVCACHE_SPACE GiB, else 4 GiB, at "
                  "most a quarter of the machine's memory")
       ->check(CLI::Range(int64_t{1}, INT64_MAX));
-  app.add_flag("--enable-prefix-caching,!--no-enable-prefix-caching",
-               options.enable_prefix_caching, "Share the KV blocks of equal prefixes [on]");
+  app.add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.enable_prefix_caching,
+               "Share the KV blocks of equal prefixes [on]");
   app.add_flag("--enable-chunked-prefill,!--no-enable-chunked-prefill",
                options.enable_chunked_prefill, "Split long prompts over several steps [on]");
   app.add_flag("--scheduler-reserve-full-isl,!--no-scheduler-reserve-full-isl",
                options.reserve_full_prompt, "Admit only what fits with its whole prompt [on]");
   app.add_option("--scheduling-policy", flags.policy, "Order of waiting requests")
-      ->check(CLI::IsMember({"fcfs", "priority"}))->capture_default_str();
+      ->check(CLI::IsMember({"fcfs", "priority"}))
+      ->capture_default_str();
   app.add_option("--long-prefill-token-threshold", options.long_prefill_token_threshold,
                  "Most tokens of one request per step; 0: no such limit")
-      ->check(CLI::Range(0, INT32_MAX))->capture_default_str();
-  app.add_option("--watermark", options.watermark,
-                 "Part of the blocks that admission leaves free")
-      ->check(CLI::Range(0.0, 1.0))->capture_default_str();
+      ->check(CLI::Range(0, INT32_MAX))
+      ->capture_default_str();
+  app.add_option("--watermark", options.watermark, "Part of the blocks that admission leaves free")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   app.add_option("--max-num-queued-reqs", options.max_num_queued_reqs,
                  "Most completions that wait; beyond it 503. Default: no limit")
       ->check(CLI::Range(int64_t{0}, INT64_MAX));
@@ -190,14 +212,17 @@ void add_http_flags(CLI::App& app, ServeFlags& flags) {
   const auto size = CLI::Range(int64_t{1}, int64_t{1} << 40);
   app.add_option("--host", options.http.host, "Address to listen on. Default: all");
   app.add_option("--port", flags.port, "Port to listen on; 0: any free one")
-      ->check(CLI::Range(0, 65535))->capture_default_str();
-  app.add_option("--port-file", options.port_file, "File that gets the port once the server is ready");
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  app.add_option("--port-file", options.port_file,
+                 "File that gets the port once the server is ready");
   app.add_option("--api-key", options.api_keys,
                  "Keys that clients must send under /v1. Default: VLLM_API_KEY, else none")
       ->expected(1, CLI::detail::expected_max_vector_size);
   app.add_option("--shutdown-timeout", flags.shutdown_timeout_s,
                  "Seconds that running requests get after SIGTERM; then they are aborted")
-      ->check(CLI::Range(0.0, 86400.0))->capture_default_str();
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
   app.add_flag("--enable-prompt-tokens-details", options.enable_prompt_tokens_details,
                "Usage says how many prompt tokens were cached");
   app.add_flag("--enable-force-include-usage", options.enable_force_include_usage,
@@ -210,15 +235,20 @@ void add_http_flags(CLI::App& app, ServeFlags& flags) {
                "Log-probabilities name tokens as token_id:N");
   app.add_option("--h11-max-incomplete-event-size", options.http.max_header_bytes,
                  "Most bytes of a request's header")
-      ->check(size)->capture_default_str();
+      ->check(size)
+      ->capture_default_str();
   app.add_option("--h11-max-header-count", options.http.max_headers, "Most headers of a request")
-      ->check(size)->capture_default_str();
+      ->check(size)
+      ->capture_default_str();
   app.add_option("--max-body-bytes", options.http.max_body_bytes, "Most bytes of a request's body")
-      ->check(size)->capture_default_str();
+      ->check(size)
+      ->capture_default_str();
   app.add_option("--max-connections", options.http.max_connections, "Most open connections")
-      ->check(size)->capture_default_str();
+      ->check(size)
+      ->capture_default_str();
   app.add_option("--http-threads", options.http.threads, "Threads that parse, tokenize and send")
-      ->check(CLI::Range(1, 64))->capture_default_str();
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
 }
 
 /// Timeouts take a unit: "30s", "250ms".
@@ -248,9 +278,10 @@ void add_telemetry_flags(CLI::App& app, ServeFlags& flags) {
   ServeOptions& options = flags.options;
   app.add_flag_callback(
       "--disable-log-stats", [&options] { options.log_stats = false; }, "Metrics stand still");
-  app.add_option("--otlp-traces-endpoint", options.otlp_traces_endpoint,
-                 "Sends a span per completion to this OTLP/gRPC endpoint; see also OTEL_SERVICE_NAME, "
-                 "OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*");
+  app.add_option(
+      "--otlp-traces-endpoint", options.otlp_traces_endpoint,
+      "Sends a span per completion to this OTLP/gRPC endpoint; see also OTEL_SERVICE_NAME, "
+      "OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*");
   app.add_option("--step-log", options.step_log, "Writes what the scheduler did, as JSON lines");
   app.add_option("--request-log", options.request_log,
                  "Writes one record per completion, as JSON lines");
@@ -291,8 +322,7 @@ Status check_unimplemented(const CLI::App& app, const ServeFlags& flags) {
 Result<int64_t> kv_cache_bytes(const ServeFlags& flags) {
   if (flags.kv_cache_memory_bytes) return *flags.kv_cache_memory_bytes;
   constexpr double kGiB = 0x1p30;
-  if (const auto space =
-          telemetry::lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE")) {
+  if (const auto space = telemetry::lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE")) {
     const std::optional<double> gib = parse_double(*space);
     if (!gib || !(*gib > 0) || *gib > 0x1p20) {
       return invalid_argument("VLLM_CPU_KVCACHE_SPACE: got " + quote(*space) +
@@ -371,8 +401,9 @@ Exit run_serve(const CLI::App& app, ServeFlags& flags) {
 Verb serve_verb() {
   return {.name = "serve",
           .summary = "Serve a model behind vLLM's HTTP API",
-          .example = "touchstone serve fixtures/models/touchstone-tiny --port 8000 "
-                     "--served-model-name tiny",
+          .example =
+              "touchstone serve fixtures/models/touchstone-tiny --port 8000 "
+              "--served-model-name tiny",
           .setup = [](CLI::App& app) -> std::function<Exit()> {
             // Shared: CLI11 keeps pointers into it, and the returned function runs later.
             const auto flags = std::make_shared<ServeFlags>();

@@ -71,8 +71,8 @@ struct Input {
   scheduler::Config config;
   std::vector<simulator::StepSample> samples;
   std::optional<workload::Workload> workload;
-  std::optional<simulator::MeasuredRun> measured;   ///< with steps.jsonl
-  std::optional<simulator::RunFolder> folder;       ///< without
+  std::optional<simulator::MeasuredRun> measured;  ///< with steps.jsonl
+  std::optional<simulator::RunFolder> folder;      ///< without
 };
 
 Status check_flags(const Flags& flags) {
@@ -98,9 +98,10 @@ Result<Input> read_input(const Flags& flags) {
     if (!workload) return std::move(workload).error();
     input.workload = std::move(*workload);
     if (!flags.scheduler.num_blocks) {
-      return invalid_argument("simulate: --num-gpu-blocks-override: got none, expected the blocks "
-                              "of the KV cache",
-                              "vLLM logs it at start-up as \"# GPU blocks\"");
+      return invalid_argument(
+          "simulate: --num-gpu-blocks-override: got none, expected the blocks "
+          "of the KV cache",
+          "vLLM logs it at start-up as \"# GPU blocks\"");
     }
   } else if (std::filesystem::exists(flags.run + "/steps.jsonl")) {
     auto measured = simulator::read_measured_run(flags.run);
@@ -211,8 +212,7 @@ Exit run(const Flags& flags) {
   if (!input) return report_error(input.error());
   result::Report report = new_report(flags, *input);
   const bool recorded = flags.steptime == "recorded" && input->measured.has_value();
-  const Status done =
-      recorded ? replay(flags, *input, report) : simulate(flags, *input, report);
+  const Status done = recorded ? replay(flags, *input, report) : simulate(flags, *input, report);
   if (!done) return report_error(done.error());
   if (input->measured && (flags.compare || recorded)) {
     const Status compared = simulator::add_comparison(flags.run, report);
@@ -231,7 +231,8 @@ void add_scheduler_flags(CLI::App& app, SchedulerFlags& flags) {
   const scheduler::Config defaults;
   const auto number = [&app](const char* name, auto& field, const std::string& help,
                              int64_t fallback) {
-    app.add_option(name, field, help + " (default: the run's, else " + std::to_string(fallback) + ")");
+    app.add_option(name, field,
+                   help + " (default: the run's, else " + std::to_string(fallback) + ")");
   };
   app.add_option("--num-gpu-blocks-override", flags.num_blocks,
                  "KV-cache blocks, the null block included (default: the run's)");
@@ -269,9 +270,9 @@ std::function<Exit()> set_up(CLI::App& app) {
   for (const simulator::StepTimeRow& row : simulator::step_time_models()) {
     usages.emplace_back(row.usage);
   }
-  app.add_option("--steptime", flags->steptime,
-                 "How long a step takes: " + join(usages, " | ") +
-                     " (default with steps.jsonl: fitted)");
+  app.add_option(
+      "--steptime", flags->steptime,
+      "How long a step takes: " + join(usages, " | ") + " (default with steps.jsonl: fitted)");
   app.add_flag("--compare", flags->compare, "With --run: measured beside simulated");
   app.add_option("--seed", flags->seed, "Recorded in the report; a replay draws nothing at random")
       ->capture_default_str();

@@ -15,14 +15,8 @@ namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
-      serve_verb(),
-      check_verb(),
-      audit_verb(),
-      profile_verb(),
-      load_verb(),
-      simulate_verb(),
-      collector_verb(),
-      report_verb(),
+      serve_verb(), check_verb(),    audit_verb(),     profile_verb(),
+      load_verb(),  simulate_verb(), collector_verb(), report_verb(),
   };
 }
 

@@ -39,8 +39,8 @@ struct Evidence {
   /// Lines of the span input that could not be used, as `file:line: problem`.
   std::vector<std::string> span_problems;
   std::optional<std::vector<LedgerEntry>> ledger;
-  std::optional<telemetry::MetricsPage> metrics;          ///< the subject's /metrics at the end
-  std::optional<telemetry::MetricsPage> metrics_before;   ///< and before the load; zero if absent
+  std::optional<telemetry::MetricsPage> metrics;         ///< the subject's /metrics at the end
+  std::optional<telemetry::MetricsPage> metrics_before;  ///< and before the load; zero if absent
   std::optional<telemetry::MetricsPage> collector_metrics;
   int64_t now_unix_ns = 0;  ///< for expiry dates only
 };

@@ -34,7 +34,7 @@ struct LedgerEntry {
   int64_t index = 0;  ///< `i`
   std::string name;   ///< of the workload's request
   TraceId trace_id;
-  SpanId span_id;      ///< the client's span: parent of what the server emits
+  SpanId span_id;  ///< the client's span: parent of what the server emits
   bool sampled = true;
   std::string endpoint;  ///< "/v1/completions"
   std::string model;
@@ -46,8 +46,8 @@ struct LedgerEntry {
   int64_t sent_unix_ns = 0;  ///< when it was
   int64_t status = 0;        ///< HTTP status; 0: none was received
   ClientOutcome outcome = ClientOutcome::kFailed;
-  std::string error;         ///< error type of a refusal, or what broke
-  std::string response_id;   ///< "cmpl-…"
+  std::string error;                        ///< error type of a refusal, or what broke
+  std::string response_id;                  ///< "cmpl-…"
   std::vector<std::string> finish_reasons;  ///< by choice
   std::optional<Usage> usage;
   int64_t prompt_tokens = 0;  ///< from usage, or as asked for

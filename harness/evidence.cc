@@ -42,8 +42,7 @@ std::optional<telemetry::MetricsPage> metrics_page(const std::string& path) {
 
 }  // namespace
 
-Result<conformance::Evidence> evidence_of_run(const std::string& run_folder,
-                                              int64_t now_unix_ns) {
+Result<conformance::Evidence> evidence_of_run(const std::string& run_folder, int64_t now_unix_ns) {
   conformance::Evidence evidence;
   evidence.now_unix_ns = now_unix_ns;
   for (const std::string& file : span_files(run_folder)) {

@@ -85,7 +85,8 @@ Result<Url> parse_url(const std::string& text) {
   url.path = slash == std::string::npos ? "" : rest.substr(slash);
   while (!url.path.empty() && url.path.back() == '/') url.path.pop_back();
   const size_t colon = authority.rfind(':');
-  const bool has_port = colon != std::string::npos && authority.find(']', colon) == std::string::npos;
+  const bool has_port =
+      colon != std::string::npos && authority.find(']', colon) == std::string::npos;
   url.port = has_port ? authority.substr(colon + 1) : "80";
   url.host = has_port ? authority.substr(0, colon) : authority;
   if (url.host.size() > 2 && url.host.front() == '[' && url.host.back() == ']') {

@@ -51,8 +51,7 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
   ServerDescription server;
   server.description = options.description;
   if (const std::string version = ask_version(base); !version.empty()) server.version = version;
-  RETURN_IF_ERROR(
-      write_file_atomic(options.run_folder + "/" + kServerFile, server_json(server)));
+  RETURN_IF_ERROR(write_file_atomic(options.run_folder + "/" + kServerFile, server_json(server)));
   const auto scrape = [&](const char* file) {
     const auto page = scrape_to_file(base + "/metrics", options.run_folder + "/" + file);
     if (!page) outcome.notes.push_back(page.error().message);

@@ -141,8 +141,8 @@ class SuiteRun final {
   }
 
   Status start_real_collector() {
-    say("starting the Collector " + options_.collector->version + " (" +
-        options_.collector->path + ")");
+    say("starting the Collector " + options_.collector->version + " (" + options_.collector->path +
+        ")");
     std::map<std::string, std::string> environment = collector_environment(places_);
     for (const auto& [name, value] : suite_.collector.environment) environment[name] = value;
     RETURN_IF_ERROR(validate_collector_config(*options_.collector, suite_.collector.config,
@@ -156,9 +156,9 @@ class SuiteRun final {
     if (!started) return std::move(started).error();
     collector_ = std::move(*started);
     const std::string health = places_.health_url();
-    Status ready = collector_->wait_until(
-        [&] { return http_get_body(health, kProbeTimeoutNs).has_value(); },
-        health + " answered 200", suite_.collector.ready_within_ns);
+    Status ready =
+        collector_->wait_until([&] { return http_get_body(health, kProbeTimeoutNs).has_value(); },
+                               health + " answered 200", suite_.collector.ready_within_ns);
     if (!ready) {
       collector_->kill();
       collector_.reset();
@@ -221,9 +221,9 @@ class SuiteRun final {
     subject_ = std::move(*started);
     outcome_.subject_url = "http://127.0.0.1:" + std::to_string(subject_port_);
     const std::string ready_url = outcome_.subject_url + launch.ready_path;
-    Status ready = subject_->wait_until(
-        [&] { return http_get_body(ready_url, kProbeTimeoutNs).has_value(); },
-        ready_url + " answered 200", launch.ready_within_ns);
+    Status ready =
+        subject_->wait_until([&] { return http_get_body(ready_url, kProbeTimeoutNs).has_value(); },
+                             ready_url + " answered 200", launch.ready_within_ns);
     if (!ready) {
       subject_->kill();
       subject_.reset();
@@ -394,8 +394,7 @@ class SuiteRun final {
         suite_.subject.attach ? suite_.subject.attach->flush_within_ns : kDrainWithinNs;
     const int64_t deadline = supervision_.clock.monotonic_ns() + within_ns;
     for (;;) {
-      const auto page =
-          scrape_to_file(places_.own_metrics_url(), in_run(kCollectorMetricsFile));
+      const auto page = scrape_to_file(places_.own_metrics_url(), in_run(kCollectorMetricsFile));
       if (!page) {
         outcome_.notes.push_back("the Collector's own counters: " + page.error().message);
         return {};

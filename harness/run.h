@@ -36,10 +36,10 @@ inline constexpr char kStepsFile[] = "steps.jsonl";
 inline constexpr char kRecordsFile[] = "records.jsonl";
 
 struct RunOptions {
-  std::string touchstone;  ///< path of this program, for ${touchstone}
-  std::string run_folder;  ///< made; must not hold a run already
+  std::string touchstone;                    ///< path of this program, for ${touchstone}
+  std::string run_folder;                    ///< made; must not hold a run already
   std::optional<CollectorBinary> collector;  ///< nullopt: the embedded receiver stands in
-  std::vector<Fault> faults;  ///< besides the suite's own
+  std::vector<Fault> faults;                 ///< besides the suite's own
   std::optional<uint64_t> seed;
   /// One line for each step and, while the load runs, each second.
   std::function<void(const std::string&)> progress;

@@ -20,8 +20,7 @@ double total(const telemetry::MetricsPage& page, const std::string& name,
   return page.sum(name, labels).value_or(0);
 }
 
-const telemetry::MetricFamily* family(const telemetry::MetricsPage& page,
-                                      const std::string& name) {
+const telemetry::MetricFamily* family(const telemetry::MetricsPage& page, const std::string& name) {
   const auto* found = page.family(name);
   return found != nullptr ? found : page.family(name + "_total");
 }

@@ -231,9 +231,9 @@ Result<std::optional<Column>> simulate_fitted(const MeasuredRun& run,
   }
   const std::unique_ptr<StepTimeModel> model = make_fitted_step_time(*fit);
   notes.push_back("step time " + model->describe());
-  notes.push_back("held out: total time " + percent(fit->held_out_total_error) +
-                  ", median step " + percent(fit->held_out_median_error) + " off, over " +
-                  format_count(fit->samples) + " steps in five folds");
+  notes.push_back("held out: total time " + percent(fit->held_out_total_error) + ", median step " +
+                  percent(fit->held_out_median_error) + " off, over " + format_count(fit->samples) +
+                  " steps in five folds");
   if (!fit->unidentified.empty()) {
     notes.push_back("not identified by this run, so left out: " + join(fit->unidentified, ", "));
   }
@@ -272,10 +272,9 @@ Status add_comparison(const std::string& run_folder, result::Report& report) {
   // Recorded step times give the measured curve again: the charts show what was predicted.
   std::erase_if(columns, [](const Column& c) { return c.name == "recorded"; });
   const double total_blocks = static_cast<double>(run->config.num_blocks - 1);
-  report.charts.push_back(
-      chart_over_time(columns, "KV cache use", "share of blocks", [&](const StepRecord& s) {
-        return 1 - static_cast<double>(s.free_blocks) / total_blocks;
-      }));
+  report.charts.push_back(chart_over_time(
+      columns, "KV cache use", "share of blocks",
+      [&](const StepRecord& s) { return 1 - static_cast<double>(s.free_blocks) / total_blocks; }));
   report.charts.push_back(
       chart_over_time(columns, "Running requests", "requests",
                       [](const StepRecord& s) { return static_cast<double>(s.running); }));

@@ -11,9 +11,9 @@
 namespace touchstone::simulator {
 
 /// Reads steps.jsonl and records.jsonl of `run_folder` and appends to `report`: the table "measured
-/// beside simulated", the check `simulation.schedule_parity`, charts, and notes on the fitted model.
-/// A schedule that differs is a finding, not an error; a model that cannot be fitted is a note.
-/// ERRORS: kNotFound, kInvalidArgument when the files are missing or do not fit together.
+/// beside simulated", the check `simulation.schedule_parity`, charts, and notes on the fitted
+/// model. A schedule that differs is a finding, not an error; a model that cannot be fitted is a
+/// note. ERRORS: kNotFound, kInvalidArgument when the files are missing or do not fit together.
 Status add_comparison(const std::string& run_folder, result::Report& report);
 
 }  // namespace touchstone::simulator

@@ -53,8 +53,10 @@ std::optional<ScheduleDifference> compare_plans(const StepRecord& logged, const 
     const telemetry::StepEntry& a = logged.requests[i];
     const telemetry::StepEntry& b = ours.requests[i];
     const std::tuple<const char*, int64_t, int64_t> fields[] = {
-        {"cached", a.cached, b.cached},       {"computed", a.computed, b.computed},
-        {"scheduled", a.scheduled, b.scheduled}, {"samples", a.samples, b.samples},
+        {"cached", a.cached, b.cached},
+        {"computed", a.computed, b.computed},
+        {"scheduled", a.scheduled, b.scheduled},
+        {"samples", a.samples, b.samples},
         {"prefill", a.prefill, b.prefill}};
     for (const auto& [what, x, y] : fields) {
       if (x != y) return differ(what, std::to_string(x), std::to_string(y), a.id);
@@ -116,9 +118,8 @@ class Replayer final {
   Status arrive(const RequestRecord& record, int64_t time_ns) {
     const std::string who = "records.jsonl: request " + std::to_string(record.id);
     if (record.prompt_tokens < 1 || record.prompt_tokens >= config_.max_model_len) {
-      return invalid_argument(who + ": prompt_tokens: got " +
-                              std::to_string(record.prompt_tokens) + ", expected 1 to " +
-                              std::to_string(config_.max_model_len - 1));
+      return invalid_argument(who + ": prompt_tokens: got " + std::to_string(record.prompt_tokens) +
+                              ", expected 1 to " + std::to_string(config_.max_model_len - 1));
     }
     if (lives_.contains(record.id)) return invalid_argument(who + ": got two arrivals of it");
     auto hashes = parse_block_hashes(record);
@@ -175,14 +176,15 @@ class Replayer final {
     note_plan(plan, logged.start_ns, end_ns);
     for (const scheduler::FinishedRequest& f : scheduler_.complete(sampled_)) {
       ours.finished.push_back({f.id, to_string(f.reason)});
-      finish(f.id, f.reason == scheduler::FinishReason::kStop ? telemetry::Outcome::kStop
-                                                              : telemetry::Outcome::kLength,
+      finish(f.id,
+             f.reason == scheduler::FinishReason::kStop ? telemetry::Outcome::kStop
+                                                        : telemetry::Outcome::kLength,
              end_ns);
     }
     if (join_finished(logged.finished) != join_finished(ours.finished)) {
-      replay_.difference = ScheduleDifference{logged.step, std::nullopt, "finished",
-                                              join_finished(logged.finished),
-                                              join_finished(ours.finished)};
+      replay_.difference =
+          ScheduleDifference{logged.step, std::nullopt, "finished", join_finished(logged.finished),
+                             join_finished(ours.finished)};
     }
     replay_.steps.push_back(std::move(ours));
   }

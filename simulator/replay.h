@@ -19,7 +19,7 @@ namespace touchstone::simulator {
 struct ScheduleDifference {
   int64_t step = 0;
   std::optional<uint64_t> request;
-  std::string what;      ///< "computed", "preempted", "free_blocks", …
+  std::string what;  ///< "computed", "preempted", "free_blocks", …
   std::string logged;
   std::string replayed;
 };

@@ -39,8 +39,7 @@ void add_pair(const std::string& name, const std::vector<double>& measured,
 
 }  // namespace
 
-void add_simulation(const Summary& s, const scheduler::Counters& counters,
-                    result::Report& report) {
+void add_simulation(const Summary& s, const scheduler::Counters& counters, result::Report& report) {
   result::FigureTable table{.title = "Simulation", .columns = {"value"}};
   const auto row = [&table](const char* name, const char* unit, double value) {
     table.rows.push_back({name, unit, {{"value", value}}});

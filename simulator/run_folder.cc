@@ -39,7 +39,8 @@ Status read_flags(const std::string& path, scheduler::Config& config) {
       flags.optional_bool("enable_chunked_prefill").value_or(config.enable_chunked_prefill);
   if (const auto name = flags.optional_string("scheduling_policy")) {
     const auto policy = scheduler::parse_policy(*name);
-    if (!policy) flags.fail("scheduling_policy", "got \"" + *name + "\", expected fcfs or priority");
+    if (!policy)
+      flags.fail("scheduling_policy", "got \"" + *name + "\", expected fcfs or priority");
     config.policy = policy.value_or(config.policy);
   }
   return document->finish();

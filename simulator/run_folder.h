@@ -21,10 +21,10 @@ struct MeasuredLatency {
 };
 
 struct RunFolder {
-  scheduler::Config config;         ///< flags of server.json; the rest at their defaults
-  workload::Workload workload;      ///< what was sent and completed, at its intended time
+  scheduler::Config config;               ///< flags of server.json; the rest at their defaults
+  workload::Workload workload;            ///< what was sent and completed, at its intended time
   std::vector<MeasuredLatency> measured;  ///< of workload.requests, same order
-  int64_t left_out = 0;             ///< requests that were refused, failed or hung up
+  int64_t left_out = 0;                   ///< requests that were refused, failed or hung up
 };
 
 /// ERRORS: kNotFound, kIo, kInvalidArgument with file, line and field.

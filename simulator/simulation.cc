@@ -16,8 +16,7 @@ Status check_request(const SimulatedRequest& r, const scheduler::Config& config)
   const scheduler::NewRequest& request = r.request;
   const std::string who = "request " + r.name;
   if (request.num_prompt_tokens < 1 || request.num_prompt_tokens >= config.max_model_len) {
-    return invalid_argument(who + ": got a prompt of " +
-                                std::to_string(request.num_prompt_tokens) +
+    return invalid_argument(who + ": got a prompt of " + std::to_string(request.num_prompt_tokens) +
                                 " tokens, expected 1 to " +
                                 std::to_string(config.max_model_len - 1),
                             "max_model_len is " + std::to_string(config.max_model_len));

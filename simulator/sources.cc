@@ -149,8 +149,8 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
                             "prompt_token_ids, or simulate a measured run with --run");
   }
   if (request.output_tokens < 1) {
-    return invalid_argument(who + ": output_tokens: got " +
-                                std::to_string(request.output_tokens) + ", expected at least 1",
+    return invalid_argument(who + ": output_tokens: got " + std::to_string(request.output_tokens) +
+                                ", expected at least 1",
                             "the simulator cannot know when a model stops");
   }
   const int64_t longest = int64_t{config.max_model_len};

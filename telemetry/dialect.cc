@@ -34,9 +34,9 @@ Result<const Dialect*> find_dialect(const std::string& name) {
     names.emplace_back(dialect.name);
   }
   const auto guess = nearest(name, names);
-  return invalid_argument("span dialect: got " + quote(name) + ", expected one of: " +
-                              join(names, ", "),
-                          guess ? "did you mean " + quote(*guess) + "?" : "");
+  return invalid_argument(
+      "span dialect: got " + quote(name) + ", expected one of: " + join(names, ", "),
+      guess ? "did you mean " + quote(*guess) + "?" : "");
 }
 
 }  // namespace touchstone::telemetry

@@ -24,8 +24,7 @@ Attributes attributes_of(const RequestRecord& record) {
   add("gen_ai.latency.time_to_first_token",
       seconds_between(record.arrival_ns, record.first_token_ns));
   add("gen_ai.latency.e2e", seconds_between(record.arrival_ns, record.finished_ns));
-  add("gen_ai.latency.time_in_queue",
-      seconds_between(record.queued_ns, record.first_scheduled_ns));
+  add("gen_ai.latency.time_in_queue", seconds_between(record.queued_ns, record.first_scheduled_ns));
   add("gen_ai.usage.prompt_tokens", record.prompt_tokens);
   add("gen_ai.usage.completion_tokens", record.completion_tokens);
   add("gen_ai.latency.time_in_model_prefill",
@@ -71,7 +70,9 @@ void append_spans(const RequestRecord& record, SpanIds& ids, std::vector<Span>& 
 }  // namespace
 
 Dialect vllm_dialect() {
-  return {"vllm", "exactly vLLM 0.32.0, its gaps included", {"vllm.tracing.otel", "", {}},
+  return {"vllm",
+          "exactly vLLM 0.32.0, its gaps included",
+          {"vllm.tracing.otel", "", {}},
           append_spans};
 }
 

@@ -40,9 +40,9 @@ class SpanExporter {
 struct SendResult {
   enum class Outcome { kDelivered, kRetry, kFailed };
   Outcome outcome = Outcome::kDelivered;
-  int64_t rejected = 0;                    ///< of a delivered batch
-  std::optional<int64_t> retry_after_ns;   ///< what the receiver asks for
-  std::string problem;                     ///< empty when there is nothing to say
+  int64_t rejected = 0;                   ///< of a delivered batch
+  std::optional<int64_t> retry_after_ns;  ///< what the receiver asks for
+  std::string problem;                    ///< empty when there is nothing to say
 };
 
 /// send() is called by one thread at a time; cancel() by any.

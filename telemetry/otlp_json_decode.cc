@@ -149,8 +149,8 @@ class JsonDecoder final {
         return true;
       }
     }
-    return in_field(key, fail(value, "an integer, or a name that starts with " +
-                                         std::string(prefix)));
+    return in_field(key,
+                    fail(value, "an integer, or a name that starts with " + std::string(prefix)));
   }
 
   bool double_value(const element& value, Value& out) {
@@ -182,10 +182,10 @@ class JsonDecoder final {
     std::string_view view;
     const bool good = value.get(view) == simdjson::SUCCESS && view.size() % 4 == 0;
     std::string bytes(view.size() / 4 * 3, '\0');
-    if (!good || (!view.empty() &&
-                  EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                  reinterpret_cast<const unsigned char*>(view.data()),
-                                  static_cast<int>(view.size())) < 0)) {
+    if (!good ||
+        (!view.empty() && EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                          reinterpret_cast<const unsigned char*>(view.data()),
+                                          static_cast<int>(view.size())) < 0)) {
       return fail(value, "base64");
     }
     // OpenSSL counts the padding as zero bytes.
@@ -203,8 +203,8 @@ class JsonDecoder final {
         return text(key, value, out.data.emplace<std::string>());
       }
       if (is(key, "intValue", "int_value")) {
-        return integer(key, value, out.data.emplace<int64_t>(),
-                       std::numeric_limits<int64_t>::min(), "a 64-bit integer");
+        return integer(key, value, out.data.emplace<int64_t>(), std::numeric_limits<int64_t>::min(),
+                       "a 64-bit integer");
       }
       if (is(key, "doubleValue", "double_value")) return in_field(key, double_value(value, out));
       if (is(key, "boolValue", "bool_value")) {
@@ -327,8 +327,7 @@ class JsonDecoder final {
 
   bool resource(const element& from, Resource& out) {
     return fields(from, [&](std::string_view key, const element& value) {
-      return key != "attributes" ||
-             list(key, value, out.attributes, &JsonDecoder::key_value);
+      return key != "attributes" || list(key, value, out.attributes, &JsonDecoder::key_value);
     });
   }
 

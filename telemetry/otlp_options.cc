@@ -70,10 +70,9 @@ Status read_batch_options(const Environment& environment, BatchOptions& batch) {
     }
   }
   if (batch.batch_spans_max > batch.queue_spans_max) {
-    return invalid_argument("OTEL_BSP_MAX_EXPORT_BATCH_SIZE: got " +
-                            std::to_string(batch.batch_spans_max) +
-                            ", expected at most OTEL_BSP_MAX_QUEUE_SIZE, " +
-                            std::to_string(batch.queue_spans_max));
+    return invalid_argument(
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: got " + std::to_string(batch.batch_spans_max) +
+        ", expected at most OTEL_BSP_MAX_QUEUE_SIZE, " + std::to_string(batch.queue_spans_max));
   }
   return {};
 }
@@ -86,8 +85,9 @@ Status read_headers(const Environment& environment, OtlpOptions& options) {
     options.headers.emplace_back(to_lower(key), std::move(value));
   }
   if (!skipped.empty()) {
-    return invalid_argument(headers->name + ": got an item that is not key=value, expected "
-                                            "key=value,key=value");
+    return invalid_argument(headers->name +
+                            ": got an item that is not key=value, expected "
+                            "key=value,key=value");
   }
   return {};
 }

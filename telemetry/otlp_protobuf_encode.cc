@@ -13,7 +13,8 @@
 namespace touchstone::telemetry {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "fixed64 is written as it lies in memory");
+static_assert(std::endian::native == std::endian::little,
+              "fixed64 is written as it lies in memory");
 
 bool is_ascii(std::string_view text) {
   uint64_t high = 0;
@@ -94,7 +95,8 @@ class ReverseWriter final {
   void tag(uint32_t field, uint32_t wire_type) { varint(field << 3 | wire_type); }
 
   char* make_room(size_t count) {
-    if (count > start_) [[unlikely]] grow(count);
+    if (count > start_) [[unlikely]]
+      grow(count);
     start_ -= count;
     return buffer_.get() + start_;
   }

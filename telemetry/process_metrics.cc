@@ -41,7 +41,9 @@ std::string render_process_metrics() {
       split(std::string_view(*own).substr(own->rfind(')') + 2), ' ');
   constexpr size_t kUserTime = 11, kSystemTime = 12, kStartTime = 19, kVirtual = 20, kPages = 21;
   if (fields.size() <= kPages) return {};
-  const auto field = [&](size_t i) { return static_cast<double>(parse_int(fields[i]).value_or(0)); };
+  const auto field = [&](size_t i) {
+    return static_cast<double>(parse_int(fields[i]).value_or(0));
+  };
   const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
   const auto boot = static_cast<double>(stat_number(*machine, "btime ").value_or(0));
 

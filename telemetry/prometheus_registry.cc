@@ -63,7 +63,8 @@ void append_head(std::string& out, const std::string& name, const std::string& h
 /// Python's repr of a finite, non-negative number: digits laid out from the shortest ones.
 std::string python_repr(double value) {
   char text[40];
-  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
+  const auto end =
+      std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
   const std::string_view all(text, static_cast<size_t>(end - text));
   const size_t e = all.find('e');
   std::string digits(all.substr(0, e));
@@ -89,7 +90,8 @@ std::string format_prometheus_number(double value) {
   const std::string text = python_repr(value);
   const size_t point = text.find('.');
   if (point == std::string::npos || point <= 6) return text;
-  std::string mantissa = text.substr(0, 1) + "." + text.substr(1, point - 1) + text.substr(point + 1);
+  std::string mantissa =
+      text.substr(0, 1) + "." + text.substr(1, point - 1) + text.substr(point + 1);
   mantissa.erase(mantissa.find_last_not_of("0.") + 1);
   return mantissa + "e+0" + std::to_string(point - 1);
 }

@@ -150,8 +150,7 @@ class PageReader final {
     static constexpr std::string_view kTypes[] = {"counter", "gauge", "histogram", "summary",
                                                   "untyped"};
     if (std::find(std::begin(kTypes), std::end(kTypes), type) == std::end(kTypes)) {
-      return "got type " + quote(type) +
-             ", expected counter, gauge, histogram, summary or untyped";
+      return "got type " + quote(type) + ", expected counter, gauge, histogram, summary or untyped";
     }
     MetricFamily& group = family(name);
     if (!group.samples.empty() || group.type != "untyped") {
@@ -208,9 +207,9 @@ class PageReader final {
 
   void add(Sample sample) {
     if (page_.families.empty() || !belongs(page_.families.back(), sample.name)) {
-      const auto owner = std::find_if(
-          page_.families.begin(), page_.families.end(),
-          [&](const MetricFamily& each) { return belongs(each, sample.name); });
+      const auto owner =
+          std::find_if(page_.families.begin(), page_.families.end(),
+                       [&](const MetricFamily& each) { return belongs(each, sample.name); });
       MetricFamily& group = owner != page_.families.end() ? *owner : family(sample.name);
       group.samples.push_back(std::move(sample));
       return;

@@ -33,10 +33,10 @@ const char* to_string(Outcome outcome);  // "stop", "length", "abort", "error", 
 /// clock; 0 <= arrival <= queued <= first_scheduled <= first_token <= last_token <= finished where
 /// each was reached, nullopt where it was not.
 struct RequestRecord {
-  uint64_t id = 0;          ///< the scheduler's request id; unique per process
-  std::string request_id;   ///< as clients and spans see it: "cmpl-abc-0", "chatcmpl-abc"
-  std::string endpoint;     ///< "/v1/completions", "/v1/chat/completions"
-  std::string model;        ///< served model name
+  uint64_t id = 0;         ///< the scheduler's request id; unique per process
+  std::string request_id;  ///< as clients and spans see it: "cmpl-abc-0", "chatcmpl-abc"
+  std::string endpoint;    ///< "/v1/completions", "/v1/chat/completions"
+  std::string model;       ///< served model name
   std::optional<TraceContext> trace;
 
   int64_t arrival_unix_ns = 0;
@@ -48,7 +48,7 @@ struct RequestRecord {
   int64_t finished_ns = 0;
 
   int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;      ///< prefix-cache hit at first admission
+  int64_t cached_tokens = 0;  ///< prefix-cache hit at first admission
   int64_t completion_tokens = 0;
   int64_t preemptions = 0;
 
@@ -57,9 +57,9 @@ struct RequestRecord {
   std::optional<double> temperature;
   std::optional<double> top_p;
   std::optional<int64_t> top_k;
-  int64_t n = 1;           ///< of the HTTP request
-  int64_t choice = 0;      ///< index of this completion among its siblings (prompts × n)
-  int64_t choices = 1;     ///< how many siblings there are
+  int64_t n = 1;        ///< of the HTTP request
+  int64_t choice = 0;   ///< index of this completion among its siblings (prompts × n)
+  int64_t choices = 1;  ///< how many siblings there are
   bool ignore_eos = false;
   int64_t priority = 0;
   /// Its prompt was computed whole whatever the prefix cache held, as prompt_logprobs demands.
@@ -68,7 +68,7 @@ struct RequestRecord {
   Outcome outcome = Outcome::kStop;
   std::string stop_reason;  ///< matched stop string or token id; empty when none
   int64_t http_status = 200;
-  std::string error;        ///< for kRefused and kError: the type sent to the client
+  std::string error;  ///< for kRefused and kError: the type sent to the client
 
   int64_t block_size = 0;
   std::vector<std::string> block_hashes;  ///< hex of the full blocks' chain, outputs included

@@ -26,13 +26,13 @@ struct Value {
   std::variant<std::monostate, std::string, bool, int64_t, double, Array, Map, Bytes> data;
 
   Value() = default;
-  Value(std::string text) : data(std::move(text)) {}                 // NOLINT: implicit
-  Value(const char* text) : data(std::string(text)) {}               // NOLINT: implicit
-  Value(bool flag) : data(flag) {}                                   // NOLINT: implicit
-  Value(int64_t number) : data(number) {}                            // NOLINT: implicit
-  Value(int number) : data(static_cast<int64_t>(number)) {}          // NOLINT: implicit
-  Value(double number) : data(number) {}                             // NOLINT: implicit
-  Value(Array items) : data(std::move(items)) {}                     // NOLINT: implicit
+  Value(std::string text) : data(std::move(text)) {}         // NOLINT: implicit
+  Value(const char* text) : data(std::string(text)) {}       // NOLINT: implicit
+  Value(bool flag) : data(flag) {}                           // NOLINT: implicit
+  Value(int64_t number) : data(number) {}                    // NOLINT: implicit
+  Value(int number) : data(static_cast<int64_t>(number)) {}  // NOLINT: implicit
+  Value(double number) : data(number) {}                     // NOLINT: implicit
+  Value(Array items) : data(std::move(items)) {}             // NOLINT: implicit
   bool operator==(const Value&) const;
 
   const std::string* string() const { return std::get_if<std::string>(&data); }

@@ -18,8 +18,8 @@ namespace touchstone::telemetry {
 inline constexpr int kStepLogVersion = 1;
 
 struct StepLogHeader {
-  std::string engine;   ///< "touchstone 0.1.0"
-  std::string clock;    ///< "monotonic" or "virtual"
+  std::string engine;  ///< "touchstone 0.1.0"
+  std::string clock;   ///< "monotonic" or "virtual"
   int64_t num_blocks = 0;
   int64_t block_size = 0;
   int64_t max_num_seqs = 0;

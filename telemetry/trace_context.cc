@@ -12,9 +12,8 @@ constexpr size_t kTraceparentSize = 55;  // of version 00
 constexpr size_t kTracestateMembersMax = 32;
 
 bool is_lower_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool is_lower_alpha(char c) { return c >= 'a' && c <= 'z'; }
@@ -101,8 +100,8 @@ std::optional<TraceContext> trace_context_of(const Environment& environment) {
     const auto value = lookup(environment, lower);
     return value ? *value : lookup(environment, upper).value_or("");
   };
-  std::optional<TraceContext> context = parse_trace_context(
-      either("traceparent", "TRACEPARENT"), either("tracestate", "TRACESTATE"));
+  std::optional<TraceContext> context =
+      parse_trace_context(either("traceparent", "TRACEPARENT"), either("tracestate", "TRACESTATE"));
   if (context) context->remote = false;
   return context;
 }

@@ -11,21 +11,20 @@ namespace {
 
 using Type = PrometheusRegistry::Type;
 
-const std::vector<double> kRequestSeconds = {0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,   10,  15,  20,
+const std::vector<double> kRequestSeconds = {0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
                                              30,  40,  50,  60, 120, 240, 480, 960, 1920, 7680};
 const std::vector<double> kFirstTokenSeconds = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,
                                                 0.25,  0.5,   0.75, 1,    2.5,  5,    7.5,  10,
                                                 20,    40,    80,   160,  640,  2560};
-const std::vector<double> kPerTokenSeconds = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2,
-                                              0.3,  0.4,   0.5,  0.75,  1,   2.5,  5,
-                                              7.5,  10,    20,   40,    80};
-const std::vector<double> kIterationTokens = {1,   8,   16,   32,   64,   128,  256,
+const std::vector<double> kPerTokenSeconds = {
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80};
+const std::vector<double> kIterationTokens = {1,   8,    16,   32,   64,   128,  256,
                                               512, 1024, 2048, 4096, 8192, 16384};
 const std::vector<double> kHttpSeconds = {0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5,
                                           0.75, 1,     1.5,  2,     2.5, 3,    3.5,
                                           4,    4.5,   5,    7.5,   10,  30,   60};
-constexpr std::array<std::string_view, 6> kUncountedHandlers = {"/metrics", "/health",  "/load",
-                                                                "/ping",    "/version", "/server_info"};
+constexpr std::array<std::string_view, 6> kUncountedHandlers = {
+    "/metrics", "/health", "/load", "/ping", "/version", "/server_info"};
 
 /// 1, 2, 5, 10, 20, 50, … up to `limit`.
 std::vector<double> one_two_five(int64_t limit) {
@@ -54,9 +53,10 @@ std::string python_int(const std::optional<int64_t>& value) {
 Labels cache_config_labels(const VllmMetricsConfig& config) {
   const CacheConfigInfo& cache = config.cache;
   const int64_t tokens = cache.num_gpu_blocks * cache.block_size;
-  const double concurrency = config.max_model_len == 0 ? 0
-                                                       : static_cast<double>(tokens) /
-                                                             static_cast<double>(config.max_model_len);
+  const double concurrency =
+      config.max_model_len == 0
+          ? 0
+          : static_cast<double>(tokens) / static_cast<double>(config.max_model_len);
   const std::string block_size = std::to_string(cache.block_size);
   return {{"_block_size_resolved", "True"},
           {"block_size", block_size},
@@ -117,8 +117,7 @@ class VllmMetrics::Builder final {
     add_outcomes();
     add_token_histograms();
     add_latency_histograms();
-    set(add({Type::kGauge, "vllm:cache_config_info",
-             "Information of the LLMEngine CacheConfig"},
+    set(add({Type::kGauge, "vllm:cache_config_info", "Information of the LLMEngine CacheConfig"},
             cache_config_labels(config_)),
         1);
   }
@@ -163,7 +162,8 @@ class VllmMetrics::Builder final {
     StepSeries& step = metrics_.step_;
     step.running =
         gauge("vllm:num_requests_running", "Number of requests in model execution batches.");
-    step.waiting = gauge("vllm:num_requests_waiting", "Number of requests waiting to be processed.");
+    step.waiting =
+        gauge("vllm:num_requests_waiting", "Number of requests waiting to be processed.");
     const auto waiting = labelled(
         Type::kGauge, "vllm:num_requests_waiting_by_reason",
         "Number of waiting requests by reason. Reason labels: 'capacity' = waiting for scheduling "
@@ -184,9 +184,8 @@ class VllmMetrics::Builder final {
 
   void add_cache_counters() {
     StepSeries& step = metrics_.step_;
-    step.prefix_cache_queries =
-        counter("vllm:prefix_cache_queries",
-                "Prefix cache queries, in terms of number of queried tokens.");
+    step.prefix_cache_queries = counter(
+        "vllm:prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.");
     step.prefix_cache_hits = counter("vllm:prefix_cache_hits",
                                      "Prefix cache hits, in terms of number of cached tokens.");
     counter("vllm:external_prefix_cache_queries",
@@ -205,9 +204,9 @@ class VllmMetrics::Builder final {
   void add_token_counters() {
     StepSeries& step = metrics_.step_;
     step.prompt_tokens = counter("vllm:prompt_tokens", "Number of prefill tokens processed.");
-    const auto sources =
-        labelled(Type::kCounter, "vllm:prompt_tokens_by_source", "Number of prompt tokens by source.",
-                 "source", {"local_compute", "local_cache_hit", "external_kv_transfer"});
+    const auto sources = labelled(Type::kCounter, "vllm:prompt_tokens_by_source",
+                                  "Number of prompt tokens by source.", "source",
+                                  {"local_compute", "local_cache_hit", "external_kv_transfer"});
     step.prompt_computed = sources[0];
     step.prompt_cached = sources[1];
     step.prompt_tokens_cached =
@@ -224,9 +223,9 @@ class VllmMetrics::Builder final {
   }
 
   void add_outcomes() {
-    const auto success = labelled(
-        Type::kCounter, "vllm:request_success", "Count of successfully processed requests.",
-        "finished_reason", {"stop", "length", "abort", "error", "repetition"});
+    const auto success = labelled(Type::kCounter, "vllm:request_success",
+                                  "Count of successfully processed requests.", "finished_reason",
+                                  {"stop", "length", "abort", "error", "repetition"});
     metrics_.request_.success = {{Outcome::kStop, success[0]},
                                  {Outcome::kLength, success[1]},
                                  {Outcome::kError, success[3]}};
@@ -253,8 +252,8 @@ class VllmMetrics::Builder final {
     request.max_generation_tokens =
         histogram("vllm:request_max_num_generation_tokens",
                   "Histogram of maximum number of requested generation tokens.", tokens_);
-    request.params_n = histogram("vllm:request_params_n",
-                                 "Histogram of the n request parameter.", {1, 2, 5, 10, 20});
+    request.params_n = histogram("vllm:request_params_n", "Histogram of the n request parameter.",
+                                 {1, 2, 5, 10, 20});
     request.params_max_tokens =
         histogram("vllm:request_params_max_tokens",
                   "Histogram of the max_tokens request parameter.", tokens_);
@@ -304,9 +303,8 @@ class VllmMetrics::Builder final {
 
 VllmMetrics::VllmMetrics(const VllmMetricsConfig& config) {
   Builder(*this, config).build();
-  http_requests_ =
-      http_.add_family({Type::kCounter, "http_requests",
-                        "Total number of requests by method, status and handler."});
+  http_requests_ = http_.add_family(
+      {Type::kCounter, "http_requests", "Total number of requests by method, status and handler."});
   http_request_size_ = http_.add_family(
       {Type::kSummary, "http_request_size_bytes",
        "Content length of incoming requests by handler. Only value of header is respected. "
@@ -322,7 +320,8 @@ VllmMetrics::VllmMetrics(const VllmMetricsConfig& config) {
        kHttpSeconds});
   http_duration_highr_ = http_.add_series(highr, {}, seconds(config.started_unix_ns));
   http_duration_ = http_.add_family(
-      {Type::kHistogram, "http_request_duration_seconds",
+      {Type::kHistogram,
+       "http_request_duration_seconds",
        "Latency with only few buckets by handler. Made to be only used if aggregation by handler "
        "is important. ",
        {0.1, 0.5, 1}});
@@ -340,7 +339,8 @@ void VllmMetrics::on_step(const StepStats& stats) {
   engine_.add(step_.prefix_cache_hits, count(stats.prefix_cache_hits));
   engine_.add(step_.cached_by_device, count(stats.prefix_cache_hits));
   engine_.add(step_.preemptions, count(stats.preemptions));
-  engine_.add(step_.prompt_tokens, count(stats.prompt_tokens_computed + stats.prompt_tokens_cached));
+  engine_.add(step_.prompt_tokens,
+              count(stats.prompt_tokens_computed + stats.prompt_tokens_cached));
   engine_.add(step_.prompt_computed, count(stats.prompt_tokens_computed));
   engine_.add(step_.prompt_cached, count(stats.prompt_tokens_cached));
   engine_.add(step_.prompt_tokens_cached, count(stats.prompt_tokens_cached));

@@ -63,8 +63,9 @@ void read_prompt(const Fields& root, Request& request) {
                                    std::to_string(ids) + " as there are prompt_token_ids");
   }
   if (descriptions == 0 && request.prompt_tokens == 0 && !root.has("raw_body")) {
-    root.fail("", "got no prompt, expected one of prompt, prompt_token_ids, messages, "
-                  "prompt_tokens and raw_body");
+    root.fail("",
+              "got no prompt, expected one of prompt, prompt_token_ids, messages, "
+              "prompt_tokens and raw_body");
   }
 }
 
@@ -100,9 +101,10 @@ Request read_request(const Fields& root, size_t index) {
   request.name = root.optional_string("name").value_or("r" + number);
   root.accept("arrival_ns");
   request.arrival_ns = non_negative(root, "arrival_ns");
-  request.endpoint = root.optional_enum<Endpoint>("endpoint", {{"completions", Endpoint::kCompletions},
-                                                               {"chat", Endpoint::kChat}})
-                         .value_or(Endpoint::kCompletions);
+  request.endpoint =
+      root.optional_enum<Endpoint>(
+              "endpoint", {{"completions", Endpoint::kCompletions}, {"chat", Endpoint::kChat}})
+          .value_or(Endpoint::kCompletions);
   request.stream = root.optional_bool("stream").value_or(false);
   read_prompt(root, request);
   request.output_tokens = non_negative(root, "output_tokens");
@@ -142,9 +144,9 @@ Status read_line(const std::string& path, int64_t number, std::string_view line,
     root.fail("name", "got \"" + request.name + "\" twice, expected names that are unique");
   }
   if (!workload.requests.empty() && request.arrival_ns < workload.requests.back().arrival_ns) {
-    root.fail("arrival_ns", "got " + std::to_string(request.arrival_ns) + ", expected at least " +
-                                std::to_string(workload.requests.back().arrival_ns) +
-                                " as of the request before",
+    root.fail("arrival_ns",
+              "got " + std::to_string(request.arrival_ns) + ", expected at least " +
+                  std::to_string(workload.requests.back().arrival_ns) + " as of the request before",
               "sort the requests by arrival_ns");
   }
   RETURN_IF_ERROR(document->finish());

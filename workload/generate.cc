@@ -79,10 +79,8 @@ bool Generator::next(Request& request) {
   std::string number = std::to_string(made_++);
   request.name = "g" + number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
   request.arrival_ns = now_ns_;
-  request.prompt_tokens =
-      lengths_.between(options_.prompt_tokens.low, options_.prompt_tokens.high);
-  request.output_tokens =
-      lengths_.between(options_.output_tokens.low, options_.output_tokens.high);
+  request.prompt_tokens = lengths_.between(options_.prompt_tokens.low, options_.prompt_tokens.high);
+  request.output_tokens = lengths_.between(options_.output_tokens.low, options_.output_tokens.high);
   request.sampling.ignore_eos = true;
   if (options_.prefixes == 0) return true;
   const bool shares = sharing_.chance(static_cast<uint64_t>(options_.prefix_percent), 100);

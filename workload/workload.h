@@ -34,8 +34,8 @@ struct Sampling {
 };
 
 struct Request {
-  std::string name;         ///< unique within the workload; "r0017" when the file gives none
-  int64_t arrival_ns = 0;   ///< from the start of the run
+  std::string name;        ///< unique within the workload; "r0017" when the file gives none
+  int64_t arrival_ns = 0;  ///< from the start of the run
   Endpoint endpoint = Endpoint::kCompletions;
   bool stream = false;
 
@@ -45,8 +45,8 @@ struct Request {
   std::vector<int32_t> prompt_token_ids;
   std::vector<Message> messages;
 
-  int64_t prompt_tokens = 0;   ///< 0: unknown until a tokenizer has seen the prompt
-  int64_t output_tokens = 0;   ///< max_tokens to ask for; in a trace, the tokens generated
+  int64_t prompt_tokens = 0;  ///< 0: unknown until a tokenizer has seen the prompt
+  int64_t output_tokens = 0;  ///< max_tokens to ask for; in a trace, the tokens generated
   /// Ids of the prompt's leading full blocks of `prefix_block_size` tokens; equal ids mean equal
   /// content up to and including that block. Empty: nothing known about sharing.
   std::vector<uint64_t> prefix_block_ids;

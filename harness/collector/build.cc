@@ -104,9 +104,9 @@ class Builder final {
       const int64_t taken = supervision_.clock.monotonic_ns() - started;
       if (status && status->good()) return {};
       if (status) {
-        return unavailable("collector build: " + what + ": " + status->text() +
-                               quoted_log_tail(log, 20),
-                           "an installed Collector can be used instead: --collector PATH");
+        return unavailable(
+            "collector build: " + what + ": " + status->text() + quoted_log_tail(log, 20),
+            "an installed Collector can be used instead: --collector PATH");
       }
       if (status.error().code != ErrorCode::kTimeout || taken > kBuildTimeoutNs) {
         return status.error();
@@ -117,8 +117,8 @@ class Builder final {
   }
 
   Result<std::string> version_of(const std::string& go) const {
-    const auto asked = run_and_capture({.name = "go", .argv = {go, "version"}}, supervision_,
-                                       30 * kNsPerSecond);
+    const auto asked =
+        run_and_capture({.name = "go", .argv = {go, "version"}}, supervision_, 30 * kNsPerSecond);
     if (!asked) return asked.error();
     return asked->output;
   }

@@ -46,8 +46,8 @@ class Receiver final : public EmbeddedCollector {
 
 }  // namespace
 
-Result<std::unique_ptr<EmbeddedCollector>> EmbeddedCollector::start(
-    uint16_t port, const std::string& spans_file) {
+Result<std::unique_ptr<EmbeddedCollector>> EmbeddedCollector::start(uint16_t port,
+                                                                    const std::string& spans_file) {
   auto file = LineWriter::open(spans_file);
   if (!file) return std::move(file).error();
   auto receiver = std::make_unique<Receiver>(std::move(*file));

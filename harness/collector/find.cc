@@ -43,8 +43,7 @@ std::string cached_collector_path(const std::string& cache) {
   return cache + "/collector/" + kCollectorVersion + "/otelcol";
 }
 
-Result<CollectorBinary> inspect_collector(const std::string& path,
-                                          const Supervision& supervision) {
+Result<CollectorBinary> inspect_collector(const std::string& path, const Supervision& supervision) {
   auto asked = run_and_capture({.name = "collector", .argv = {path, "components"}}, supervision,
                                kAskTimeoutNs);
   if (!asked) return std::move(asked).error();
@@ -73,9 +72,8 @@ Result<CollectorBinary> find_collector(const CollectorSearch& search, const Comp
       binary->found_by = candidate.found_by;
       return binary;
     }
-    refused.push_back(candidate.path + " (" + candidate.found_by + ", version " +
-                      binary->version + ") lacks " +
-                      join({missing.begin(), missing.end()}, ", "));
+    refused.push_back(candidate.path + " (" + candidate.found_by + ", version " + binary->version +
+                      ") lacks " + join({missing.begin(), missing.end()}, ", "));
   }
   const std::string looked = refused.empty()
                                  ? "none named otelcol or otelcol-contrib on PATH, none at " +

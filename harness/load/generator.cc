@@ -82,8 +82,7 @@ class Generator final {
     loop_.run();
     give_up_the_rest();
     outcome_.duration_ns = elapsed_ns();
-    outcome_.actions_not_reached =
-        static_cast<int64_t>(options_.actions.size()) - actions_done_;
+    outcome_.actions_not_reached = static_cast<int64_t>(options_.actions.size()) - actions_done_;
     RETURN_IF_ERROR(ledger_.flush());
     if (stopped_) return std::move(*stopped_);
     return std::move(outcome_);
@@ -212,8 +211,7 @@ class Generator final {
     message.set(http::field::user_agent, "touchstone-load");
     message.set(http::field::accept, request.stream ? "text/event-stream" : "application/json");
     message.set(http::field::content_type, "application/json");
-    message.set("traceparent",
-                "00-" + entry.trace_id.hex() + "-" + entry.span_id.hex() + "-01");
+    message.set("traceparent", "00-" + entry.trace_id.hex() + "-" + entry.span_id.hex() + "-01");
     message.body() = request_body(request, options_.model, options_.vocab_size);
     message.prepare_payload();
     return message;
@@ -264,16 +262,16 @@ class Generator final {
     }
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
-    if (const auto [error, size] = co_await http::async_read_header(
-            connection.stream, connection.buffer, parser, kAwait);
+    if (const auto [error, size] =
+            co_await http::async_read_header(connection.stream, connection.buffer, parser, kAwait);
         error) {
       co_return "no response: " + error.message();
     }
     const std::string_view type = parser.get()[http::field::content_type];
     reader.on_status(parser.get().result_int(), type.substr(0, 17) == "text/event-stream");
     while (!parser.is_done()) {
-      const auto [error, size] = co_await http::async_read_some(connection.stream,
-                                                                connection.buffer, parser, kAwait);
+      const auto [error, size] =
+          co_await http::async_read_some(connection.stream, connection.buffer, parser, kAwait);
       std::string& body = parser.get().body();
       const bool go_on = reader.on_body(body, clock_.monotonic_ns() - sent_ns);
       body.clear();
@@ -312,8 +310,7 @@ Result<LoadOutcome> run_load(const workload::Workload& workload, const LoadOptio
   if (!url) return std::move(url).error();
   auto ledger = LineWriter::open(options.ledger_path);
   if (!ledger) return std::move(ledger).error();
-  auto generator =
-      std::make_unique<Generator>(workload, options, clock, std::move(*url), **ledger);
+  auto generator = std::make_unique<Generator>(workload, options, clock, std::move(*url), **ledger);
   auto outcome = generator->run();
   if (!outcome) return outcome;
   std::string ordered;

@@ -42,9 +42,9 @@ struct LoadOptions {
   std::string model;  ///< name in the bodies
   uint64_t seed = 0;  ///< of trace and span ids
   std::string ledger_path;
-  int64_t connections_max = 1024;  ///< requests beyond it wait, and their latency shows it
+  int64_t connections_max = 1024;           ///< requests beyond it wait, and their latency shows it
   int64_t timeout_ns = 120 * kNsPerSecond;  ///< of one request
-  int64_t vocab_size = 1024;  ///< of prompts made for a trace without text
+  int64_t vocab_size = 1024;                ///< of prompts made for a trace without text
   /// Requests whose completion's text is kept, by name.
   std::set<std::string> samples;
   std::vector<TimedAction> actions;

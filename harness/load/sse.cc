@@ -18,8 +18,7 @@ bool SseParser::end_line(const std::function<bool(std::string_view)>& on_data) {
   return go_on;
 }
 
-void SseParser::feed(std::string_view bytes,
-                     const std::function<bool(std::string_view)>& on_data) {
+void SseParser::feed(std::string_view bytes, const std::function<bool(std::string_view)>& on_data) {
   for (const char byte : bytes) {
     const bool second_of_pair = after_return_ && byte == '\n';
     after_return_ = byte == '\r';

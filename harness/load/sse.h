@@ -1,5 +1,6 @@
-// Server-sent events as streams of `data:` payloads. Source: WHATWG HTML, section 9.2.6 "Interpreting
-// an event stream". Only `data` matters to completions; other fields are skipped. Thread-compatible.
+// Server-sent events as streams of `data:` payloads. Source: WHATWG HTML, section 9.2.6
+// "Interpreting an event stream". Only `data` matters to completions; other fields are skipped.
+// Thread-compatible.
 #pragma once
 
 #include <functional>

@@ -238,7 +238,8 @@ Result<ExitStatus> ChildProcess::wait_for_exit(int64_t timeout_ns) {
     if (supervision_.signals != nullptr) RETURN_IF_ERROR(supervision_.signals->check());
     if (left <= 0) {
       return Error{ErrorCode::kTimeout,
-                   options_.name + ": still running after " + format_duration(timeout_ns), {}};
+                   options_.name + ": still running after " + format_duration(timeout_ns),
+                   {}};
     }
   }
 }

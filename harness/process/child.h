@@ -73,8 +73,8 @@ class ChildProcess final {
   /// Waits until probe() is true, asked every `interval_ns`.
   /// ERRORS: kUnavailable with the last lines of the log when the child exits first, kTimeout the
   /// same with `what` was waited for, kCancelled.
-  Status wait_until(const std::function<bool()>& probe, const std::string& what,
-                    int64_t timeout_ns, int64_t interval_ns = 20 * kNsPerMs);
+  Status wait_until(const std::function<bool()>& probe, const std::string& what, int64_t timeout_ns,
+                    int64_t interval_ns = 20 * kNsPerMs);
 
   void send_signal(int signal);
   struct Stop {

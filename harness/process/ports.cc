@@ -27,8 +27,7 @@ bool can_bind(uint32_t address, uint16_t port) {
   name.sin_family = AF_INET;
   name.sin_port = htons(port);
   name.sin_addr.s_addr = htonl(address);
-  const bool free =
-      ::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
+  const bool free = ::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
   ::close(descriptor);
   return free;
 }

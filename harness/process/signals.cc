@@ -31,8 +31,7 @@ Result<std::unique_ptr<SignalWatch>> SignalWatch::start() {
   if (descriptor < 0) {
     return io_error(std::string("signals: signalfd: ") + std::strerror(errno));
   }
-  return std::unique_ptr<SignalWatch>(
-      new SignalWatch(descriptor));  // NOLINT: private constructor
+  return std::unique_ptr<SignalWatch>(new SignalWatch(descriptor));  // NOLINT: private constructor
 }
 
 SignalWatch::~SignalWatch() {

@@ -25,7 +25,8 @@ std::string path_at(const Fields& fields, const std::string& key, const std::str
   const fs::path path = fs::path(folder) / *written;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    fields.fail(key, "got " + quote(*written) + ", but there is no " + path.lexically_normal().string(),
+    fields.fail(key,
+                "got " + quote(*written) + ", but there is no " + path.lexically_normal().string(),
                 "paths are relative to the suite file");
   }
   return path.lexically_normal().string();
@@ -203,7 +204,8 @@ std::vector<std::string> read_profiles(const Fields& root, const std::string& fo
     const bool is_path = name.find('/') != std::string::npos || name.ends_with(".yaml");
     profiles.push_back(is_path ? (fs::path(folder) / name).lexically_normal().string() : name);
   }
-  if (profiles.empty()) root.fail("profiles", "got none, expected at least one profile to judge by");
+  if (profiles.empty())
+    root.fail("profiles", "got none, expected at least one profile to judge by");
   return profiles;
 }
 

@@ -37,7 +37,7 @@ struct AttachSubject {
 };
 
 struct SubjectPlan {
-  std::string engine = "unknown";  ///< for server.json
+  std::string engine = "unknown";       ///< for server.json
   std::optional<LaunchSubject> launch;  ///< exactly one of the two
   std::optional<AttachSubject> attach;
   std::string metrics_path = "/metrics";

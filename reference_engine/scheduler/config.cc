@@ -40,7 +40,8 @@ Status validate(const Config& config) {
     return bad("watermark_blocks", config.watermark_blocks,
                "0 to num_blocks - 1 (" + std::to_string(config.num_blocks - 1) + ")");
   }
-  const int64_t needed = (int64_t{config.max_model_len} + config.block_size - 1) / config.block_size;
+  const int64_t needed =
+      (int64_t{config.max_model_len} + config.block_size - 1) / config.block_size;
   if (config.num_blocks - 1 < needed) {
     return bad("num_blocks", config.num_blocks,
                "at least " + std::to_string(needed + 1) + " for one request of max_model_len (" +

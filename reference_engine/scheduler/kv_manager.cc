@@ -17,8 +17,8 @@ KvManager::KvManager(const Config& config)
 int32_t KvManager::find_prefix(const Request& request) {
   prefix_.clear();
   if (!enable_prefix_caching_ || request.skip_reading_prefix_cache) return 0;
-  const size_t most = std::min(static_cast<size_t>((request.num_tokens - 1) / block_size_),
-                               request.hashes.size());
+  const size_t most =
+      std::min(static_cast<size_t>((request.num_tokens - 1) / block_size_), request.hashes.size());
   for (size_t i = 0; i < most; ++i) {
     const std::optional<BlockId> block = pool_.find(request.hashes[i]);
     if (!block) break;

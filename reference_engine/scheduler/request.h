@@ -16,7 +16,7 @@ struct Request {
   // Read at every step of a running request, so kept together.
   RequestId id = 0;
   int32_t num_computed_tokens = 0;
-  int32_t num_tokens = 0;  ///< prompt and output so far
+  int32_t num_tokens = 0;         ///< prompt and output so far
   int32_t num_hashed_blocks = 0;  ///< leading blocks whose hash the pool knows
   int32_t num_prompt_tokens = 0;
   int32_t max_tokens = 0;

@@ -277,8 +277,7 @@ ScheduledRequest& Scheduler::Impl::plan_request(Request& request, int32_t num_to
   });
 }
 
-std::span<const FinishedRequest> Scheduler::Impl::complete(
-    std::span<const SampledToken> sampled) {
+std::span<const FinishedRequest> Scheduler::Impl::complete(std::span<const SampledToken> sampled) {
   BASE_CHECK(plan_is_open_, "complete() without a plan");
   plan_is_open_ = false;
   finished_.clear();

@@ -27,7 +27,7 @@ struct BlockHash {
 enum class Policy { kFcfs, kPriority };
 
 struct Config {
-  int64_t num_blocks = 0;  ///< block 0 included, so num_blocks - 1 can be handed out
+  int64_t num_blocks = 0;   ///< block 0 included, so num_blocks - 1 can be handed out
   int32_t block_size = 16;  ///< tokens per block
   int32_t max_num_seqs = 128;
   int32_t max_num_batched_tokens = 2048;
@@ -43,11 +43,11 @@ struct Config {
 /// What the scheduler needs to know of a request. It never sees text.
 struct NewRequest {
   RequestId id = 0;
-  int64_t arrival_ns = 0;  ///< orders equal priorities
-  int64_t priority = 0;    ///< lower is sooner; used by Policy::kPriority only
+  int64_t arrival_ns = 0;         ///< orders equal priorities
+  int64_t priority = 0;           ///< lower is sooner; used by Policy::kPriority only
   int32_t num_prompt_tokens = 0;  ///< REQUIRES 1 <= num_prompt_tokens < max_model_len
   int32_t max_tokens = 0;         ///< REQUIRES >= 1
-  int32_t min_tokens = 0;  ///< REQUIRES num_prompt_tokens + min_tokens <= max_model_len
+  int32_t min_tokens = 0;         ///< REQUIRES num_prompt_tokens + min_tokens <= max_model_len
   bool ignore_eos = false;
   std::vector<TokenId> eos_token_ids = {};
   std::vector<TokenId> stop_token_ids = {};
@@ -77,8 +77,8 @@ struct ScheduledRequest {
   int32_t num_prompt_tokens = 0;  ///< those before are prefill, those from there on decode
   /// num_computed + num_scheduled == num_tokens: the step yields a token for it.
   bool samples_token = false;
-  bool first_schedule = false;  ///< leaves the queue for the first time
-  bool resumed = false;         ///< comes back after a preemption
+  bool first_schedule = false;    ///< leaves the queue for the first time
+  bool resumed = false;           ///< comes back after a preemption
   int32_t num_cached_tokens = 0;  ///< prefix-cache hit when admitted in this step, else 0
   /// Blocks of the sequence in order; valid until the next call of the scheduler.
   std::span<const BlockId> block_table = {};

@@ -18,10 +18,14 @@ bool contains(const std::vector<int32_t>& ids, int32_t id) {
 
 telemetry::Outcome outcome_of(scheduler::FinishReason reason) {
   switch (reason) {
-    case scheduler::FinishReason::kStop: return telemetry::Outcome::kStop;
-    case scheduler::FinishReason::kLength: return telemetry::Outcome::kLength;
-    case scheduler::FinishReason::kAbort: return telemetry::Outcome::kAbort;
-    case scheduler::FinishReason::kError: return telemetry::Outcome::kError;
+    case scheduler::FinishReason::kStop:
+      return telemetry::Outcome::kStop;
+    case scheduler::FinishReason::kLength:
+      return telemetry::Outcome::kLength;
+    case scheduler::FinishReason::kAbort:
+      return telemetry::Outcome::kAbort;
+    case scheduler::FinishReason::kError:
+      return telemetry::Outcome::kError;
   }
   BASE_CHECK(false, "finish reason ", static_cast<int>(reason));
 }
@@ -359,8 +363,7 @@ void Engine::take_tokens(const scheduler::StepPlan& plan) {
     const int32_t token = output.sampled.token;
     const api::GenerationRequest& request = *sequence.answer->submission.request;
     sequence.tokens.push_back(token);
-    const bool may_stop =
-        sequence.num_output_tokens() >= static_cast<size_t>(request.min_tokens);
+    const bool may_stop = sequence.num_output_tokens() >= static_cast<size_t>(request.min_tokens);
     const bool ends_by_token =
         may_stop && ((!request.ignore_eos && contains(request.eos_token_ids, token)) ||
                      contains(request.stop_token_ids, token));
@@ -485,14 +488,13 @@ void Engine::log_step(const scheduler::StepPlan& plan) {
   step_record_.preempted.assign(plan.preempted.begin(), plan.preempted.end());
   for (size_t i = 0; i < plan.scheduled.size(); ++i) {
     const scheduler::ScheduledRequest& scheduled = plan.scheduled[i];
-    step_record_.requests.push_back(
-        {.id = scheduled.id,
-         .computed = scheduled.num_computed_tokens,
-         .scheduled = scheduled.num_scheduled_tokens,
-         .samples = scheduled.samples_token,
-         .cached = scheduled.num_cached_tokens,
-         .prefill = static_cast<size_t>(scheduled.num_computed_tokens) <
-                    planned_[i]->num_prompt_tokens});
+    step_record_.requests.push_back({.id = scheduled.id,
+                                     .computed = scheduled.num_computed_tokens,
+                                     .scheduled = scheduled.num_scheduled_tokens,
+                                     .samples = scheduled.samples_token,
+                                     .cached = scheduled.num_cached_tokens,
+                                     .prefill = static_cast<size_t>(scheduled.num_computed_tokens) <
+                                                planned_[i]->num_prompt_tokens});
   }
   const scheduler::State state = scheduler_.state();
   step_record_.running = state.running;

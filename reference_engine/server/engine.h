@@ -4,7 +4,8 @@
 //
 // Per step, in this order: arrivals and aborts are applied (the step log's `inputs`), schedule(),
 // execute(), detokenize, complete(), and then outputs are delivered. First schedule and tokens have
-// the step's start and end as their times, so a simulator with the recorded durations gets the same.
+// the step's start and end as their times, so a simulator with the recorded durations gets the
+// same.
 //
 // submit(), abort(), close(), abort_all() and the getters are thread-safe; the rest happens on the
 // engine's own thread. Source: vLLM 0.32 v1/engine/{core,output_processor}.py.
@@ -87,7 +88,8 @@ struct EngineOptions {
   scheduler::Config scheduler;
   uint64_t seed = 0;                      ///< of the stream that seeds unseeded requests
   size_t max_pending_submissions = 4096;  ///< not yet taken by the engine thread
-  std::optional<int64_t> max_num_queued_reqs = {};  ///< choices not yet scheduled, --max-num-queued-reqs
+  std::optional<int64_t> max_num_queued_reqs =
+      {};  ///< choices not yet scheduled, --max-num-queued-reqs
 };
 
 class Engine final {

@@ -182,8 +182,7 @@ class FullGeneration final : public Generation {
 class StreamedGeneration final : public Generation {
  public:
   StreamedGeneration(GenerationStart start, Engine& engine, const api::ApiContext& context)
-      : Generation(std::move(start), engine, context),
-        events_(*start_.request, context, head_) {}
+      : Generation(std::move(start), engine, context), events_(*start_.request, context, head_) {}
 
   bool streams() const override { return true; }
 

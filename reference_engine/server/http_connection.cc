@@ -30,14 +30,20 @@ constexpr int64_t kLingerNs = 2 * kNsPerSecond;
 constexpr size_t kLingerBytes = 64 << 20;
 
 HttpResponse plain_text(int status, std::string text) {
-  return {.status = status, .content_type = "text/plain; charset=utf-8", .headers = {},
+  return {.status = status,
+          .content_type = "text/plain; charset=utf-8",
+          .headers = {},
           .body = std::move(text)};
 }
 
 HttpResponse api_error(int status, std::string type, std::string message) {
-  return {.status = status, .content_type = "application/json", .headers = {},
-          .body = api::error_body({.status = status, .type = std::move(type),
-                                   .message = std::move(message), .param = std::nullopt})};
+  return {.status = status,
+          .content_type = "application/json",
+          .headers = {},
+          .body = api::error_body({.status = status,
+                                   .type = std::move(type),
+                                   .message = std::move(message),
+                                   .param = std::nullopt})};
 }
 
 std::string chunk(std::string_view text) {
@@ -179,10 +185,10 @@ asio::awaitable<Connection::ReadResult> Connection::read_request() {
   } else if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     result.refusal = plain_text(431, "The request's headers are too large.");
   } else if (error == http::error::body_limit) {
-    result.refusal = api_error(413, "Content Too Large",
-                               "request body: got more than " +
-                                   std::to_string(options_.max_body_bytes) +
-                                   " bytes, the most that this server takes");
+    result.refusal =
+        api_error(413, "Content Too Large",
+                  "request body: got more than " + std::to_string(options_.max_body_bytes) +
+                      " bytes, the most that this server takes");
   } else if (error == http::error::end_of_stream || error == http::error::partial_message ||
              error.category() != http::make_error_code(http::error::bad_method).category()) {
     linger_ = false;  // the client has gone
@@ -206,7 +212,8 @@ asio::awaitable<bool> Connection::serve_one() {
     reply = handler_(*read.request);
   } catch (const std::exception& problem) {
     // A library threw, for lack of memory say: this request fails, the server goes on.
-    reply = {.response = api_error(500, "InternalServerError", problem.what()), .pending = nullptr,
+    reply = {.response = api_error(500, "InternalServerError", problem.what()),
+             .pending = nullptr,
              .route = {}};
   }
   exchange_ = {.route = std::move(reply.route),
@@ -225,7 +232,7 @@ asio::awaitable<bool> Connection::serve_one() {
     exchange_.duration_ns = clock_.monotonic_ns() - arrival_ns;
     observer_(exchange_);
   }
-  co_return sent && keep_alive_;
+  co_return sent&& keep_alive_;
 }
 
 std::string Connection::head_of(const HttpResponse& response, std::string_view framing) const {
@@ -361,8 +368,7 @@ asio::awaitable<void> Connection::linger() {
   arm(kLingerNs, Expiry::kClose);
   std::string discarded(kWriteBytes, '\0');
   for (size_t total = 0; total < kLingerBytes;) {
-    const auto [error, bytes] =
-        co_await socket_.async_read_some(asio::buffer(discarded), kAsValue);
+    const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(discarded), kAsValue);
     if (error) break;
     total += bytes;
   }

@@ -65,10 +65,10 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   const HttpObserver& observer_;
   boost::beast::flat_buffer buffer_;
   boost::asio::steady_timer deadline_;
-  uint64_t deadline_number_ = 0;  // tells a late expiry from the current one
+  uint64_t deadline_number_ = 0;    // tells a late expiry from the current one
   boost::asio::steady_timer wake_;  // never expires: cancelling it wakes who waits
   std::atomic<bool> wake_posted_{false};
-  bool ready_ = false;      // the pending reply may have more
+  bool ready_ = false;  // the pending reply may have more
   bool timed_out_ = false;
   bool idle_ = false;
   bool draining_ = false;

@@ -30,7 +30,8 @@ using boost::system::error_code;
 namespace {
 constexpr int64_t kAcceptBackOffMinNs = kNsPerMs;
 constexpr int64_t kAcceptBackOffMaxNs = kNsPerSecond;
-constexpr size_t kRefusalsMax = 256;  // connections being told, at one time, that there are too many
+constexpr size_t kRefusalsMax =
+    256;  // connections being told, at one time, that there are too many
 }  // namespace
 
 class HttpServer::Impl {
@@ -130,8 +131,8 @@ class HttpServer::Impl {
   }
 
   Error bind_error(const error_code& error) const {
-    const std::string where = (options_.host.empty() ? "*" : options_.host) + ":" +
-                              std::to_string(options_.port);
+    const std::string where =
+        (options_.host.empty() ? "*" : options_.host) + ":" + std::to_string(options_.port);
     std::string hint;
     if (error == asio::error::address_in_use) {
       hint = "another program listens on port " + std::to_string(options_.port) +
@@ -144,8 +145,8 @@ class HttpServer::Impl {
     int64_t back_off_ns = kAcceptBackOffMinNs;
     for (;;) {
       tcp::socket socket(asio::make_strand(io_));
-      const auto [error] = co_await acceptor_.async_accept(
-          socket, asio::as_tuple(asio::use_awaitable));
+      const auto [error] =
+          co_await acceptor_.async_accept(socket, asio::as_tuple(asio::use_awaitable));
       if (!acceptor_.is_open()) co_return;
       if (error) {
         // Out of descriptors, say: those that are open must get on before another is taken.

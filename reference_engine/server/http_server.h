@@ -17,14 +17,14 @@
 namespace touchstone::server {
 
 struct HttpServerOptions {
-  std::string host;  ///< empty: every address, IPv6 and IPv4
+  std::string host;      ///< empty: every address, IPv6 and IPv4
   uint16_t port = 8000;  ///< 0: any free one
   int threads = 2;
 
-  size_t max_connections = 16'384;       ///< beyond: 503 and closed
-  size_t max_header_bytes = 4'194'304;   ///< request line and headers; beyond: 431
-  size_t max_headers = 256;              ///< beyond: 431
-  size_t max_body_bytes = 33'554'432;    ///< beyond: 413
+  size_t max_connections = 16'384;          ///< beyond: 503 and closed
+  size_t max_header_bytes = 4'194'304;      ///< request line and headers; beyond: 431
+  size_t max_headers = 256;                 ///< beyond: 431
+  size_t max_body_bytes = 33'554'432;       ///< beyond: 413
   size_t max_stream_buffer_bytes = 65'536;  ///< pipelined input kept while an answer is made
 
   int64_t idle_timeout_ns = 60 * kNsPerSecond;   ///< between requests; then closed

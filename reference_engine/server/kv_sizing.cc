@@ -35,11 +35,11 @@ Result<KvSizing> size_kv(const KvSizingInput& input) {
     const int64_t needed =
         ((std::max<int64_t>(wanted, 1) + input.block_size - 1) / input.block_size + 1) *
         input.block_bytes;
-    const std::string have =
-        input.num_blocks_override
-            ? "--num-gpu-blocks-override gives " + std::to_string(*input.num_blocks_override) +
-                  " blocks of " + std::to_string(input.block_size) + " tokens"
-            : mebibytes(input.memory_bytes) + " are available";
+    const std::string have = input.num_blocks_override
+                                 ? "--num-gpu-blocks-override gives " +
+                                       std::to_string(*input.num_blocks_override) + " blocks of " +
+                                       std::to_string(input.block_size) + " tokens"
+                                 : mebibytes(input.memory_bytes) + " are available";
     return invalid_argument(
         "KV cache: one request of --max-model-len " + std::to_string(wanted) + " needs " +
             mebibytes(needed) + ", but " + have + "; the largest --max-model-len that fits is " +

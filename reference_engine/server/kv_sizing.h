@@ -10,11 +10,11 @@
 namespace touchstone::server {
 
 struct KvSizingInput {
-  int64_t block_bytes = 0;                   ///< of one block, all layers
-  int32_t block_size = 16;                   ///< tokens
-  int64_t memory_bytes = 0;                  ///< for keys and values
+  int64_t block_bytes = 0;                     ///< of one block, all layers
+  int32_t block_size = 16;                     ///< tokens
+  int64_t memory_bytes = 0;                    ///< for keys and values
   std::optional<int64_t> num_blocks_override;  ///< --num-gpu-blocks-override: memory is not asked
-  int32_t model_max_len = 0;                 ///< max_position_embeddings
+  int32_t model_max_len = 0;                   ///< max_position_embeddings
   /// --max-model-len. Absent: the model's. -1: the largest that fits, at most the model's.
   std::optional<int64_t> max_model_len;
 };

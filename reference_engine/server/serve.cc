@@ -90,19 +90,18 @@ Result<scheduler::Config> scheduler_config(const ServeOptions& options,
                .model_max_len = backend.model().max_position_embeddings,
                .max_model_len = options.max_model_len});
   if (!sizing) return sizing.error();
-  scheduler::Config config{
-      .num_blocks = sizing->num_blocks,
-      .block_size = options.block_size,
-      .max_num_seqs = options.max_num_seqs,
-      .max_num_batched_tokens = options.max_num_batched_tokens,
-      .max_model_len = sizing->max_model_len,
-      .long_prefill_token_threshold = options.long_prefill_token_threshold,
-      .enable_prefix_caching = options.enable_prefix_caching,
-      .enable_chunked_prefill = options.enable_chunked_prefill,
-      .reserve_full_prompt = options.reserve_full_prompt,
-      .watermark_blocks = static_cast<int64_t>(options.watermark *
-                                               static_cast<double>(sizing->num_blocks)),
-      .policy = options.policy};
+  scheduler::Config config{.num_blocks = sizing->num_blocks,
+                           .block_size = options.block_size,
+                           .max_num_seqs = options.max_num_seqs,
+                           .max_num_batched_tokens = options.max_num_batched_tokens,
+                           .max_model_len = sizing->max_model_len,
+                           .long_prefill_token_threshold = options.long_prefill_token_threshold,
+                           .enable_prefix_caching = options.enable_prefix_caching,
+                           .enable_chunked_prefill = options.enable_chunked_prefill,
+                           .reserve_full_prompt = options.reserve_full_prompt,
+                           .watermark_blocks = static_cast<int64_t>(
+                               options.watermark * static_cast<double>(sizing->num_blocks)),
+                           .policy = options.policy};
   RETURN_IF_ERROR(scheduler::validate(config));
   return config;
 }
@@ -164,8 +163,8 @@ class EndEvents final {
 class Server final {
  public:
   Server(const ServeOptions& options, const Clock& clock, const Log& log,
-         const scheduler::Config& config, backend::Backend& backend,
-         const ModelFrontEnd& front_end, TelemetrySinks& sinks)
+         const scheduler::Config& config, backend::Backend& backend, const ModelFrontEnd& front_end,
+         TelemetrySinks& sinks)
       : options_(options),
         log_(log),
         engine_({.scheduler = config,
@@ -180,9 +179,10 @@ class Server final {
                   .block_size = config.block_size,
                   .seed = options.seed},
                  clock, front_end.context, engine_, sinks),
-        http_(options.http, clock,
-              [this](const HttpRequest& request) { return service_.handle(request); },
-              [&sinks](const HttpExchange& exchange) { sinks.on_http(exchange); }) {}
+        http_(
+            options.http, clock,
+            [this](const HttpRequest& request) { return service_.handle(request); },
+            [&sinks](const HttpExchange& exchange) { sinks.on_http(exchange); }) {}
 
   Status start() {
     RETURN_IF_ERROR(http_.listen());

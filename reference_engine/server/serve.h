@@ -51,7 +51,7 @@ struct ServeOptions {
   std::vector<std::string> api_keys;
 
   HttpServerOptions http;
-  std::string port_file;  ///< gets the bound port once ready
+  std::string port_file;                            ///< gets the bound port once ready
   int64_t shutdown_timeout_ns = 30 * kNsPerSecond;  ///< then running requests are aborted
 
   std::string otlp_traces_endpoint;    ///< empty: no spans

@@ -85,10 +85,10 @@ Service::Service(const ServiceOptions& options, const Clock& clock, const api::A
       ids_(options.seed ^ static_cast<uint64_t>(clock.unix_ns()), "response ids") {}
 
 Reply Service::handle(const HttpRequest& request) {
-  Reply answer = is_preflight(request)  ? preflight(request)
-                 : authorized(request) ? dispatch(request)
-                                       : reply(401, api::kJsonContentType,
-                                               api::unauthorized_body());
+  Reply answer = is_preflight(request) ? preflight(request)
+                 : authorized(request)
+                     ? dispatch(request)
+                     : reply(401, api::kJsonContentType, api::unauthorized_body());
   if (!answer.pending) {
     for (auto& header : common_headers(request)) {
       answer.response.headers.push_back(std::move(header));
@@ -157,12 +157,12 @@ Reply Service::reply(int status, std::string_view content_type, std::string body
                        .content_type = std::string(content_type),
                        .headers = {},
                        .body = std::move(body)},
-          .pending = nullptr, .route = {}};
+          .pending = nullptr,
+          .route = {}};
 }
 
 Reply Service::completions(const HttpRequest& request) {
-  return generate(request,
-                  api::parse_completion(request.body, request_headers(request), context_));
+  return generate(request, api::parse_completion(request.body, request_headers(request), context_));
 }
 
 Reply Service::chat_completions(const HttpRequest& request) {
@@ -184,10 +184,9 @@ Reply Service::generate(const HttpRequest& request, api::ParsedGeneration parsed
   start.arrival_unix_ns = request.arrival_unix_ns;
   start.arrival_ns = request.arrival_ns;
   const auto traceparent = request.header("traceparent");
-  start.trace = traceparent
-                    ? telemetry::parse_trace_context(*traceparent,
-                                                     request.header("tracestate").value_or(""))
-                    : options_.process_trace;
+  start.trace = traceparent ? telemetry::parse_trace_context(
+                                  *traceparent, request.header("tracestate").value_or(""))
+                            : options_.process_trace;
   start.headers = common_headers(request);
   if (options_.enable_server_load_tracking) {
     start.in_flight = std::make_unique<InFlight>(in_flight_);

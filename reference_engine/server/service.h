@@ -21,14 +21,14 @@
 namespace touchstone::server {
 
 struct ServiceOptions {
-  std::string version;                 ///< of GET /version
-  std::vector<std::string> api_keys;   ///< empty: none is asked for
+  std::string version;                ///< of GET /version
+  std::vector<std::string> api_keys;  ///< empty: none is asked for
   bool enable_request_id_headers = false;
   bool enable_server_load_tracking = false;
   /// From the process environment: adopts every request without a traceparent, as in vLLM.
   std::optional<telemetry::TraceContext> process_trace;
   int32_t block_size = 16;
-  uint64_t seed = 0;                   ///< of the ids that it makes
+  uint64_t seed = 0;  ///< of the ids that it makes
 };
 
 /// The text of GET /metrics and its media type.

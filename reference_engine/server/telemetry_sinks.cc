@@ -88,9 +88,10 @@ Status TelemetrySinks::open_spans(const Options& options) {
   // Span ids and the instance's id must differ between runs with the same seed.
   const uint64_t seed = options.seed ^ static_cast<uint64_t>(clock_.unix_ns()) ^
                         (static_cast<uint64_t>(options.process_id) << 32);
-  telemetry::ResourceResult made = telemetry::make_vllm_resource(
-      {.instance_id = random_uuid(seed), .process_id = options.process_id,
-       .environment = options.environment});
+  telemetry::ResourceResult made =
+      telemetry::make_vllm_resource({.instance_id = random_uuid(seed),
+                                     .process_id = options.process_id,
+                                     .environment = options.environment});
   for (const std::string& warning : made.warnings) log_(warning);
   auto exporter = telemetry::make_otlp_grpc_exporter(*otlp, std::move(made.resource), clock_);
   if (!exporter) return std::move(exporter).error();
@@ -150,8 +151,7 @@ MetricsText TelemetrySinks::metrics() const {
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.render()};
 }
 
-void TelemetrySinks::keep_unless_failed(std::unique_ptr<LineWriter>& writer,
-                                        const Status& status) {
+void TelemetrySinks::keep_unless_failed(std::unique_ptr<LineWriter>& writer, const Status& status) {
   if (status) return;
   log_(status.error().message + "; nothing more is written there");
   writer.reset();

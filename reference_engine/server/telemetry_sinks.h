@@ -26,8 +26,8 @@ class TelemetrySinks final : public EngineObserver, public ServiceTelemetry {
     std::string step_log;     ///< path; empty: none
     std::string request_log;  ///< path; empty: none
     telemetry::VllmMetricsConfig metrics;
-    bool log_stats = true;  ///< false: the metrics stand still
-    std::string otlp_traces_endpoint;  ///< empty: no spans
+    bool log_stats = true;               ///< false: the metrics stand still
+    std::string otlp_traces_endpoint;    ///< empty: no spans
     telemetry::Environment environment;  ///< OTEL_*
     uint64_t seed = 0;
     int64_t process_id = 0;

@@ -178,8 +178,8 @@ class FittedStepTime final : public StepTimeModel {
     std::string text = "fitted:";
     for (size_t i = 0; i < kStepTerms; ++i) {
       if (fit_.ns[i] == 0) continue;
-      text += (text.back() == ':' ? " " : " + ") + format_fixed(fit_.ns[i] / 1000, 3) +
-              " us per " + kStepTermNames[i];
+      text += (text.back() == ':' ? " " : " + ") + format_fixed(fit_.ns[i] / 1000, 3) + " us per " +
+              kStepTermNames[i];
     }
     return text;
   }

@@ -30,7 +30,7 @@ Made make_linear(std::string_view arguments, const std::vector<StepSample>&) {
   const std::vector<std::string> parts = split(arguments, ',');
   if (parts.size() != 3) {
     return invalid_argument("steptime: got linear:" + std::string(arguments) +
-                            ", expected linear:BASE,PER_PREFILL_TOKEN,PER_DECODE",
+                                ", expected linear:BASE,PER_PREFILL_TOKEN,PER_DECODE",
                             "for example linear:5ms,100us,500us");
   }
   int64_t times[3];

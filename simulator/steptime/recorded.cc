@@ -20,8 +20,8 @@ class RecordedStepTime final : public StepTimeModel {
   }
   int64_t duration_ns(const StepFeatures& features) override {
     const bool known = features.step < std::ssize(durations_ns_);
-    return std::max<int64_t>(
-        1, known ? durations_ns_[static_cast<size_t>(features.step)] : mean_ns_);
+    return std::max<int64_t>(1,
+                             known ? durations_ns_[static_cast<size_t>(features.step)] : mean_ns_);
   }
   std::string describe() const override {
     return "recorded, " + format_count(std::ssize(durations_ns_)) + " steps, mean " +

@@ -8,8 +8,8 @@ namespace touchstone::architecture {
 namespace {
 
 const std::vector<std::string> kFolders = {
-    "base",      "result",  "workload",  "telemetry", "conformance",
-    "harness",   "reports", "simulator", "cli",       "reference_engine"};
+    "base",    "result",  "workload",  "telemetry", "conformance",
+    "harness", "reports", "simulator", "cli",       "reference_engine"};
 
 Arrows arrows() {
   return {
@@ -25,8 +25,7 @@ Arrows arrows() {
       {"reference_engine/sampling", {"base"}},
       {"reference_engine/model", {"base"}},
       {"reference_engine/tokenizer", {"base"}},
-      {"reference_engine/backend",
-       {"base", "reference_engine/model", "reference_engine/sampling"}},
+      {"reference_engine/backend", {"base", "reference_engine/model", "reference_engine/sampling"}},
       {"reference_engine/server/api",
        {"base", "reference_engine/sampling", "reference_engine/tokenizer"}},
       {"reference_engine/server",
@@ -34,10 +33,10 @@ Arrows arrows() {
         "reference_engine/backend", "reference_engine/model", "reference_engine/sampling",
         "reference_engine/tokenizer"}},
       {"cli",
-       {"base", "result", "workload", "telemetry", "conformance", "harness", "reports",
-        "simulator", "reference_engine/scheduler", "reference_engine/backend",
-        "reference_engine/model", "reference_engine/tokenizer", "reference_engine/sampling",
-        "reference_engine/server", "reference_engine/server/api"}},
+       {"base", "result", "workload", "telemetry", "conformance", "harness", "reports", "simulator",
+        "reference_engine/scheduler", "reference_engine/backend", "reference_engine/model",
+        "reference_engine/tokenizer", "reference_engine/sampling", "reference_engine/server",
+        "reference_engine/server/api"}},
   };
 }
 

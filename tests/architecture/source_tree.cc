@@ -99,8 +99,8 @@ std::vector<std::string> include_circle(const std::vector<SourceFile>& files) {
 std::vector<std::pair<std::string, int>> long_functions(const SourceFile& file, int limit) {
   std::vector<std::pair<std::string, int>> found;
   static const std::vector<std::string> kNotFunctions = {
-      "namespace", "class", "struct", "enum", "union", "extern", "static const", "constexpr",
-      "inline constexpr", "const", "template <", "}"};
+      "namespace",    "class",     "struct",           "enum",  "union",      "extern",
+      "static const", "constexpr", "inline constexpr", "const", "template <", "}"};
   for (const size_t indent : {size_t{0}, size_t{2}}) {
     const std::string margin(indent, ' ');
     std::optional<size_t> start;
@@ -117,8 +117,9 @@ std::vector<std::pair<std::string, int>> long_functions(const SourceFile& file, 
         continue;
       }
       const bool starts_word = std::isalpha(static_cast<unsigned char>(body[0])) != 0;
-      const bool other = std::any_of(kNotFunctions.begin(), kNotFunctions.end(),
-                                     [&](const std::string& word) { return body.starts_with(word); });
+      const bool other =
+          std::any_of(kNotFunctions.begin(), kNotFunctions.end(),
+                      [&](const std::string& word) { return body.starts_with(word); });
       if (starts_word && !other && body.find('(') != std::string::npos &&
           body.find(';') == std::string::npos) {
         start = i;

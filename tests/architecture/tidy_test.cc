@@ -16,8 +16,8 @@ constexpr int kMaxFileLines = 800;
 constexpr int kMaxFunctionLines = 70;
 constexpr int kMaxReadmeLines = 40;
 
-const std::vector<std::string> kCode = {"base",        "result",  "workload", "telemetry",
-                                        "conformance", "harness", "reports",  "simulator",
+const std::vector<std::string> kCode = {"base",        "result",          "workload", "telemetry",
+                                        "conformance", "harness",         "reports",  "simulator",
                                         "cli",         "reference_engine"};
 
 /// What may not be written, why, and the files that exist to do just that.
@@ -31,7 +31,8 @@ const std::vector<Ban>& bans() {
   static const std::vector<Ban> kBans = {
       {R"(_clock::now)", "time comes from base/clock.h", {"base/clock.cc"}},
       {R"(\brandom_device\b|\bstd::\w+_distribution\b|std::shuffle|\brand\(\)|mt19937)",
-       "chance comes from base/random.h", {}},
+       "chance comes from base/random.h",
+       {}},
       {R"(\bgetenv\b)", "the environment is read at the command line", {"cli/"}},
       {R"(\bsleep_for\b|\busleep\b|\bsleep_until\b)", "wait for a condition, not for time", {}},
       {R"(TODO\(now\))", "what must be done now is not done", {}},
@@ -100,10 +101,14 @@ TEST(Tidy, ALongFunctionIsFound) {
 }
 
 TEST(Tidy, EveryTopFolderHasAShortReadme) {
-  const std::vector<std::string> folders = {
-      "base",      "result", "workload", "telemetry", "conformance", "harness", "reports",
-      "simulator", "cli",    "tests",    "bench",     "fixtures",    "scripts", "collector_configs",
-      "docs",      "reference_engine"};
+  const std::vector<std::string> folders = {"base",        "result",
+                                            "workload",    "telemetry",
+                                            "conformance", "harness",
+                                            "reports",     "simulator",
+                                            "cli",         "tests",
+                                            "bench",       "fixtures",
+                                            "scripts",     "collector_configs",
+                                            "docs",        "reference_engine"};
   for (const std::string& folder : folders) {
     std::ifstream in(std::string(TOUCHSTONE_SOURCE_DIR) + "/" + folder + "/README.md");
     EXPECT_TRUE(in) << folder << "/README.md is missing";
@@ -117,7 +122,8 @@ TEST(Tidy, EveryHeaderSaysWhatItIs) {
   for (const SourceFile& file : read_sources(TOUCHSTONE_SOURCE_DIR, kCode)) {
     if (!file.path.ends_with(".h")) continue;
     ASSERT_FALSE(file.lines.empty()) << file.path;
-    EXPECT_TRUE(file.lines[0].starts_with("// ")) << file.path << " opens without saying what it is";
+    EXPECT_TRUE(file.lines[0].starts_with("// "))
+        << file.path << " opens without saying what it is";
   }
 }
 

@@ -44,9 +44,9 @@ Result<Suite> read(const std::string& text) {
   suite.tags = load.strings("tags");
   for (const Fields& check : root.objects("checks")) {
     suite.ids.push_back(check.required_string("id"));
-    suite.level = check.optional_enum<Level>("level", {{"must", Level::kMust},
-                                                       {"should", Level::kShould}})
-                      .value_or(suite.level);
+    suite.level =
+        check.optional_enum<Level>("level", {{"must", Level::kMust}, {"should", Level::kShould}})
+            .value_or(suite.level);
   }
   RETURN_IF_ERROR(document->finish());
   return suite;
@@ -78,11 +78,11 @@ TEST(Document, EveryErrorSaysWhereWhatAndWhatWasExpected) {
       {"requests: 64", "requests: many",
        "suite.yaml:3: load.requests: got \"many\", expected an integer", ""},
       {"requests: 64", "requests: 0", "suite.yaml:3: load.requests: got 0, expected 1 to 1000", ""},
-      {"requests: 64", "requests: 6.5",
-       "suite.yaml:3: load.requests: got 6.5, expected an integer", ""},
+      {"requests: 64", "requests: 6.5", "suite.yaml:3: load.requests: got 6.5, expected an integer",
+       ""},
       {"rate: 4.5", "rate: fast", "suite.yaml:4: load.rate: got \"fast\", expected a number", ""},
-      {"warm_up: 250ms", "warm_up: 250",
-       "suite.yaml:5: load.warm_up: got 250, expected a string", ""},
+      {"warm_up: 250ms", "warm_up: 250", "suite.yaml:5: load.warm_up: got 250, expected a string",
+       ""},
       {"streamed: true", "streamed: yes",
        "suite.yaml:6: load.streamed: got \"yes\", expected true or false", ""},
       {"tags: [a, b]", "tags: [a, 1]",
@@ -116,7 +116,8 @@ TEST(Document, BrokenInputIsAnErrorNotAnAbort) {
             "suite.yaml:1: got [\"just\",\"a list\"], expected an object");
   const auto line = Document::parse_json_line("log.jsonl", 7, "{\"a\": ");
   ASSERT_FALSE(line);
-  EXPECT_TRUE(line.error().message.starts_with("log.jsonl:7: not valid JSON")) << line.error().message;
+  EXPECT_TRUE(line.error().message.starts_with("log.jsonl:7: not valid JSON"))
+      << line.error().message;
   EXPECT_EQ(line.error().code, ErrorCode::kMalformed);
 }
 
@@ -124,8 +125,7 @@ TEST(Document, JsonLinesSayFileAndLineAndMayIgnoreUnknownKeys) {
   auto document = Document::parse_json_line("log.jsonl", 7, R"({"a": 1, "b": {"c": 2}})");
   ASSERT_TRUE(document);
   EXPECT_EQ(document->root().required_int("a"), 1);
-  EXPECT_EQ(document->finish().error().message,
-            "log.jsonl:7: b: unknown key, expected one of: a");
+  EXPECT_EQ(document->finish().error().message, "log.jsonl:7: b: unknown key, expected one of: a");
   auto machine = Document::parse_json_line("log.jsonl", 7, R"({"a": 1, "b": {"c": 2}})");
   machine->ignore_unknown_keys();
   (void)machine->root().required_int("a");

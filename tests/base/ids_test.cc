@@ -14,8 +14,8 @@ TEST(Ids, HexBothWays) {
 }
 
 TEST(Ids, AnythingElseIsRefused) {
-  for (const std::string text : {"", "00", "0ff69eeafe88345", "0ff69eeafe88345dd",
-                                 "0ff69eeafe88345g", " ff69eeafe88345d"}) {
+  for (const std::string text :
+       {"", "00", "0ff69eeafe88345", "0ff69eeafe88345dd", "0ff69eeafe88345g", " ff69eeafe88345d"}) {
     EXPECT_FALSE(SpanId::parse(text)) << text;
   }
 }

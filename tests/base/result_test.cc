@@ -6,7 +6,8 @@ namespace touchstone {
 namespace {
 
 Result<int> half(int value) {
-  if (value % 2 != 0) return invalid_argument("value: got " + std::to_string(value) + ", expected an even number");
+  if (value % 2 != 0)
+    return invalid_argument("value: got " + std::to_string(value) + ", expected an even number");
   return value / 2;
 }
 

@@ -9,9 +9,14 @@ namespace touchstone {
 namespace {
 
 TEST(Text, DurationsNeedAUnit) {
-  const std::vector<std::pair<std::string, int64_t>> good = {
-      {"0s", 0},           {"80ns", 80},           {"100us", 100'000},         {"250ms", 250'000'000},
-      {"1.5s", 1'500'000'000}, {"5m", 300'000'000'000}, {"2h", 7'200'000'000'000}, {"3µs", 3'000}};
+  const std::vector<std::pair<std::string, int64_t>> good = {{"0s", 0},
+                                                             {"80ns", 80},
+                                                             {"100us", 100'000},
+                                                             {"250ms", 250'000'000},
+                                                             {"1.5s", 1'500'000'000},
+                                                             {"5m", 300'000'000'000},
+                                                             {"2h", 7'200'000'000'000},
+                                                             {"3µs", 3'000}};
   for (const auto& [text, ns] : good) {
     const auto parsed = parse_duration_ns(text);
     ASSERT_TRUE(parsed) << text;
@@ -64,8 +69,8 @@ TEST(Text, Utf8IsCheckedAsUnicodeHasIt) {
   for (const std::string good : {"", "plain", "é", "€", "😀", "\xf4\x8f\xbf\xbf"}) {
     EXPECT_TRUE(is_valid_utf8(good)) << good;
   }
-  for (const std::string bad : {"\x80", "\xc0\xaf", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                "\xff", "a\xc3"}) {
+  for (const std::string bad :
+       {"\x80", "\xc0\xaf", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "a\xc3"}) {
     EXPECT_FALSE(is_valid_utf8(bad)) << quote(bad);
   }
 }

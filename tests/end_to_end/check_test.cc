@@ -47,7 +47,8 @@ TEST_F(Check, TheQuickstartPasses) {
   EXPECT_EQ(read.at("samples").size(), 2u) << "two completions are shown";
   bool parity = false;
   for (const auto& one : read.at("checks")) {
-    parity = parity || (one.at("id") == "simulation.schedule_parity" && one.at("verdict") == "pass");
+    parity =
+        parity || (one.at("id") == "simulation.schedule_parity" && one.at("verdict") == "pass");
   }
   EXPECT_TRUE(parity) << "the simulated schedule is that of the engine, step for step";
   EXPECT_TRUE(fs::exists(path("report/report.html")));
@@ -60,12 +61,12 @@ TEST_F(Check, TheQuickstartPasses) {
 }
 
 TEST_F(Check, ADemandThatIsNotMetFailsAndNamesTheSpans) {
-  const auto shipped = read_file(std::string(TOUCHSTONE_SOURCE_DIR) +
-                                 "/conformance/profiles/vllm-v1.yaml");
+  const auto shipped =
+      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/conformance/profiles/vllm-v1.yaml");
   ASSERT_TRUE(shipped);
-  const std::string profile =
-      write("own.yaml", replaced(*shipped, "    attributes:\n",
-                                 "    attributes:\n      - {key: gen_ai.model.id, type: string}\n"));
+  const std::string profile = write(
+      "own.yaml", replaced(*shipped, "    attributes:\n",
+                           "    attributes:\n      - {key: gen_ai.model.id, type: string}\n"));
   const Ran ran = check(small_suite(), {"--profile", profile});
   EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
   EXPECT_THAT(ran.output, HasSubstr("gen_ai.model.id"));
@@ -131,13 +132,13 @@ TEST_F(Check, ACollectorThatCannotStartIsUndecided) {
 }
 
 TEST_F(Check, ABrokenCollectorConfigurationIsSaidBeforeAnythingStarts) {
-  write("collector.yaml", "receivers: {otlp: {protocols: {grpc: {endpont: x}}}}\n"
-                          "exporters: {debug: {}}\n"
-                          "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}\n");
-  const std::string text =
-      replaced(small_suite_text(2, 0.1),
-               std::string(TOUCHSTONE_SOURCE_DIR) + "/collector_configs/quickstart.yaml",
-               "collector.yaml");
+  write("collector.yaml",
+        "receivers: {otlp: {protocols: {grpc: {endpont: x}}}}\n"
+        "exporters: {debug: {}}\n"
+        "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}\n");
+  const std::string text = replaced(
+      small_suite_text(2, 0.1),
+      std::string(TOUCHSTONE_SOURCE_DIR) + "/collector_configs/quickstart.yaml", "collector.yaml");
   const Ran ran = check(write("suite.yaml", text));
   EXPECT_EQ(ran.code, 2) << ran.errors;
   EXPECT_THAT(ran.errors, HasSubstr("endpont"));
@@ -211,8 +212,8 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   const auto ran = harness::run_and_capture(
       {.name = "load",
        .argv = {TOUCHSTONE_BINARY, "load", "--url", "http://127.0.0.1:" + std::to_string(*port),
-                "--requests", "20", "--rate", "40", "--prompt-tokens", "16-32",
-                "--output-tokens", "8", "--record", path("run")}},
+                "--requests", "20", "--rate", "40", "--prompt-tokens", "16-32", "--output-tokens",
+                "8", "--record", path("run")}},
       supervision_, 60 * kNsPerSecond);
   ASSERT_TRUE(ran) << ran.error().message;
   EXPECT_TRUE(ran->status.good()) << ran->errors;
@@ -236,10 +237,8 @@ TEST_F(Check, UsageErrorsStartNothing) {
     std::vector<std::string> flags;
     std::string expected;
   } rows[] = {
-      {{"--profile", "vllm-v2"}, "vllm-v2"},
-      {{"--fault", "kill-collector"}, "no @TIME"},
-      {{"--fail-on", "COULD"}, "--fail-on"},
-      {{"--format", "pdf"}, "--format"},
+      {{"--profile", "vllm-v2"}, "vllm-v2"},     {{"--fault", "kill-collector"}, "no @TIME"},
+      {{"--fail-on", "COULD"}, "--fail-on"},     {{"--format", "pdf"}, "--format"},
       {{"--sed", "1"}, "did you mean `--seed`"},
   };
   for (const auto& row : rows) {

@@ -76,7 +76,9 @@ std::string Check::small_suite_text(int requests, double seconds) const {
          "    command:\n"
          "      - ${touchstone}\n"
          "      - serve\n"
-         "      - " + kSource + "/fixtures/models/touchstone-tiny\n"
+         "      - " +
+         kSource +
+         "/fixtures/models/touchstone-tiny\n"
          "      - --host=127.0.0.1\n"
          "      - --port=${subject.port}\n"
          "      - --served-model-name=touchstone-tiny\n"
@@ -87,7 +89,9 @@ std::string Check::small_suite_text(int requests, double seconds) const {
          "      - --request-log=${run}/records.jsonl\n"
          "    environment: {OTEL_SERVICE_NAME: vllm-inference, OTEL_BSP_SCHEDULE_DELAY: \"200\"}\n"
          "collector:\n"
-         "  config: " + kSource + "/collector_configs/quickstart.yaml\n"
+         "  config: " +
+         kSource +
+         "/collector_configs/quickstart.yaml\n"
          "load:\n"
          "  workload: load.jsonl\n"
          "  model: touchstone-tiny\n"

@@ -77,8 +77,8 @@ TEST_F(Collector, BothFormsOfTheInventoryAreRead) {
 
 TEST_F(Collector, TheFirstThatHasEverythingIsTaken) {
   const std::string poor = script("otelcol", "buildinfo: {version: 1.0.0}\nreceivers: [otlp]");
-  const std::string rich =
-      script("otelcol-contrib", "buildinfo: {version: 2.0.0}\nreceivers: [otlp]\nexporters: [file]");
+  const std::string rich = script(
+      "otelcol-contrib", "buildinfo: {version: 2.0.0}\nreceivers: [otlp]\nexporters: [file]");
   CollectorSearch search;
   search.path = "/no/such/folder:" + folder_->path();
   search.cache = folder_->path();

@@ -87,18 +87,17 @@ TEST(RequestBody, SaysOnlyWhatTheWorkloadSays) {
   request.sampling.n = 2;
   request.sampling.stop = {"\n"};
   request.tenant = "acme";
-  EXPECT_EQ(body_of(request),
-            (nlohmann::json{{"model", "tiny"},
-                            {"prompt", "Once"},
-                            {"max_tokens", 8},
-                            {"stream", true},
-                            {"stream_options", {{"include_usage", true}}},
-                            {"temperature", 0.5},
-                            {"top_k", 4},
-                            {"seed", 7},
-                            {"n", 2},
-                            {"stop", {"\n"}},
-                            {"user", "acme"}}));
+  EXPECT_EQ(body_of(request), (nlohmann::json{{"model", "tiny"},
+                                              {"prompt", "Once"},
+                                              {"max_tokens", 8},
+                                              {"stream", true},
+                                              {"stream_options", {{"include_usage", true}}},
+                                              {"temperature", 0.5},
+                                              {"top_k", 4},
+                                              {"seed", 7},
+                                              {"n", 2},
+                                              {"stop", {"\n"}},
+                                              {"user", "acme"}}));
 }
 
 TEST(RequestBody, ChatTokensAndRawBodies) {

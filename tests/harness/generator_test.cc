@@ -40,8 +40,7 @@ class LoadGenerator : public ::testing::Test {
     made.stream = prompt == "stream" || prompt == "cut" || prompt == "endless";
     return made;
   }
-  Result<LoadOutcome> run(const std::vector<workload::Request>& requests,
-                          const LoadOptions& load) {
+  Result<LoadOutcome> run(const std::vector<workload::Request>& requests, const LoadOptions& load) {
     workload::Workload workload;
     workload.requests = requests;
     return run_load(workload, load, clock_);
@@ -124,9 +123,8 @@ TEST_F(LoadGenerator, ASlowServerDoesNotHoldBackTheNextRequests) {
   LoadOptions load = options(server.url());
   load.timeout_ns = 400 * kNsPerMs;
   // The first is never answered; the others must be sent at their times all the same.
-  const auto outcome = run({request("silent"), request("whole", 50 * kNsPerMs),
-                            request("whole", 100 * kNsPerMs)},
-                           load);
+  const auto outcome = run(
+      {request("silent"), request("whole", 50 * kNsPerMs), request("whole", 100 * kNsPerMs)}, load);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(outcome->entries[0].outcome, ClientOutcome::kFailed);
   EXPECT_GE(outcome->entries[0].done_ns, 300 * kNsPerMs);
@@ -156,9 +154,8 @@ TEST_F(LoadGenerator, ConnectionsAreUsedAgainWhereTheServerAllowsIt) {
     TinyServer server(close_after_each);
     LoadOptions load = options(server.url());
     load.connections_max = 1;
-    const auto outcome = run({request("whole"), request("whole"), request("refuse"),
-                              request("stream")},
-                             load);
+    const auto outcome =
+        run({request("whole"), request("whole"), request("refuse"), request("stream")}, load);
     EXPECT_TRUE(outcome);
     for (const auto& entry : outcome->entries) EXPECT_NE(entry.outcome, ClientOutcome::kFailed);
     EXPECT_EQ(server.requests(), 4);
@@ -186,12 +183,12 @@ TEST_F(LoadGenerator, AWatchEndsTheLoadAtOnceAndTheLedgerHasWhatWasSent) {
   LoadOptions load = options(server.url());
   load.timeout_ns = 60 * kNsPerSecond;
   load.actions.push_back({200 * kNsPerMs, [&] { (void)!::write(ends[1], "x", 1); }});
-  load.watches.push_back({ends[0], [] {
-                            return Status(Error{ErrorCode::kCancelled, "interrupted by SIGINT", {}});
-                          }});
-  const auto outcome = run({request("whole"), request("silent"),
-                            request("whole", 3600 * kNsPerSecond)},
-                           load);
+  load.watches.push_back(
+      {ends[0], [] {
+         return Status(Error{ErrorCode::kCancelled, "interrupted by SIGINT", {}});
+       }});
+  const auto outcome =
+      run({request("whole"), request("silent"), request("whole", 3600 * kNsPerSecond)}, load);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kCancelled);
   const auto ledger = conformance::read_ledger(load.ledger_path);

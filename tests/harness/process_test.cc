@@ -123,8 +123,7 @@ TEST_F(Process, StopIsGentleFirst) {
 
 TEST_F(Process, StopKillsWhatIgnoresSigtermAfterTheGraceAndItsChildrenToo) {
   auto child = ChildProcess::spawn(
-      shell("trap '' TERM; sleep 300 & echo $! >" + path("pid") + "; echo up; wait"),
-      supervision_);
+      shell("trap '' TERM; sleep 300 & echo $! >" + path("pid") + "; echo up; wait"), supervision_);
   ASSERT_TRUE(child);
   ASSERT_TRUE(wait_for([&] { return has_line(path("log")); }, supervision_));
   const ChildProcess::Stop stop = (*child)->stop(30 * kNsPerMs);
@@ -194,10 +193,9 @@ TEST_F(Process, NothingSurvivesTheSuddenDeathOfTheHarness) {
   if (harness == 0) {
     auto guard = ProcessGuard::start();
     const Supervision supervision{clock_, nullptr, guard->get()};
-    auto child = ChildProcess::spawn(
-        shell("echo $$ >" + path("child") + "; sh -c 'echo $$ >" + path("grandchild") +
-              "; exec sleep 300' & wait"),
-        supervision);
+    auto child = ChildProcess::spawn(shell("echo $$ >" + path("child") + "; sh -c 'echo $$ >" +
+                                           path("grandchild") + "; exec sleep 300' & wait"),
+                                     supervision);
     if (!wait_for([&] { return has_line(path("child")) && has_line(path("grandchild")); },
                   supervision)) {
       ::_exit(1);
@@ -233,8 +231,8 @@ TEST_F(Process, LastLinesAreTheLastOnes) {
     std::string content;
     size_t count;
     std::string expected;
-  } rows[] = {{"", 3, ""},          {"a", 3, "a"},        {"a\nb\nc\n", 2, "b\nc"},
-              {"a\nb\nc", 1, "c"},  {"\n\n\n", 2, ""},    {"a\n\nb\n", 2, "\nb"},
+  } rows[] = {{"", 3, ""},          {"a", 3, "a"},     {"a\nb\nc\n", 2, "b\nc"},
+              {"a\nb\nc", 1, "c"},  {"\n\n\n", 2, ""}, {"a\n\nb\n", 2, "\nb"},
               {"a\nb\n", 9, "a\nb"}};
   for (const auto& row : rows) {
     ASSERT_TRUE(write_file_atomic(file, row.content));

@@ -70,8 +70,7 @@ TEST_F(SuiteFile, EveryFieldArrives) {
   EXPECT_EQ(suite->collector.environment.at("DEPLOYMENT_REGION"), "here");
   EXPECT_EQ(suite->load.workload, folder_->path() + "/load.jsonl");
   EXPECT_EQ(suite->load.seed, 7u);
-  EXPECT_EQ(suite->profiles,
-            (std::vector<std::string>{"vllm-v1", folder_->path() + "/own.yaml"}));
+  EXPECT_EQ(suite->profiles, (std::vector<std::string>{"vllm-v1", folder_->path() + "/own.yaml"}));
   ASSERT_EQ(suite->budgets.size(), 1u);
   EXPECT_EQ(suite->budgets[0].phase, "ttft");
   EXPECT_DOUBLE_EQ(suite->budgets[0].threshold_s, 0.5);
@@ -158,7 +157,8 @@ TEST(FillPlaces, PutsEveryValueInItsPlace) {
 }
 
 TEST(ShippedSuites, CanBeRead) {
-  const auto suite = read_suite(std::string(TOUCHSTONE_SOURCE_DIR) + "/harness/suites/quickstart.yaml");
+  const auto suite =
+      read_suite(std::string(TOUCHSTONE_SOURCE_DIR) + "/harness/suites/quickstart.yaml");
   ASSERT_TRUE(suite) << suite.error().message;
   EXPECT_EQ(suite->name, "quickstart");
   EXPECT_FALSE(suite->profiles.empty());

@@ -33,26 +33,27 @@ bool write(tcp::socket& socket, const std::string& bytes) {
 
 /// False when the client went away.
 bool stream(tcp::socket& socket, int chunks, bool whole) {
-  if (!write(socket, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-                     "Transfer-Encoding: chunked\r\n\r\n")) {
+  if (!write(socket,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+             "Transfer-Encoding: chunked\r\n\r\n")) {
     return false;
   }
   for (int i = 0; i < chunks; ++i) {
-    const nlohmann::json chunk = {
-        {"id", "cmpl-1"}, {"choices", {{{"index", 0}, {"text", "x" + std::to_string(i)}}}}};
+    const nlohmann::json chunk = {{"id", "cmpl-1"},
+                                  {"choices", {{{"index", 0}, {"text", "x" + std::to_string(i)}}}}};
     if (!write(socket, chunked("data: " + chunk.dump() + "\n\n"))) return false;
   }
   if (!whole) return true;
   const nlohmann::json usage = {{"choices", nlohmann::json::array()},
                                 {"usage", {{"prompt_tokens", 2}, {"completion_tokens", chunks}}}};
-  return write(socket, chunked("data: " + usage.dump() + "\n\n") +
-                           chunked("data: [DONE]\n\n") + chunked(""));
+  return write(socket, chunked("data: " + usage.dump() + "\n\n") + chunked("data: [DONE]\n\n") +
+                           chunked(""));
 }
 
 std::string response(int status, const std::string& body, bool close) {
   return "HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: application/json\r\n" +
-         (close ? "Connection: close\r\n" : "") + "Content-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + body;
+         (close ? "Connection: close\r\n" : "") + "Content-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + body;
 }
 
 constexpr char kWhole[] =

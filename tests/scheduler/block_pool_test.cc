@@ -104,9 +104,8 @@ RC_GTEST_PROP(BlockPool, AgreesWithANaiveModel, ()) {
   const auto hash_of = [&](BlockId b) {
     return std::find_if(hashed.begin(), hashed.end(), [b](auto& h) { return h.first == b; });
   };
-  const auto steps =
-      *rc::gen::container<std::vector<std::pair<int, int>>>(rc::gen::pair(rc::gen::inRange(0, 5),
-                                                                          rc::gen::inRange(0, 64)));
+  const auto steps = *rc::gen::container<std::vector<std::pair<int, int>>>(
+      rc::gen::pair(rc::gen::inRange(0, 5), rc::gen::inRange(0, 64)));
   for (const auto& [action, pick] : steps) {
     const BlockId block = static_cast<BlockId>(1 + pick % (num_blocks - 1));
     if (action == 0 && !free_list.empty()) {
@@ -136,8 +135,8 @@ RC_GTEST_PROP(BlockPool, AgreesWithANaiveModel, ()) {
     pool.check_invariants();
     RC_ASSERT(pool.free() == static_cast<int64_t>(free_list.size()));
     for (uint64_t content = 0; content < 3; ++content) {
-      const auto oldest = std::find_if(hashed.begin(), hashed.end(),
-                                       [&](auto& h) { return h.second == content; });
+      const auto oldest =
+          std::find_if(hashed.begin(), hashed.end(), [&](auto& h) { return h.second == content; });
       const auto expected =
           oldest == hashed.end() ? std::nullopt : std::optional<BlockId>(oldest->first);
       RC_ASSERT(pool.find(hash(content)) == expected);

@@ -175,7 +175,8 @@ TEST(Rules, UnderFcfsTheLastOfTheRunningGivesWayAndWaitsInFront) {
   EXPECT_EQ(d.scheduler.state().free_blocks, 0);
   d.step();
   EXPECT_EQ(d.last.preempted, (Ids{3})) << "1 needs a fifth block";
-  EXPECT_EQ(d.shares(), "1:16+1* 2:16+1*") << "the two blocks of 3 serve 1 and 2; 4 is not admitted";
+  EXPECT_EQ(d.shares(), "1:16+1* 2:16+1*")
+      << "the two blocks of 3 serve 1 and 2; 4 is not admitted";
   EXPECT_EQ(d.scheduler.waiting_ids(), (Ids{3, 4}));
   EXPECT_EQ(d.scheduler.counters().preemptions, 1);
 }

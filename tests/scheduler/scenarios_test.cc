@@ -42,8 +42,8 @@ class Scenario {
       work += step();
       // INV-4, no livelock: every step computes, and what is computed again is bounded by
       // preemptions times the longest sequence.
-      const int64_t most = (num_requests + scheduler_.counters().preemptions) *
-                           int64_t{config_.max_model_len};
+      const int64_t most =
+          (num_requests + scheduler_.counters().preemptions) * int64_t{config_.max_model_len};
       ASSERT_LE(work, most);
       ASSERT_LE(++steps, most + num_requests);
     }
@@ -80,8 +80,8 @@ class Scenario {
     ModelRequest r;
     r.num_prompt_tokens = static_cast<int32_t>(random_.between(1, config_.max_model_len - 1));
     if (!models_.empty() && random_.chance(2, 3)) {  // begin as somebody else did
-      const auto it = std::next(models_.begin(), static_cast<std::ptrdiff_t>(
-                                                     random_.below(models_.size())));
+      const auto it =
+          std::next(models_.begin(), static_cast<std::ptrdiff_t>(random_.below(models_.size())));
       r.tokens = it->second.tokens;
       r.tokens.resize(static_cast<size_t>(
           std::min<int64_t>(r.num_prompt_tokens, random_.between(0, std::ssize(r.tokens)))));
@@ -105,8 +105,8 @@ class Scenario {
 
   void abort_one() {
     if (alive_.empty()) return;
-    const RequestId id = *std::next(
-        alive_.begin(), static_cast<std::ptrdiff_t>(random_.below(alive_.size())));
+    const RequestId id =
+        *std::next(alive_.begin(), static_cast<std::ptrdiff_t>(random_.below(alive_.size())));
     ASSERT_TRUE(scheduler_.abort(id));
     ASSERT_FALSE(scheduler_.abort(id));
     alive_.erase(id);

@@ -114,15 +114,15 @@ EngineUnderTest::EngineUnderTest(const EngineOptions& options,
                                  std::unique_ptr<backend::Backend> backend)
     : options_(options),
       backend_(backend ? std::move(backend) : capture_backend(options.scheduler)),
-      engine_(std::make_unique<Engine>(options_, clock_, *backend_, capture_tokenizer(),
-                                       observer_)) {
+      engine_(
+          std::make_unique<Engine>(options_, clock_, *backend_, capture_tokenizer(), observer_)) {
   engine_->start([] {});
 }
 
 EngineUnderTest::Started EngineUnderTest::start(const api::GenerationRequest& request) {
   Started started;
-  started.sink = std::make_shared<KeepingSink>(request.prompts.size() *
-                                               static_cast<size_t>(request.n));
+  started.sink =
+      std::make_shared<KeepingSink>(request.prompts.size() * static_cast<size_t>(request.n));
   Submission submission{.request = std::make_shared<const api::GenerationRequest>(request),
                         .response_id = "cmpl-test",
                         .trace = std::nullopt,
@@ -131,8 +131,8 @@ EngineUnderTest::Started EngineUnderTest::start(const api::GenerationRequest& re
                         .prompt_hashes = {},
                         .sink = started.sink};
   for (const api::Prompt& prompt : request.prompts) {
-    submission.prompt_hashes.push_back(scheduler::hash_blocks(
-        request.cache_salt, prompt.token_ids, options_.scheduler.block_size));
+    submission.prompt_hashes.push_back(scheduler::hash_blocks(request.cache_salt, prompt.token_ids,
+                                                              options_.scheduler.block_size));
   }
   const Engine::Submitted submitted = engine_->submit(std::move(submission));
   started.admission = submitted.admission;

@@ -95,16 +95,16 @@ class Replay {
   }
 
   void receive(const test::Exchange& exchange, HttpClient& client) {
-    const HttpAnswer answer = exchange.aborted
-                                  ? client.read_first_chunks(
-                                        test::stream_events(exchange.response).size())
-                                  : client.read_answer();
+    const HttpAnswer answer =
+        exchange.aborted ? client.read_first_chunks(test::stream_events(exchange.response).size())
+                         : client.read_answer();
     std::vector<std::string> found;
     if (!answer.problem.empty()) found.push_back(answer.problem);
     for (auto& text : missing_headers(exchange, answer)) found.push_back(std::move(text));
-    for (auto& text : test::compare_exchange(exchange, {.status = answer.status,
-                                                        .content_type = answer.header("content-type"),
-                                                        .body = answer.body})) {
+    for (auto& text :
+         test::compare_exchange(exchange, {.status = answer.status,
+                                          .content_type = answer.header("content-type"),
+                                          .body = answer.body})) {
       found.push_back(std::move(text));
     }
     if (!found.empty()) differences[exchange.name] = std::move(found);

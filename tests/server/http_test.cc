@@ -15,8 +15,9 @@ constexpr const char* kLong =
 
 ServerProcessOptions options(std::vector<std::string> flags = {}) {
   ServerProcessOptions made{.model = capture_model(), .flags = std::move(flags), .environment = {}};
-  made.flags.insert(made.flags.end(), {"--served-model-name", "tiny", "--block-size", "16",
-                                       "--num-gpu-blocks-override", "200", "--max-model-len", "512"});
+  made.flags.insert(made.flags.end(),
+                    {"--served-model-name", "tiny", "--block-size", "16",
+                     "--num-gpu-blocks-override", "200", "--max-model-len", "512"});
   return made;
 }
 
@@ -24,9 +25,9 @@ ServerProcessOptions options(std::vector<std::string> flags = {}) {
 class Http : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    server_ = new ServerProcess(options({"--max-body-bytes", "100000",
-                                         "--h11-max-incomplete-event-size", "20000",
-                                         "--h11-max-header-count", "40"}));
+    server_ =
+        new ServerProcess(options({"--max-body-bytes", "100000", "--h11-max-incomplete-event-size",
+                                   "20000", "--h11-max-header-count", "40"}));
   }
   static void TearDownTestSuite() {
     EXPECT_EQ(server_->stop(), 0) << server_->log();
@@ -71,15 +72,17 @@ TEST_F(Http, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST_F(Http, ChunkedBodiesAndExpectContinueAreUnderstood) {
   HttpClient client = server_->connect();
-  ASSERT_TRUE(client.send("POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-                          "transfer-encoding: chunked\r\n\r\n"
-                          "5\r\n{\"pro\r\n"
-                          "d\r\nmpt\":\"To be\"}\r\n0\r\n\r\n"));
+  ASSERT_TRUE(
+      client.send("POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                  "transfer-encoding: chunked\r\n\r\n"
+                  "5\r\n{\"pro\r\n"
+                  "d\r\nmpt\":\"To be\"}\r\n0\r\n\r\n"));
   EXPECT_EQ(client.read_answer().status, 200);
   const std::string body = R"({"prompt":"To be"})";
-  ASSERT_TRUE(client.send("POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-                          "expect: 100-continue\r\ncontent-length: " +
-                          std::to_string(body.size()) + "\r\n\r\n"));
+  ASSERT_TRUE(
+      client.send("POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                  "expect: 100-continue\r\ncontent-length: " +
+                  std::to_string(body.size()) + "\r\n\r\n"));
   EXPECT_EQ(client.read_answer().status, 100);
   ASSERT_TRUE(client.send(body));
   EXPECT_EQ(client.read_answer().status, 200);
@@ -93,16 +96,17 @@ TEST_F(Http, UnknownRoutesAndMethodsAreAnswered) {
   EXPECT_EQ(wrong.header("allow"), "GET");
   EXPECT_EQ(client.exchange("HEAD", "/health").status, 405);
   EXPECT_EQ(client.exchange("GET", "/health?verbose=1").status, 200);
-  const HttpAnswer preflight =
-      client.exchange("OPTIONS", "/v1/completions", "",
-                      {{"origin", "http://example.org"}, {"access-control-request-method", "POST"}});
+  const HttpAnswer preflight = client.exchange(
+      "OPTIONS", "/v1/completions", "",
+      {{"origin", "http://example.org"}, {"access-control-request-method", "POST"}});
   EXPECT_EQ(preflight.status, 200);
   EXPECT_EQ(preflight.header("access-control-allow-origin"), "*");
 }
 
 TEST_F(Http, MalformedRequestsGetA400AndTheConnectionEnds) {
   for (const std::string text :
-       {"nonsense\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nbad header\r\n\r\n",
+       {"nonsense\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+        "GET / HTTP/1.1\r\nbad header\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"}) {
@@ -129,8 +133,9 @@ TEST_F(Http, HeadersBeyondTheLimitsGetA431) {
 
 TEST_F(Http, BodiesBeyondTheLimitGetA413EvenBeforeTheyAreSent) {
   HttpClient announced = server_->connect();
-  ASSERT_TRUE(announced.send("POST /v1/completions HTTP/1.1\r\nhost: x\r\n"
-                             "expect: 100-continue\r\ncontent-length: 99999999\r\n\r\n"));
+  ASSERT_TRUE(
+      announced.send("POST /v1/completions HTTP/1.1\r\nhost: x\r\n"
+                     "expect: 100-continue\r\ncontent-length: 99999999\r\n\r\n"));
   EXPECT_EQ(announced.read_answer().status, 413);
   EXPECT_TRUE(announced.at_end());
 
@@ -140,7 +145,8 @@ TEST_F(Http, BodiesBeyondTheLimitGetA413EvenBeforeTheyAreSent) {
   EXPECT_NE(answer.body.find("100000"), std::string::npos) << answer.body;
 
   HttpClient chunked = server_->connect();
-  std::string text = "POST /v1/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+  std::string text =
+      "POST /v1/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
   for (int i = 0; i < 30; ++i) text += "1000\r\n" + std::string(4096, ' ') + "\r\n";
   chunked.send(text);
   EXPECT_EQ(chunked.read_answer().status, 413);
@@ -150,8 +156,10 @@ TEST_F(Http, AnHttp10ClientGetsAnUnchunkedStreamThatEndsWithTheConnection) {
   HttpClient client = server_->connect();
   const std::string body =
       R"({"prompt":"To be","max_tokens":4,"temperature":0,"ignore_eos":true,"stream":true})";
-  ASSERT_TRUE(client.send("POST /v1/completions HTTP/1.0\r\ncontent-type: application/json\r\n"
-                          "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + body));
+  ASSERT_TRUE(
+      client.send("POST /v1/completions HTTP/1.0\r\ncontent-type: application/json\r\n"
+                  "content-length: " +
+                  std::to_string(body.size()) + "\r\n\r\n" + body));
   const HttpAnswer answer = client.read_answer();
   EXPECT_EQ(answer.status, 200);
   EXPECT_FALSE(answer.has_header("transfer-encoding"));
@@ -165,8 +173,8 @@ TEST_F(Http, AClientThatHangsUpFreesItsBlocksStreamedOrNot) {
   for (const char* end : {R"(,"stream":true})", "}"}) {
     HttpClient client = server_->connect();
     const std::string body = std::string(kLong) + end;
-    ASSERT_TRUE(client.send(request_text("POST", "/v1/completions", body,
-                                         {{"content-type", "application/json"}})));
+    ASSERT_TRUE(client.send(
+        request_text("POST", "/v1/completions", body, {{"content-type", "application/json"}})));
     EXPECT_TRUE(server_->wait_for_metric("vllm:num_requests_running", 1));
     client.close();
     EXPECT_TRUE(server_->wait_for_metric("vllm:num_requests_running", 0));
@@ -202,7 +210,8 @@ TEST(HttpTimeouts, AClientThatDoesNotReadIsDroppedAndHoldsUpNobody) {
   // Some tens of kilobytes each: far more than the kernel's buffers take.
   constexpr int kRequests = 400;
   for (int i = 0; i < kRequests; ++i) ASSERT_TRUE(client.send(request_text("GET", "/metrics", "")));
-  EXPECT_EQ(server.connect().post("/v1/completions", R"({"prompt":"a","max_tokens":5})").status, 200);
+  EXPECT_EQ(server.connect().post("/v1/completions", R"({"prompt":"a","max_tokens":5})").status,
+            200);
   EXPECT_TRUE(server.wait_for_metric("process_open_fds", descriptors)) << "still connected";
   int answers = 0;
   while (client.read_answer().problem.empty()) answers += 1;
@@ -231,8 +240,10 @@ TEST(HttpAuth, KeysAreAskedForUnderV1Only) {
   const HttpAnswer refused = client.exchange("GET", "/v1/models");
   EXPECT_EQ(refused.status, 401);
   EXPECT_EQ(refused.body, R"({"error":"Unauthorized"})");
-  EXPECT_EQ(client.exchange("GET", "/v1/models", "", {{"authorization", "Bearer three"}}).status, 401);
-  EXPECT_EQ(client.exchange("GET", "/v1/models", "", {{"authorization", "Bearer two"}}).status, 200);
+  EXPECT_EQ(client.exchange("GET", "/v1/models", "", {{"authorization", "Bearer three"}}).status,
+            401);
+  EXPECT_EQ(client.exchange("GET", "/v1/models", "", {{"authorization", "Bearer two"}}).status,
+            200);
 }
 
 }  // namespace

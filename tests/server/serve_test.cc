@@ -97,9 +97,9 @@ TEST(Serve, TextsDependNeitherOnLoadNorOnPreemptionNorOnStreaming) {
     }
     EXPECT_EQ(roomy.metric("vllm:num_preemptions_total"), 0);
   }
-  ServerProcess tight(options({"--max-model-len", "256", "--block-size", "16",
-                               "--num-gpu-blocks-override", "18", "--max-num-batched-tokens", "24",
-                               "--max-num-seqs", "6"}));
+  ServerProcess tight(
+      options({"--max-model-len", "256", "--block-size", "16", "--num-gpu-blocks-override", "18",
+               "--max-num-batched-tokens", "24", "--max-num-seqs", "6"}));
   ASSERT_TRUE(tight.ready()) << tight.problem();
   std::vector<HttpClient> clients;
   for (size_t i = 0; i < bodies.size(); ++i) {
@@ -120,8 +120,8 @@ TEST(Serve, StreamsSayWhatFullAnswersSay) {
   ServerProcess server(options());
   ASSERT_TRUE(server.ready()) << server.problem();
   json fields = {{"max_tokens", 30}, {"n", 2}, {"temperature", 0.9}, {"seed", 3}};
-  const json full = completion(
-      server.connect().post("/v1/completions", request_json("Speak, ", fields)));
+  const json full =
+      completion(server.connect().post("/v1/completions", request_json("Speak, ", fields)));
   fields["stream"] = true;
   const HttpAnswer streamed =
       server.connect().post("/v1/completions", request_json("Speak, ", fields));
@@ -149,9 +149,9 @@ TEST(Serve, SigtermLetsRunningRequestsEndAndTakesNoMore) {
   streaming["stream"] = true;
   ASSERT_TRUE(full.send(request_text("POST", "/v1/completions", request_json("To be", fields),
                                      {{"content-type", "application/json"}})));
-  ASSERT_TRUE(streamed.send(request_text("POST", "/v1/completions",
-                                         request_json("To be", streaming),
-                                         {{"content-type", "application/json"}})));
+  ASSERT_TRUE(
+      streamed.send(request_text("POST", "/v1/completions", request_json("To be", streaming),
+                                 {{"content-type", "application/json"}})));
   ASSERT_THAT(streamed.read_until("data: "), HasSubstr("200 OK"));
   server.signal(SIGTERM);
   EXPECT_TRUE(idle.at_end());
@@ -185,9 +185,9 @@ TEST(Serve, TooManyWaitingRequestsGetA503) {
   int overloaded = 0;
   for (int i = 0; i < 6; ++i) {
     clients.push_back(server.connect());
-    ASSERT_TRUE(clients.back().send(
-        request_text("POST", "/v1/completions", request_json("To be", {{"max_tokens", 100}}),
-                     {{"content-type", "application/json"}})));
+    ASSERT_TRUE(clients.back().send(request_text("POST", "/v1/completions",
+                                                 request_json("To be", {{"max_tokens", 100}}),
+                                                 {{"content-type", "application/json"}})));
   }
   for (HttpClient& client : clients) overloaded += client.read_answer().status == 503 ? 1 : 0;
   EXPECT_GE(overloaded, 1);
@@ -225,16 +225,26 @@ TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
       {"not a number", {model, "--block-size", "x"}, 2, "--block-size"},
       {"bad length", {model, "--max-model-len", "4x"}, 2, "such as 4096, 8k or 32K"},
       {"longer than the model", {model, "--max-model-len", "1M"}, 2, "max_position_embeddings"},
-      {"too few blocks", {model, "--num-gpu-blocks-override", "3", "--block-size", "16"}, 2,
+      {"too few blocks",
+       {model, "--num-gpu-blocks-override", "3", "--block-size", "16"},
+       2,
        "the largest --max-model-len that fits is 32"},
       {"port", {model, "--port", "70000"}, 2, "--port"},
       {"policy", {model, "--scheduling-policy", "lifo"}, 2, "fcfs"},
       {"not implemented", {model, "--enable-lora"}, 2, "--enable-lora: not implemented"},
-      {"not implemented value", {model, "--tensor-parallel-size", "2"}, 2, "the model is not split"},
-      {"generation config", {model, "--generation-config", "/no/such"}, 2, "auto, vllm, or a folder"},
+      {"not implemented value",
+       {model, "--tensor-parallel-size", "2"},
+       2,
+       "the model is not split"},
+      {"generation config",
+       {model, "--generation-config", "/no/such"},
+       2,
+       "auto, vllm, or a folder"},
       {"duration", {model, "--http-read-timeout", "3"}, 2, "such as 30s"},
       {"budget", {model, "--max-num-batched-tokens", "4"}, 2, "max_num_batched_tokens: got 4"},
-      {"log folder", {model, "--port", "0", "--step-log", "/no/such/folder/steps"}, 2,
+      {"log folder",
+       {model, "--port", "0", "--step-log", "/no/such/folder/steps"},
+       2,
        "/no/such/folder/steps"},
       {"endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "ftp://x"}, 2, "ftp"},
   };
@@ -279,16 +289,15 @@ TEST(Serve, ABusyPortIsNamed) {
   socklen_t size = sizeof address;
   ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
   const std::string port = std::to_string(ntohs(address.sin_port));
-  const harness::Captured run =
-      run_serve({capture_model(), "--host", "127.0.0.1", "--port", port});
+  const harness::Captured run = run_serve({capture_model(), "--host", "127.0.0.1", "--port", port});
   EXPECT_EQ(run.status.code, 3) << run.errors;
   EXPECT_THAT(run.errors, HasSubstr("cannot listen on 127.0.0.1:" + port));
   ::close(socket);
 }
 
 TEST(Serve, HarmlessFlagsOfVllmAreAcceptedAloud) {
-  ServerProcess server(options({"--enforce-eager", "--tensor-parallel-size", "1",
-                                "--gpu-memory-utilization", "0.5"}));
+  ServerProcess server(options(
+      {"--enforce-eager", "--tensor-parallel-size", "1", "--gpu-memory-utilization", "0.5"}));
   ASSERT_TRUE(server.ready()) << server.problem();
   EXPECT_THAT(server.log(), HasSubstr("--enforce-eager: accepted without effect"));
   EXPECT_THAT(server.log(), HasSubstr("--gpu-memory-utilization: accepted without effect"));

@@ -15,11 +15,15 @@ class Comparison : public ::testing::Test {
   void SetUp() override {
     config_.max_model_len = 160;
     config_.num_blocks = 60;
-    const auto source = make_generator_source(
-        {.seed = 2, .requests = 60, .rate_per_s = 60,
-         .prompt_tokens = {.low = 2, .high = 100}, .output_tokens = {.low = 1, .high = 50},
-         .prefixes = 2, .prefix_tokens = 32, .prefix_block_size = 4},
-        config_);
+    const auto source = make_generator_source({.seed = 2,
+                                               .requests = 60,
+                                               .rate_per_s = 60,
+                                               .prompt_tokens = {.low = 2, .high = 100},
+                                               .output_tokens = {.low = 1, .high = 50},
+                                               .prefixes = 2,
+                                               .prefix_tokens = 32,
+                                               .prefix_block_size = 4},
+                                              config_);
     const auto model = make_linear_step_time({3'000'000, 40'000, 300'000});
     ASSERT_TRUE(run_simulation(config_, *source, *model, keeper_).has_value());
   }
@@ -48,8 +52,7 @@ TEST_F(Comparison, AnEqualScheduleAndEqualFiguresPass) {
   EXPECT_EQ(report.checks[0].verdict, result::Verdict::kPass);
   EXPECT_EQ(report.checks[0].examined, std::ssize(keeper_.steps));
   ASSERT_EQ(report.tables.size(), 1u);
-  EXPECT_EQ(report.tables[0].columns,
-            (std::vector<std::string>{"measured", "recorded", "fitted"}));
+  EXPECT_EQ(report.tables[0].columns, (std::vector<std::string>{"measured", "recorded", "fitted"}));
   ASSERT_EQ(report.tables[0].rows.size(), 9u);
   for (const result::Figure& row : report.tables[0].rows) {
     EXPECT_EQ(row.values[0].second, row.values[1].second) << row.name;

@@ -32,13 +32,16 @@ LoggedRun random_run(uint64_t seed) {
   config.enable_prefix_caching = random.chance(4, 5);
   config.long_prefill_token_threshold =
       random.chance(1, 4) ? static_cast<int32_t>(random.between(1, 50)) : 0;
-  config.policy =
-      random.chance(1, 2) ? scheduler::Policy::kFcfs : scheduler::Policy::kPriority;
-  auto load = workload::generate({.seed = seed, .requests = 40, .rate_per_s = 100,
+  config.policy = random.chance(1, 2) ? scheduler::Policy::kFcfs : scheduler::Policy::kPriority;
+  auto load = workload::generate({.seed = seed,
+                                  .requests = 40,
+                                  .rate_per_s = 100,
                                   .prompt_tokens = {.low = 2, .high = 100},
                                   .output_tokens = {.low = 1, .high = 60},
-                                  .prefixes = 3, .prefix_tokens = 48,
-                                  .prefix_block_size = config.block_size}).value();
+                                  .prefixes = 3,
+                                  .prefix_tokens = 48,
+                                  .prefix_block_size = config.block_size})
+                  .value();
   for (workload::Request& r : load.requests) {
     r.priority = random.between(0, 2);
     if (random.chance(1, 5)) r.sampling.n = random.between(2, 3);
@@ -106,7 +109,10 @@ TEST(Replay, EveryChangeOfTheLogIsFoundWhereItIs) {
       {"waiting", [](Step& s) { ++s.waiting; }},
       {"free_blocks", [](Step& s) { --s.free_blocks; }},
       {"cached_blocks", [](Step& s) { ++s.cached_blocks; }},
-      {"finished", [](Step& s) { s.finished.push_back({1, "length"}); }},
+      {"finished",
+       [](Step& s) {
+         s.finished.push_back({1, "length"});
+       }},
   };
   const LoggedRun run = random_run(1);
   const size_t at = run.log.steps.size() / 2;

@@ -25,8 +25,8 @@ const char kLine[] = R"({"i":0,"arrival_s":1.5,"status":200,"prompt_tokens":2,"o
                      R"("done_ns":310000000,"usage":{}})";
 
 TEST_F(RunFolderTest, FlagsRequestsAndLatenciesAreRead) {
-  const auto run = read(kServer, std::string(kLine) + "\n" +
-                                     R"({"i":1,"arrival_s":0.5,"status":400})" + "\n");
+  const auto run =
+      read(kServer, std::string(kLine) + "\n" + R"({"i":1,"arrival_s":0.5,"status":400})" + "\n");
   ASSERT_TRUE(run.has_value()) << run.error().message;
   EXPECT_EQ(run->config.num_blocks, 200);
   EXPECT_EQ(run->config.block_size, 32);

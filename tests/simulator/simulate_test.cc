@@ -42,7 +42,8 @@ class Simulate : public ::testing::Test {
 
   TemporaryDirectory directory_ = TemporaryDirectory::make("touchstone-simulate").value();
   std::string workload_ = directory_.path() + "/w.jsonl";
-  std::string good_ = "--workload " + workload_ + " --num-gpu-blocks-override 64 "
+  std::string good_ = "--workload " + workload_ +
+                      " --num-gpu-blocks-override 64 "
                       "--max-model-len 512 --max-num-seqs 8 --steptime linear:5ms,100us,500us";
 };
 
@@ -92,8 +93,10 @@ TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
       {good_ + " --scheduling-policy lifo", "lifo"},
       {good_ + " --compare", "--compare: got no --run"},
       {good_ + " --block-sise 3", "did you mean"},
-      {"--workload " + directory_.path() + "/none.jsonl --num-gpu-blocks-override 64 "
-       "--steptime constant:1ms", "none.jsonl"},
+      {"--workload " + directory_.path() +
+           "/none.jsonl --num-gpu-blocks-override 64 "
+           "--steptime constant:1ms",
+       "none.jsonl"},
       {"--run " + directory_.path(), "server.json"},
       {"--workload " + workload_ + " --num-gpu-blocks-override 999 --steptime fitted", "--run"},
   };

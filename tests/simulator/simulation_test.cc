@@ -33,8 +33,7 @@ RC_GTEST_PROP(Queueing, OneAtATimeFollowsTheLindleyRecursion, (uint64_t seed)) {
   for (size_t i = 0; i < requests.size(); ++i) {
     if (i > 0) {
       const int64_t service_ns = step_ns * requests[i - 1].request.max_tokens;
-      const int64_t gap_ns =
-          requests[i].request.arrival_ns - requests[i - 1].request.arrival_ns;
+      const int64_t gap_ns = requests[i].request.arrival_ns - requests[i - 1].request.arrival_ns;
       wait_ns = std::max<int64_t>(0, wait_ns + service_ns - gap_ns);
     }
     const RequestTimes& r = keeper.requests[i];
@@ -46,7 +45,9 @@ RC_GTEST_PROP(Queueing, OneAtATimeFollowsTheLindleyRecursion, (uint64_t seed)) {
 
 /// INV-10. The scheduler's running requests over time are the requests' times in service.
 TEST(Queueing, LittlesLawHoldsExactly) {
-  const workload::GenerateOptions load{.seed = 5, .requests = 300, .rate_per_s = 40,
+  const workload::GenerateOptions load{.seed = 5,
+                                       .requests = 300,
+                                       .rate_per_s = 40,
                                        .prompt_tokens = {.low = 4, .high = 60},
                                        .output_tokens = {.low = 1, .high = 30}};
   const auto source = make_generator_source(load, small_config());
@@ -69,8 +70,7 @@ RC_GTEST_PROP(Simulation, KeepsAccountOfEveryRequest, (uint64_t seed)) {
   scheduler::Config config = small_config();
   config.max_model_len = 80;
   config.num_blocks = 21 + random.between(0, 20);  // tight: preemptions
-  config.policy =
-      random.chance(1, 2) ? scheduler::Policy::kFcfs : scheduler::Policy::kPriority;
+  config.policy = random.chance(1, 2) ? scheduler::Policy::kFcfs : scheduler::Policy::kPriority;
   std::vector<SimulatedRequest> requests;
   int64_t now_ns = 0;
   for (uint64_t id = 1; id <= 40; ++id) {
@@ -113,8 +113,8 @@ RC_GTEST_PROP(Simulation, KeepsAccountOfEveryRequest, (uint64_t seed)) {
 }
 
 TEST(Simulation, EqualInputsGiveAnEqualFingerprint) {
-  const workload::GenerateOptions load{.seed = 5, .requests = 200, .rate_per_s = 40,
-                                       .prefixes = 2, .prefix_tokens = 64};
+  const workload::GenerateOptions load{
+      .seed = 5, .requests = 200, .rate_per_s = 40, .prefixes = 2, .prefix_tokens = 64};
   scheduler::Config config = small_config();
   config.max_model_len = 1000;
   config.num_blocks = 400;
@@ -199,8 +199,8 @@ std::string golden_transcript() {
     without_hashes.block_hashes.clear();
     text += to_json_line(request_record(without_hashes, config.block_size)) + "\n";
   }
-  text += std::to_string(end->events) + " events, fingerprint " +
-          std::to_string(end->fingerprint) + "\n";
+  text += std::to_string(end->events) + " events, fingerprint " + std::to_string(end->fingerprint) +
+          "\n";
   return text;
 }
 

@@ -80,7 +80,8 @@ TEST(Sources, WhatTheServerRefusesIsNotSimulatedAndWhatIsUnknownIsAnError) {
   r.expect_status = 400;
   EXPECT_TRUE(simulated_requests(r, 1, small_config())->empty());
   for (const auto& [prompt, output, expected] :
-       {std::tuple{0, 8, "prompt_tokens: got none"}, {12, 0, "output_tokens: got 0"},
+       {std::tuple{0, 8, "prompt_tokens: got none"},
+        {12, 0, "output_tokens: got 0"},
         {200, 8, "prompt_tokens: got 200, expected at most 199"}}) {
     const auto made = simulated_requests(request(prompt, output), 1, small_config());
     ASSERT_FALSE(made.has_value()) << expected;

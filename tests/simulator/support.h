@@ -40,13 +40,16 @@ class ListSource final : public RequestSource {
 
 inline SimulatedRequest simulated(uint64_t id, int64_t arrival_ns, int32_t prompt, int32_t output) {
   SimulatedRequest r{.name = "r" + std::to_string(id)};
-  r.request = {.id = id, .arrival_ns = arrival_ns, .num_prompt_tokens = prompt,
-               .max_tokens = output};
+  r.request = {
+      .id = id, .arrival_ns = arrival_ns, .num_prompt_tokens = prompt, .max_tokens = output};
   return r;
 }
 
 inline scheduler::Config small_config() {
-  return {.num_blocks = 101, .block_size = 4, .max_num_seqs = 4, .max_num_batched_tokens = 32,
+  return {.num_blocks = 101,
+          .block_size = 4,
+          .max_num_seqs = 4,
+          .max_num_batched_tokens = 32,
           .max_model_len = 200};
 }
 

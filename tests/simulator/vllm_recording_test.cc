@@ -1,5 +1,6 @@
-// The scheduler against a recorded vLLM 0.32.0 that was short of KV blocks: the same requests, block
-// count and budgets must give the preemptions, prefix-cache queries and hits that it reported.
+// The scheduler against a recorded vLLM 0.32.0 that was short of KV blocks: the same requests,
+// block count and budgets must give the preemptions, prefix-cache queries and hits that it
+// reported.
 //
 // Step times are not in the recording. Its sixteen concurrent requests took 8.4 s in about 650
 // steps, 13 ms each, and from 13 ms on every constant gives exactly the recorded counts, request by
@@ -40,8 +41,8 @@ class RecordedSource final : public RequestSource {
 };
 
 TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
-  const auto workload = workload::read_workload(
-      std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/scheduler/vllm-0.32.0/workload.jsonl");
+  const auto workload = workload::read_workload(std::string(TOUCHSTONE_SOURCE_DIR) +
+                                                "/fixtures/scheduler/vllm-0.32.0/workload.jsonl");
   ASSERT_TRUE(workload.has_value()) << workload.error().message;
   const scheduler::Config config{.num_blocks = 28,
                                  .block_size = 32,
@@ -66,16 +67,22 @@ TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
     EXPECT_EQ(times, kPreemptedTimes) << step_ms << " ms";
 
     // cached_tokens of the recorded answers that tell them.
-    const std::pair<const char*, int64_t> cached[] = {
-        {"completion again (prefix hit)", 0}, {"completion prefix hit", 64},
-        {"pressure 0", 64}, {"pressure 2", 96}, {"pressure 4", 96}, {"pressure 6", 64},
-        {"pressure 8", 96}, {"pressure 10", 64}, {"pressure 12", 96}, {"pressure 14", 128}};
+    const std::pair<const char*, int64_t> cached[] = {{"completion again (prefix hit)", 0},
+                                                      {"completion prefix hit", 64},
+                                                      {"pressure 0", 64},
+                                                      {"pressure 2", 96},
+                                                      {"pressure 4", 96},
+                                                      {"pressure 6", 64},
+                                                      {"pressure 8", 96},
+                                                      {"pressure 10", 64},
+                                                      {"pressure 12", 96},
+                                                      {"pressure 14", 128}};
     for (const auto& [name, tokens] : cached) {
       EXPECT_EQ(by_name.at(name).cached_tokens, tokens) << name << ", " << step_ms << " ms";
     }
     // Their spans say that these pairs left the queue together.
-    for (const auto& [a, b] : {std::pair{"pressure 9", "pressure 10"},
-                               {"pressure 12", "pressure 14"}}) {
+    for (const auto& [a, b] :
+         {std::pair{"pressure 9", "pressure 10"}, {"pressure 12", "pressure 14"}}) {
       EXPECT_EQ(by_name.at(a).first_scheduled_ns, by_name.at(b).first_scheduled_ns) << a;
     }
   }

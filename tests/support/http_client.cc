@@ -156,9 +156,7 @@ std::string HttpClient::read_to_end() {
   return std::exchange(buffer_, {});
 }
 
-bool HttpClient::at_end() {
-  return buffer_.empty() && !receive() && problem_ == "closed";
-}
+bool HttpClient::at_end() { return buffer_.empty() && !receive() && problem_ == "closed"; }
 
 HttpAnswer HttpClient::exchange(const std::string& method, const std::string& path,
                                 std::string_view body,

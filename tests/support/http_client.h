@@ -13,7 +13,7 @@
 namespace touchstone::testing {
 
 struct HttpAnswer {
-  int status = 0;  ///< 0: no answer (see `problem`)
+  int status = 0;                                            ///< 0: no answer (see `problem`)
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
   std::string body;                                          ///< chunks joined
   std::vector<std::string> chunks;                           ///< as they came, when chunked
@@ -52,7 +52,8 @@ class HttpClient final {
 
   /// Sends a request with a body and reads the answer. Headers are added to host and
   /// content-length.
-  HttpAnswer exchange(const std::string& method, const std::string& path, std::string_view body = {},
+  HttpAnswer exchange(const std::string& method, const std::string& path,
+                      std::string_view body = {},
                       const std::vector<std::pair<std::string, std::string>>& headers = {});
   HttpAnswer post(const std::string& path, std::string_view json) {
     return exchange("POST", path, json, {{"content-type", "application/json"}});

@@ -17,8 +17,8 @@ ServerProcess::ServerProcess(const ServerProcessOptions& options) {
   folder_ = std::make_unique<TemporaryDirectory>(std::move(*folder));
   harness::SpawnOptions spawn;
   spawn.name = "touchstone serve";
-  spawn.argv = {TOUCHSTONE_BINARY, "serve", "--model", options.model, "--host", "127.0.0.1",
-                "--port", "0", "--port-file", path("port"), "--threads", "1"};
+  spawn.argv = {TOUCHSTONE_BINARY, "serve", "--model",     options.model, "--host",    "127.0.0.1",
+                "--port",          "0",     "--port-file", path("port"),  "--threads", "1"};
   spawn.argv.insert(spawn.argv.end(), options.flags.begin(), options.flags.end());
   for (std::string& flag : spawn.argv) {
     // Files of a test live with its server: "@name" is a path there.

@@ -33,7 +33,8 @@ class ServerProcess final {
   const std::string& problem() const { return problem_; }
   HttpClient connect(int timeout_s = 60) const { return HttpClient(port_, timeout_s); }
   /// GET /metrics, one sample's value; NaN when absent.
-  double metric(const std::string& name, const std::map<std::string, std::string>& labels = {}) const;
+  double metric(const std::string& name,
+                const std::map<std::string, std::string>& labels = {}) const;
   /// Asks until the metric has the value; false after `timeout_s`.
   bool wait_for_metric(const std::string& name, double value, int timeout_s = 30) const;
 

@@ -60,7 +60,8 @@ TEST(RealCollector, WritesTheSpansThatTheExporterSent) {
   const RealClock clock;
   const harness::Supervision supervision{clock};
   const auto collector = harness::find_collector(
-      search(), {{"receivers", {"otlp"}}, {"exporters", {"file"}}, {"extensions", {"health_check"}}},
+      search(),
+      {{"receivers", {"otlp"}}, {"exporters", {"file"}}, {"extensions", {"health_check"}}},
       supervision);
   if (!collector) {
     GTEST_SKIP() << "no Collector here (`touchstone collector build` makes one): "
@@ -77,14 +78,13 @@ TEST(RealCollector, WritesTheSpansThatTheExporterSent) {
   ASSERT_TRUE(write_file_atomic(config, kConfig));
   const std::string health = "127.0.0.1:" + std::to_string(*health_port);
   const std::string grpc = "127.0.0.1:" + std::to_string(*grpc_port);
-  auto process = harness::ChildProcess::spawn(
-      {.name = "collector",
-       .argv = {collector->path, "--config", config},
-       .environment = {{"OTLP_GRPC_ENDPOINT", grpc},
-                       {"HEALTH_ENDPOINT", health},
-                       {"SPANS_FILE", spans_file}},
-       .log_path = directory->path() + "/collector.log"},
-      supervision);
+  auto process = harness::ChildProcess::spawn({.name = "collector",
+                                               .argv = {collector->path, "--config", config},
+                                               .environment = {{"OTLP_GRPC_ENDPOINT", grpc},
+                                                               {"HEALTH_ENDPOINT", health},
+                                                               {"SPANS_FILE", spans_file}},
+                                               .log_path = directory->path() + "/collector.log"},
+                                              supervision);
   ASSERT_TRUE(process) << process.error().message;
   const Status ready = (*process)->wait_until(
       [&] { return harness::http_get_body("http://" + health, kNsPerSecond).has_value(); },

@@ -47,7 +47,8 @@ class ExporterTest : public ::testing::Test {
     return options;
   }
 
-  std::unique_ptr<SpanExporter> make(const BatchOptions& batch, const Environment& environment = {}) {
+  std::unique_ptr<SpanExporter> make(const BatchOptions& batch,
+                                     const Environment& environment = {}) {
     Result<OtlpOptions> options = otlp_options(receiver_->endpoint(), environment);
     BASE_CHECK(options.has_value(), options.error().message);
     options->batch = batch;
@@ -109,9 +110,9 @@ TEST_F(ExporterTest, AFullBatchDoesNotWaitForTheDelay) {
 TEST_F(ExporterTest, RetryableCodesAreRetriedAndOthersAreNot) {
   // Numbers of the gRPC status codes, and whether OTLP calls them retryable.
   const std::pair<int, bool> rows[] = {
-      {1, true},   {2, false},  {3, false},  {4, true},   {5, false}, {6, false},
-      {7, false},  {8, false},  {9, false},  {10, true},  {11, true}, {12, false},
-      {13, false}, {14, true},  {15, true},  {16, false},
+      {1, true},   {2, false}, {3, false}, {4, true},   {5, false}, {6, false},
+      {7, false},  {8, false}, {9, false}, {10, true},  {11, true}, {12, false},
+      {13, false}, {14, true}, {15, true}, {16, false},
   };
   for (const auto& [code, retryable] : rows) {
     const int64_t before = receiver_->spans_received();
@@ -268,9 +269,9 @@ TEST(OtlpOptions, EndpointsAreReadAsVllmReadsThem) {
     EXPECT_EQ(endpoint->authority, row.authority) << row.text;
     EXPECT_EQ(endpoint->tls, row.tls) << row.text;
   }
-  const char* bad[] = {"",          "http://",        "ftp://h:1",  "h:0",      "h:65536",
-                       "h:port",    "http://h:1:2",   "[::1:4317",  ":4317",    "a b:1",
-                       "[]:4317",   "u:p@h:4317",     "h:",         "u@h:4317"};
+  const char* bad[] = {"",        "http://",      "ftp://h:1", "h:0",     "h:65536",
+                       "h:port",  "http://h:1:2", "[::1:4317", ":4317",   "a b:1",
+                       "[]:4317", "u:p@h:4317",   "h:",        "u@h:4317"};
   for (const char* text : bad) {
     const auto endpoint = parse_otlp_endpoint(text);
     ASSERT_FALSE(endpoint) << text << " gave " << endpoint->authority;

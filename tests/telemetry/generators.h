@@ -15,11 +15,11 @@ namespace touchstone::telemetry {
 /// Any text a client could cause: control characters, quotes, several scripts, an emoji.
 inline rc::Gen<std::string> gen_text() {
   return rc::gen::map(
-      rc::gen::container<std::vector<std::string>>(rc::gen::oneOf(
-          rc::gen::elementOf(std::vector<std::string>{"é", "漢", "\U0001F600", "\"", "\\", "\n",
-                                                      "\x7f", "\x01", "{", ","}),
-          rc::gen::map(rc::gen::inRange(32, 127),
-                       [](int c) { return std::string(1, static_cast<char>(c)); }))),
+      rc::gen::container<std::vector<std::string>>(
+          rc::gen::oneOf(rc::gen::elementOf(std::vector<std::string>{
+                             "é", "漢", "\U0001F600", "\"", "\\", "\n", "\x7f", "\x01", "{", ","}),
+                         rc::gen::map(rc::gen::inRange(32, 127),
+                                      [](int c) { return std::string(1, static_cast<char>(c)); }))),
       [](const std::vector<std::string>& parts) {
         std::string text;
         for (const std::string& part : parts) text += part;

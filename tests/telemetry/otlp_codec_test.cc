@@ -83,11 +83,15 @@ TEST(OtlpProtobuf, ReadsNothingButWholeMessages) {
 
 TEST(OtlpProtobuf, ReplacesBytesThatWouldLoseTheWholeBatch) {
   Span span;
-  span.name = "a\xff" "b";
+  span.name =
+      "a\xff"
+      "b";
   const TraceBatch batch = {{{{{"k\xc0", Value("\xe2\x82")}}}, "", {{{}, "", {span}}}}};
   const Result<TraceBatch> read = decode_otlp_protobuf(encode_otlp_protobuf(batch));
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ((*read)[0].scope_spans[0].spans[0].name, "a\xef\xbf\xbd" "b");
+  EXPECT_EQ((*read)[0].scope_spans[0].spans[0].name,
+            "a\xef\xbf\xbd"
+            "b");
   EXPECT_EQ((*read)[0].resource.attributes[0].key, "k\xef\xbf\xbd");
 }
 

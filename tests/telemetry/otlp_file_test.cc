@@ -135,8 +135,7 @@ TEST_F(OtlpFileTest, BadLinesAreReportedOneByOne) {
   EXPECT_EQ(file.summary.problems[0].substr(path_.size(), 3), ":1:");
   EXPECT_NE(file.summary.problems[0].find("UTF-8"), std::string::npos) << file.summary.problems[0];
   EXPECT_EQ(file.summary.problems[1].substr(path_.size(), 3), ":3:");
-  EXPECT_EQ(file.summary.problems[2],
-            path_ + ":5: resourceSpans: got 7, expected a list");
+  EXPECT_EQ(file.summary.problems[2], path_ + ":5: resourceSpans: got 7, expected a list");
 }
 
 TEST_F(OtlpFileTest, ALineOverTheLimitIsReportedAndSkipped) {

@@ -134,7 +134,8 @@ TEST(PrometheusRegistry, RendersAsPrometheusClientDoes) {
   const auto histogram = registry.add_family({Type::kHistogram, "h", "Some.", {0.5, 1, 10}});
   const auto timing = registry.add_series(histogram, {}, 1.5e9);
   const auto gauge = registry.add_series(registry.add_family({Type::kGauge, "g", "Now."}), {}, 0);
-  const auto size = registry.add_series(registry.add_family({Type::kSummary, "s", "Sizes."}), {}, 2);
+  const auto size =
+      registry.add_series(registry.add_family({Type::kSummary, "s", "Sizes."}), {}, 2);
   registry.add_family({Type::kCounter, "none", "No series yet."});
   registry.add(first, 2);
   for (const double value : {0.5, 0.75, 10.0, 11.0}) registry.observe(timing, value);

@@ -112,8 +112,8 @@ TEST(StepLog, SaysWhereAndWhatIsWrong) {
     const Result<StepLog> log = read_text(row.text);
     ASSERT_FALSE(log) << row.text;
     EXPECT_EQ(log.error().code, ErrorCode::kInvalidArgument) << row.text;
-    EXPECT_NE(log.error().message.find(row.message), std::string::npos)
-        << row.text << "\n" << log.error().message;
+    EXPECT_NE(log.error().message.find(row.message), std::string::npos) << row.text << "\n"
+                                                                        << log.error().message;
   }
 }
 

@@ -95,7 +95,8 @@ TEST(Tracestate, NormalisesOrDropsTheList) {
       {long_key + "=1", ""},
       {"a=" + std::string(257, 'v'), ""},
   };
-  for (const auto& [header, expected] : rows) EXPECT_EQ(parse_tracestate(header), expected) << header;
+  for (const auto& [header, expected] : rows)
+    EXPECT_EQ(parse_tracestate(header), expected) << header;
 }
 
 TEST(TraceContext, ABadTracestateLeavesTheTraceparent) {

@@ -40,12 +40,16 @@ VllmMetricsConfig recorded_config() {
 
 /// One exchange of each kind in the recording, in its order.
 void make_recorded_exchanges(VllmMetrics& metrics) {
-  const HttpExchange exchanges[] = {
-      {"/v1/models", "GET", 200, 0, 1290, 0},    {"/v1/completions", "POST", 200, 10, 0, 0},
-      {"/v1/completions", "POST", 404, 0, 0, 0}, {"/v1/chat/completions", "POST", 200, 0, 0, 0},
-      {"/v1/chat/completions", "POST", 400, 0, 0, 0}, {"/tokenize", "POST", 200, 0, 0, 0},
-      {"/detokenize", "POST", 200, 0, 0, 0},     {"", "POST", 404, 0, 0, 0},
-      {"", "GET", 405, 0, 0, 0},                 {"", "DELETE", 405, 0, 0, 0}};
+  const HttpExchange exchanges[] = {{"/v1/models", "GET", 200, 0, 1290, 0},
+                                    {"/v1/completions", "POST", 200, 10, 0, 0},
+                                    {"/v1/completions", "POST", 404, 0, 0, 0},
+                                    {"/v1/chat/completions", "POST", 200, 0, 0, 0},
+                                    {"/v1/chat/completions", "POST", 400, 0, 0, 0},
+                                    {"/tokenize", "POST", 200, 0, 0, 0},
+                                    {"/detokenize", "POST", 200, 0, 0, 0},
+                                    {"", "POST", 404, 0, 0, 0},
+                                    {"", "GET", 405, 0, 0, 0},
+                                    {"", "DELETE", 405, 0, 0, 0}};
   for (const HttpExchange& exchange : exchanges) metrics.on_http(exchange, kStart);
 }
 
@@ -68,8 +72,7 @@ std::vector<std::pair<std::string, std::string>> shape(const std::string& page) 
 }
 
 TEST(VllmMetrics, ThePageIsTheRecordedOneButForTheListedDifferences) {
-  const auto text =
-      read_file(TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/metrics.txt");
+  const auto text = read_file(TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/metrics.txt");
   ASSERT_TRUE(text) << text.error().message;
   VllmMetrics metrics(recorded_config());
   make_recorded_exchanges(metrics);

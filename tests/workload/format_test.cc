@@ -33,8 +33,14 @@ Request full_request() {
   r.turn = 2;
   r.tenant = "t";
   r.priority = -3;
-  r.sampling = {.temperature = 0.7, .top_p = 0.9, .top_k = 5, .seed = -1, .n = 2,
-                .min_tokens = 3, .ignore_eos = false, .stop = {"\n", "."}};
+  r.sampling = {.temperature = 0.7,
+                .top_p = 0.9,
+                .top_k = 5,
+                .seed = -1,
+                .n = 2,
+                .min_tokens = 3,
+                .ignore_eos = false,
+                .stop = {"\n", "."}};
   r.hang_up_after_chunks = 4;
   r.expect_status = 400;
   return r;
@@ -116,8 +122,8 @@ TEST_F(WorkloadFile, BadRowsSayWhereAndWhat) {
     ASSERT_FALSE(w.has_value()) << text;
     EXPECT_EQ(w.error().code, ErrorCode::kInvalidArgument) << text;
     EXPECT_NE(w.error().message.find(path_), std::string::npos) << w.error().message;
-    EXPECT_NE(w.error().message.find(expected), std::string::npos)
-        << text << "\n" << w.error().message;
+    EXPECT_NE(w.error().message.find(expected), std::string::npos) << text << "\n"
+                                                                   << w.error().message;
   }
 }
 
@@ -135,7 +141,8 @@ TEST_F(WorkloadFile, EveryTruncationOfALineIsRefused) {
 }
 
 TEST(WorkloadSchema, NamesEveryFieldThatIsWritten) {
-  const auto text = read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/workload/workload.schema.json");
+  const auto text =
+      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/workload/workload.schema.json");
   ASSERT_TRUE(text.has_value());
   const auto schema = nlohmann::json::parse(text.value());
   const auto& properties = schema["$defs"]["request"]["properties"];

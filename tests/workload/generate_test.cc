@@ -39,12 +39,17 @@ TEST(Generate, LengthsDoNotChangeWithTheArrivalProcess) {
 }
 
 TEST(Generate, GapsHaveTheMeanAndVariationAskedFor) {
-  const std::tuple<Arrivals, double, double> rows[] = {
-      {Arrivals::kConstant, 1, 0}, {Arrivals::kPoisson, 1, 1}, {Arrivals::kGamma, 2.5, 2.5},
-      {Arrivals::kGamma, 0.5, 0.5}};
+  const std::tuple<Arrivals, double, double> rows[] = {{Arrivals::kConstant, 1, 0},
+                                                       {Arrivals::kPoisson, 1, 1},
+                                                       {Arrivals::kGamma, 2.5, 2.5},
+                                                       {Arrivals::kGamma, 0.5, 0.5}};
   for (const auto& [arrivals, variation, expected] : rows) {
-    const Workload w = generate({.seed = 3, .requests = 40'000, .arrivals = arrivals,
-                                 .rate_per_s = 50, .gap_variation = variation}).value();
+    const Workload w = generate({.seed = 3,
+                                 .requests = 40'000,
+                                 .arrivals = arrivals,
+                                 .rate_per_s = 50,
+                                 .gap_variation = variation})
+                           .value();
     std::vector<double> gaps;
     int64_t before = 0;
     for (const Request& r : w.requests) {
@@ -61,8 +66,12 @@ TEST(Generate, GapsHaveTheMeanAndVariationAskedFor) {
 }
 
 TEST(Generate, SharedPrefixesAreFullBlocksOfEqualIds) {
-  const Workload w = generate({.requests = 500, .prompt_tokens = {.low = 40, .high = 90},
-                               .prefixes = 3, .prefix_tokens = 50, .prefix_percent = 80}).value();
+  const Workload w = generate({.requests = 500,
+                               .prompt_tokens = {.low = 40, .high = 90},
+                               .prefixes = 3,
+                               .prefix_tokens = 50,
+                               .prefix_percent = 80})
+                         .value();
   std::map<uint64_t, int> firsts;
   int sharing = 0;
   for (const Request& r : w.requests) {
