@@ -59,11 +59,6 @@ CpuBackend& backend_for(bool bf16, int64_t table) {
   return *entry;
 }
 
-ThreadPool& pool() {
-  static ThreadPool instance(static_cast<int>(std::thread::hardware_concurrency()));
-  return instance;
-}
-
 /// Sequences of equal length, greedy, each with blocks of its own.
 struct Batch {
   std::vector<int32_t> tokens;
@@ -163,12 +158,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   touchstone::bench::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  const auto& best = touchstone::bench::ceilings(touchstone::bench::pool());
-  std::printf("ceilings: read %.1f GB/s, f32 multiply-add %.0f GFLOP/s, %d threads\n",
-              best.read_bytes_per_second * 1e-9, best.flops_per_second * 1e-9,
-              touchstone::bench::pool().threads());
-  return 0;
+  return touchstone::bench::run_beside_ceilings(argc, argv);
 }

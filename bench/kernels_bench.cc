@@ -18,11 +18,6 @@ namespace {
 
 using namespace backend::cpu;  // NOLINT: a benchmark of exactly that
 
-ThreadPool& pool() {
-  static ThreadPool instance(static_cast<int>(std::thread::hardware_concurrency()));
-  return instance;
-}
-
 std::vector<float> random_floats(int64_t count) {
   RandomStream random(1, "bench");
   std::vector<float> values(static_cast<size_t>(count));
@@ -175,12 +170,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   touchstone::bench::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  const auto& best = touchstone::bench::ceilings(touchstone::bench::pool());
-  std::printf("ceilings: read %.1f GB/s, f32 multiply-add %.0f GFLOP/s, %d threads\n",
-              best.read_bytes_per_second * 1e-9, best.flops_per_second * 1e-9,
-              touchstone::bench::pool().threads());
-  return 0;
+  return touchstone::bench::run_beside_ceilings(argc, argv);
 }

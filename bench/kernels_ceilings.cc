@@ -1,10 +1,14 @@
 // Compiled with -march=native: the ceiling is this machine's, whatever the benchmarked code uses.
 #include "bench/kernels_ceilings.h"
 
+#include <benchmark/benchmark.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <map>
+#include <thread>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -93,6 +97,21 @@ const Ceilings& ceilings(ThreadPool& pool) {
   const auto found = measured.find(pool.threads());
   if (found != measured.end()) return found->second;
   return measured.emplace(pool.threads(), measure(pool)).first->second;
+}
+
+ThreadPool& pool() {
+  static ThreadPool instance(static_cast<int>(std::thread::hardware_concurrency()));
+  return instance;
+}
+
+int run_beside_ceilings(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  const Ceilings& best = ceilings(pool());
+  std::printf("ceilings: read %.1f GB/s, f32 multiply-add %.0f GFLOP/s, %d threads\n",
+              best.read_bytes_per_second * 1e-9, best.flops_per_second * 1e-9, pool().threads());
+  return 0;
 }
 
 }  // namespace touchstone::bench

@@ -14,4 +14,10 @@ struct Ceilings {
 /// Best of several tries; measured once for each pool size.
 const Ceilings& ceilings(backend::cpu::ThreadPool& pool);
 
+/// As many threads as the machine has cores.
+backend::cpu::ThreadPool& pool();
+
+/// The body of main(): runs what was registered, then prints the ceilings. Gives the exit status.
+int run_beside_ceilings(int argc, char** argv);
+
 }  // namespace touchstone::bench

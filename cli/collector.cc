@@ -47,13 +47,17 @@ void print_binary(const harness::CollectorBinary& binary, const Flags& flags) {
               binary.path.c_str(), binary.version.c_str(), binary.found_by.c_str());
 }
 
+Result<harness::CollectorBinary> find_binary(const Flags& flags, Supervisor& supervisor) {
+  const auto needed = needed_components(flags);
+  if (!needed) return needed.error();
+  return harness::find_collector(collector_search(flags.collector), *needed,
+                                 supervisor.supervision());
+}
+
 Exit find(const Flags& flags) {
   auto supervisor = Supervisor::start();
   if (!supervisor) return report_error(supervisor.error());
-  const auto needed = needed_components(flags);
-  if (!needed) return report_error(needed.error());
-  const auto binary = harness::find_collector(collector_search(flags.collector), *needed,
-                                              (*supervisor)->supervision());
+  const auto binary = find_binary(flags, **supervisor);
   if (!binary) return report_error(binary.error());
   print_binary(*binary, flags);
   return Exit::kGood;
@@ -88,10 +92,7 @@ Exit build(const Flags& flags) {
 Exit validate(const Flags& flags) {
   auto supervisor = Supervisor::start();
   if (!supervisor) return report_error(supervisor.error());
-  const auto needed = needed_components(flags);
-  if (!needed) return report_error(needed.error());
-  const auto binary = harness::find_collector(collector_search(flags.collector), *needed,
-                                              (*supervisor)->supervision());
+  const auto binary = find_binary(flags, **supervisor);
   if (!binary) return report_error(binary.error());
   const Status valid =
       harness::validate_collector_config(*binary, flags.config, {}, (*supervisor)->supervision());

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "reports/escape.h"
-#include "reports/numbers.h"
+#include "reports/wording.h"
 
 namespace touchstone::reports {
 namespace {
@@ -137,20 +137,6 @@ std::string table_html(const result::FigureTable& table) {
 }
 
 }  // namespace
-
-const char* verdict_word(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kPass:
-      return "PASS";
-    case Verdict::kFail:
-      return "FAIL";
-    case Verdict::kUnknown:
-      return "UNKNOWN";
-    case Verdict::kSkip:
-      return "N/A";
-  }
-  return "UNKNOWN";
-}
 
 HtmlPart findings_html(const Report& report) {
   std::vector<std::pair<const CheckOutcome*, const Finding*>> findings;

@@ -14,8 +14,6 @@ struct HtmlPart {
   int64_t count = 0;
 };
 
-const char* verdict_word(result::Verdict verdict);  // "PASS", "FAIL", "UNKNOWN", "N/A"
-
 HtmlPart findings_html(const result::Report& report);
 std::string checks_html(const result::Report& report);
 std::string coverage_html(const result::Report& report);

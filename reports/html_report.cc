@@ -11,6 +11,7 @@
 #include "reports/html_parts.h"
 #include "reports/reports.h"
 #include "reports/svg_chart.h"
+#include "reports/wording.h"
 
 namespace touchstone::reports {
 

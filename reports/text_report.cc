@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 #include "reports/escape.h"
-#include "reports/numbers.h"
 #include "reports/reports.h"
 #include "reports/text_writer.h"
+#include "reports/wording.h"
 
 namespace touchstone::reports {
 namespace {
@@ -21,20 +21,6 @@ using result::Verdict;
 constexpr size_t kSamplesMax = 2;
 constexpr size_t kFindingLinesMax = 3;
 constexpr size_t kNoteLinesMax = 2;
-
-std::string word_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kPass:
-      return "PASS";
-    case Verdict::kFail:
-      return "FAIL";
-    case Verdict::kUnknown:
-      return "UNKNOWN";
-    case Verdict::kSkip:
-      return "n/a";
-  }
-  return "UNKNOWN";
-}
 
 Color color_of(Verdict verdict) {
   switch (verdict) {
@@ -181,7 +167,7 @@ void write_budgets(const Report& report, TextWriter& writer) {
     std::string line = "  " + padded(plain_line(row.phase), 10) + "p" +
                        padded(format_double(row.quantile * 100), 5) +
                        " <= " + padded(seconds_text(row.threshold_s), 10);
-    line += writer.painted(padded(word_of(row.verdict), 8), color_of(row.verdict));
+    line += writer.painted(padded(verdict_word(row.verdict), 8), color_of(row.verdict));
     if (row.measured_s) line += seconds_text(*row.measured_s) + " ";
     if (row.low_s && row.high_s) {
       line += "(" + format_fixed(row.confidence * 100, 0) + " %: " + seconds_text(*row.low_s) +
@@ -250,7 +236,7 @@ std::string paths_text(const std::vector<std::string>& files) {
 std::string to_text(const Report& report, const TextOptions& options) {
   TextWriter writer(options);
   writer.line(writer.painted(plain_line(report.title), Color::kBold) + "  " +
-              writer.painted(word_of(report.verdict), color_of(report.verdict)));
+              writer.painted(verdict_word(report.verdict), color_of(report.verdict)));
   writer.line(plain_line(report.summary));
   write_checks(report, writer);
   write_findings(report, writer);

@@ -13,9 +13,6 @@
 
 namespace touchstone::simulator {
 
-telemetry::StepLogHeader step_log_header(const scheduler::Config& config);
-/// ERRORS: kInvalidArgument when the header is not a valid configuration.
-Result<scheduler::Config> config_of(const telemetry::StepLogHeader& header);
 telemetry::StepRecord step_record(const StepView& step);
 telemetry::RequestRecord request_record(const RequestTimes& request, int64_t block_size);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "simulator/logs.h"
+#include "reference_engine/schedule_log/schedule_log.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -17,7 +17,7 @@ bool is_abort(const telemetry::StepInput& input) {
 Result<MeasuredRun> read_measured_run(const std::string& folder) {
   auto log = telemetry::read_step_log(folder + "/steps.jsonl");
   if (!log) return std::move(log).error();
-  auto config = config_of(log->header);
+  auto config = schedule_log::config_of(log->header);
   if (!config) return std::move(config).error().with_context(folder);
   auto records = telemetry::read_request_records(folder + "/records.jsonl");
   if (!records) return std::move(records).error();

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "reference_engine/schedule_log/schedule_log.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/logs.h"
 #include "simulator/sources.h"
@@ -221,7 +222,7 @@ class Replayer final {
 
 Result<Replay> replay_step_log(const telemetry::StepLog& log,
                                const std::vector<RequestRecord>& records) {
-  const Result<scheduler::Config> config = config_of(log.header);
+  const Result<scheduler::Config> config = schedule_log::config_of(log.header);
   if (!config) return config.error();
   return Replayer(*config, records).run(log);
 }

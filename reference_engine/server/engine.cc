@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/ids.h"
+#include "reference_engine/schedule_log/schedule_log.h"
 #include "reference_engine/scheduler/block_hash.h"
 #include "reference_engine/tokenizer/detokenizer.h"
 
@@ -298,15 +299,14 @@ Status Engine::step() {
   BASE_CHECK(!plan.scheduled.empty(), "requests wait but none can run; free blocks ",
              scheduler_.state().free_blocks);
   prepare(plan, start_ns);
-  log_step(plan);
+  next_step_ = plan.step + 1;
+  schedule_log::add_plan(plan, scheduler_.state(), step_record_);
   RETURN_IF_ERROR(backend_.execute(backend_steps_, backend_outputs_));
   take_tokens(plan);
   const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
   const int64_t end_ns = clock_.monotonic_ns();
   step_record_.duration_ns = end_ns - start_ns;
-  for (const scheduler::FinishedRequest& request : finished) {
-    step_record_.finished.push_back({.id = request.id, .reason = to_string(request.reason)});
-  }
+  schedule_log::add_finished(finished, step_record_);
   const auto answers = collect_outputs(plan, finished, end_ns);
   observer_.on_step(std::exchange(step_record_, {}));
   report_stats();
@@ -480,27 +480,6 @@ void Engine::finish(Sequence& sequence, telemetry::Outcome outcome, int64_t now_
   std::erase(answer->running, id);
   sequences_.erase(id);  // `sequence` and `record` are gone
   if (answer->running.empty()) answers_.erase(answer->ticket);
-}
-
-void Engine::log_step(const scheduler::StepPlan& plan) {
-  step_record_.step = plan.step;
-  next_step_ = plan.step + 1;
-  step_record_.preempted.assign(plan.preempted.begin(), plan.preempted.end());
-  for (size_t i = 0; i < plan.scheduled.size(); ++i) {
-    const scheduler::ScheduledRequest& scheduled = plan.scheduled[i];
-    step_record_.requests.push_back({.id = scheduled.id,
-                                     .computed = scheduled.num_computed_tokens,
-                                     .scheduled = scheduled.num_scheduled_tokens,
-                                     .samples = scheduled.samples_token,
-                                     .cached = scheduled.num_cached_tokens,
-                                     .prefill = static_cast<size_t>(scheduled.num_computed_tokens) <
-                                                planned_[i]->num_prompt_tokens});
-  }
-  const scheduler::State state = scheduler_.state();
-  step_record_.running = state.running;
-  step_record_.waiting = state.waiting;
-  step_record_.free_blocks = state.free_blocks;
-  step_record_.cached_blocks = state.cached_blocks;
 }
 
 /// Inputs that no step followed (aborts before the end) still belong to the log: as a last record

@@ -150,7 +150,6 @@ class Engine final {
   void count_token(const Sequence& sequence, int64_t end_ns);
   void report_stats();
   void finish(Sequence& sequence, telemetry::Outcome outcome, int64_t now_ns);
-  void log_step(const scheduler::StepPlan& plan);
   void log_trailing_inputs();
   void fail_all(const std::string& message);
 

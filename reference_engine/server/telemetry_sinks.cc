@@ -7,7 +7,7 @@
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "base/version.h"
+#include "reference_engine/schedule_log/schedule_log.h"
 #include "telemetry/dialect.h"
 #include "telemetry/otlp_grpc_transport.h"
 #include "telemetry/otlp_options.h"
@@ -31,22 +31,6 @@ std::string random_uuid(uint64_t seed) {
   return text;
 }
 
-telemetry::StepLogHeader header_of(const scheduler::Config& config) {
-  return {.engine = std::string("touchstone ") + kVersion,
-          .clock = "monotonic",
-          .num_blocks = config.num_blocks,
-          .block_size = config.block_size,
-          .max_num_seqs = config.max_num_seqs,
-          .max_num_batched_tokens = config.max_num_batched_tokens,
-          .max_model_len = config.max_model_len,
-          .long_prefill_token_threshold = config.long_prefill_token_threshold,
-          .watermark_blocks = config.watermark_blocks,
-          .enable_prefix_caching = config.enable_prefix_caching,
-          .enable_chunked_prefill = config.enable_chunked_prefill,
-          .reserve_full_prompt = config.reserve_full_prompt,
-          .policy = config.policy == scheduler::Policy::kPriority ? "priority" : "fcfs"};
-}
-
 }  // namespace
 
 TelemetrySinks::TelemetrySinks(Key, const Options& options, const Clock& clock,
@@ -61,7 +45,8 @@ Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(
     auto writer = LineWriter::open(options.step_log);
     if (!writer) return std::move(writer).error().with_context("--step-log");
     sinks->steps_ = std::move(*writer);
-    RETURN_IF_ERROR(sinks->steps_->write(to_json_line(header_of(config))));
+    RETURN_IF_ERROR(
+        sinks->steps_->write(to_json_line(schedule_log::header_of(config, "monotonic"))));
     RETURN_IF_ERROR(sinks->steps_->flush());
   }
   if (!options.request_log.empty()) {

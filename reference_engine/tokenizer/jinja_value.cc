@@ -2,33 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "base/python_repr.h"
 
 namespace touchstone::tokenizer::jinja {
 namespace {
-
-std::string text_repr(const std::string& text) {
-  const char quote =
-      text.find('\'') != std::string::npos && text.find('"') == std::string::npos ? '"' : '\'';
-  std::string out(1, quote);
-  for (const char c : text) {
-    if (c == quote || c == '\\') {
-      out += {'\\', c};
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out + quote;
-}
 
 std::string json_text(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -150,20 +129,6 @@ bool Value::truthy() const {
   return true;
 }
 
-std::string float_repr(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  const double size = std::fabs(value);
-  const bool scientific = size != 0 && (size < 1e-4 || size >= 1e16);
-  std::array<char, 64> buffer{};
-  const auto end =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
-  std::string out(buffer.data(), end.ptr);
-  if (!scientific && out.find('.') == std::string::npos) out += ".0";
-  return out;
-}
-
 std::string Value::str() const {
   if (const auto* text = as_text()) return *text;
   if (is_undefined()) return {};
@@ -171,12 +136,12 @@ std::string Value::str() const {
 }
 
 std::string Value::repr() const {
-  if (const auto* text = as_text()) return text_repr(*text);
+  if (const auto* text = as_text()) return python_repr(*text);
   if (is_undefined()) return "Undefined";
   if (is_none()) return "None";
   if (const auto* flag = get<bool>()) return *flag ? "True" : "False";
   if (const auto* value = get<int64_t>()) return std::to_string(*value);
-  if (const auto* value = get<double>()) return float_repr(*value);
+  if (const auto* value = get<double>()) return python_repr(*value);
   if (const auto* items = as_list()) {
     const bool is_tuple = get<std::shared_ptr<const Tuple>>() != nullptr;
     std::string out = is_tuple ? "(" : "[";
@@ -187,7 +152,7 @@ std::string Value::repr() const {
   if (const auto* members = as_dict()) {
     std::string out = "{";
     for (const auto& [key, member] : *members) {
-      out += (out.size() > 1 ? ", " : "") + text_repr(key) + ": " + member.repr();
+      out += (out.size() > 1 ? ", " : "") + python_repr(key) + ": " + member.repr();
     }
     return out + "}";
   }

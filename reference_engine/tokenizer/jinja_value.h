@@ -104,7 +104,4 @@ struct JsonStyle {
 /// json.dumps(…, ensure_ascii=False). Undefined becomes null.
 std::string to_json(const Value& value, const JsonStyle& style);
 
-/// repr() of a float: "2.0", "1e-05".
-std::string float_repr(double value);
-
 }  // namespace touchstone::tokenizer::jinja

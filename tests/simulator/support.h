@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "reference_engine/schedule_log/schedule_log.h"
 #include "simulator/logs.h"
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
@@ -55,7 +56,7 @@ inline scheduler::Config small_config() {
 
 /// Steps and requests of a run as telemetry would have them.
 inline telemetry::StepLog log_of(const Keeper& keeper, const scheduler::Config& config) {
-  return {step_log_header(config), keeper.steps};
+  return {schedule_log::header_of(config, "virtual"), keeper.steps};
 }
 inline std::vector<telemetry::RequestRecord> records_of(const Keeper& keeper,
                                                         const scheduler::Config& config) {

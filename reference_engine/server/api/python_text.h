@@ -5,12 +5,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/python_repr.h"
+
 namespace touchstone::server::api {
 
-/// repr() of a string: single quotes unless it holds some and no double ones.
-std::string python_repr(std::string_view text);
-/// repr() of a float: "2.0", "0.1", "1e-05".
-std::string python_repr(double value);
+using touchstone::python_repr;
 /// repr() of a JSON value.
 std::string python_repr(const nlohmann::json& value);
 

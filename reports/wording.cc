@@ -1,4 +1,4 @@
-#include "reports/numbers.h"
+#include "reports/wording.h"
 
 #include <cmath>
 
@@ -6,6 +6,20 @@
 #include "base/text.h"
 
 namespace touchstone::reports {
+
+const char* verdict_word(result::Verdict verdict) {
+  switch (verdict) {
+    case result::Verdict::kPass:
+      return "PASS";
+    case result::Verdict::kFail:
+      return "FAIL";
+    case result::Verdict::kUnknown:
+      return "UNKNOWN";
+    case result::Verdict::kSkip:
+      return "N/A";
+  }
+  return "UNKNOWN";
+}
 
 std::string seconds_text(double seconds) {
   if (!std::isfinite(seconds)) return "–";
