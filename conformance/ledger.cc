@@ -73,6 +73,7 @@ LedgerEntry read_entry(const Fields& fields) {
   entry.intended_ns = seconds_to_ns(fields.optional_double("arrival_s").value_or(0));
   entry.sent_unix_ns = fields.optional_int("sent_unix_ns").value_or(0);
   entry.status = fields.optional_int("status").value_or(0);
+  entry.expect_status = fields.optional_int("expect_status");
   entry.outcome =
       fields.optional_enum("outcome", outcome_words()).value_or(outcome_of_status(entry.status));
   entry.error = fields.optional_string("error").value_or("");
@@ -115,6 +116,7 @@ std::string to_json_line(const LedgerEntry& entry) {
   line["arrival_s"] = static_cast<double>(entry.intended_ns) / static_cast<double>(kNsPerSecond);
   line["sent_unix_ns"] = entry.sent_unix_ns;
   line["status"] = entry.status;
+  if (entry.expect_status) line["expect_status"] = *entry.expect_status;
   line["outcome"] = to_string(entry.outcome);
   if (!entry.error.empty()) line["error"] = entry.error;
   if (!entry.response_id.empty()) line["response_id"] = entry.response_id;

@@ -42,9 +42,10 @@ struct LedgerEntry {
   /// Completions asked for: prompts × n; each owes one span.
   int64_t choices = 1;
 
-  int64_t intended_ns = 0;   ///< `arrival_s`: offset at which it should have been sent
-  int64_t sent_unix_ns = 0;  ///< when it was
-  int64_t status = 0;        ///< HTTP status; 0: none was received
+  int64_t intended_ns = 0;               ///< `arrival_s`: offset at which it should have been sent
+  int64_t sent_unix_ns = 0;              ///< when it was
+  int64_t status = 0;                    ///< HTTP status; 0: none was received
+  std::optional<int64_t> expect_status;  ///< which one the workload expects
   ClientOutcome outcome = ClientOutcome::kFailed;
   std::string error;                        ///< error type of a refusal, or what broke
   std::string response_id;                  ///< "cmpl-…"

@@ -298,24 +298,6 @@ class SuiteRun final {
     return load;
   }
 
-  /// The workload says which status each request is to get: another one means that the load was
-  /// not what the suite wanted.
-  void note_unexpected(const std::vector<conformance::LedgerEntry>& entries) {
-    std::vector<std::string> unexpected;
-    for (const conformance::LedgerEntry& entry : entries) {
-      const workload::Request& request = workload_.requests[static_cast<size_t>(entry.index)];
-      if (entry.status == request.expect_status) continue;
-      unexpected.push_back(entry.name + " got " +
-                           (entry.status == 0 ? entry.error : std::to_string(entry.status)) +
-                           ", expected " + std::to_string(request.expect_status));
-    }
-    if (unexpected.empty()) return;
-    const size_t count = unexpected.size();
-    unexpected.resize(std::min<size_t>(count, 5));
-    outcome_.notes.push_back(std::to_string(count) + " requests did not get the status that the " +
-                             "workload expects: " + join(unexpected, "; "));
-  }
-
   void keep_samples(const std::vector<conformance::LedgerEntry>& entries) {
     for (const conformance::LedgerEntry& entry : entries) {
       if (entry.text.empty()) continue;
@@ -341,7 +323,6 @@ class SuiteRun final {
       spans_owed_ += static_cast<double>(entry.choices);
     }
     keep_samples(done->entries);
-    note_unexpected(done->entries);
     if (done->actions_not_reached > 0) {
       outcome_.notes.push_back(std::to_string(done->actions_not_reached) +
                                " fault(s) were timed after the end of the load and not injected");

@@ -82,6 +82,8 @@ std::span<const CheckRow> all_checks();
 // input.cc
 void check_input_readable(const CheckInput& input, Recorder& recorder);
 void check_spans_received(const CheckInput& input, Recorder& recorder);
+// answers.cc
+void check_request_answered(const CheckInput& input, Recorder& recorder);
 // span_shape.cc
 void check_span_known_type(const CheckInput& input, Recorder& recorder);
 void check_span_name(const CheckInput& input, Recorder& recorder);

@@ -13,6 +13,9 @@ constexpr CheckRow kChecks[] = {
     {"input.readable", "Every line of the span input can be read", "input", Level::kMust,
      "OTLP 1.11.0, JSON Protobuf Encoding: what cannot be parsed was not delivered.",
      check_input_readable},
+    {"request.answered", "Every request was answered as the workload expects", "load", Level::kMust,
+     "Touchstone 0.1: a verdict on a load holds only if the load took place.",
+     check_request_answered},
 
     {"span.known_type", "Every span is of a type the profile knows", "schema", Level::kMust,
      "the profile's span types (match) at its pinned version.", check_span_known_type},

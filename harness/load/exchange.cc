@@ -157,6 +157,7 @@ conformance::LedgerEntry entry_for(const workload::Request& request, int64_t ind
   entry.stream = request.stream;
   entry.choices = request.sampling.n.value_or(1);
   entry.intended_ns = request.arrival_ns;
+  entry.expect_status = request.expect_status;
   entry.prompt_tokens = request.prompt_tokens;
   entry.output_tokens = request.output_tokens;
   entry.prompt_token_ids = request.prompt_token_ids;

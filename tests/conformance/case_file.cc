@@ -137,8 +137,9 @@ ClientOutcome client_outcome_of(const std::string& word) {
 }
 
 LedgerEntry read_entry(const json& item) {
-  only_keys(item, {"i", "trace", "span", "sampled", "outcome", "status", "choices", "done_ms",
-                   "usage", "prompt_tokens", "output_tokens", "finish_reasons", "response_id"});
+  only_keys(item, {"i", "trace", "span", "sampled", "outcome", "status", "expect_status", "choices",
+                   "done_ms", "usage", "prompt_tokens", "output_tokens", "finish_reasons",
+                   "response_id"});
   LedgerEntry entry;
   entry.index = item.value("i", 0);
   entry.trace_id = trace_of(item.value("trace", 1));
@@ -146,6 +147,7 @@ LedgerEntry read_entry(const json& item) {
   entry.sampled = item.value("sampled", true);
   entry.choices = item.value("choices", 1);
   entry.status = item.value("status", 200);
+  if (item.contains("expect_status")) entry.expect_status = item["expect_status"];
   entry.outcome = client_outcome_of(item.value("outcome", "completed"));
   entry.sent_unix_ns = kBaseUnixNs - kNsPerMs;
   entry.done_ns = item.value("done_ms", int64_t{210}) * kNsPerMs;

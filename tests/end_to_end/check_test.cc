@@ -154,16 +154,10 @@ TEST_F(Check, AFullDiskAtTheReportIsSaidAndUndecided) {
 }
 
 TEST_F(Check, CtrlCLeavesNothingBehind) {
-  harness::SpawnOptions options = check_command(small_suite(20, 30));
-  options.log_path = path("stderr");
-  auto child = harness::ChildProcess::spawn(options, supervision_);
+  const auto child = check_that_said("driving", small_suite(20, 30));
   ASSERT_TRUE(child);
-  const Status driving = (*child)->wait_until(
-      [&] { return harness::last_lines(path("stderr"), 50).find("driving") != std::string::npos; },
-      "the load", 60 * kNsPerSecond);
-  ASSERT_TRUE(driving) << driving.error().message;
-  (*child)->send_signal(SIGINT);
-  const auto status = (*child)->wait_for_exit(60 * kNsPerSecond);
+  child->send_signal(SIGINT);
+  const auto status = child->wait_for_exit(60 * kNsPerSecond);
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ(status->code, 3);
   EXPECT_THAT(harness::last_lines(path("stderr"), 5), HasSubstr("interrupted by SIGINT"));
@@ -171,16 +165,20 @@ TEST_F(Check, CtrlCLeavesNothingBehind) {
 }
 
 TEST_F(Check, ItsOwnSuddenDeathLeavesNoProcessBehind) {
-  harness::SpawnOptions options = check_command(small_suite(20, 30));
-  options.log_path = path("stderr");
-  auto child = harness::ChildProcess::spawn(options, supervision_);
+  const auto child = check_that_said("driving", small_suite(20, 30));
   ASSERT_TRUE(child);
-  const Status driving = (*child)->wait_until(
-      [&] { return harness::last_lines(path("stderr"), 50).find("driving") != std::string::npos; },
-      "the load", 60 * kNsPerSecond);
-  ASSERT_TRUE(driving) << driving.error().message;
   EXPECT_GE(survivors().size(), 3u) << "check, Collector and subject run";
-  (*child)->kill();  // TearDown looks for what is left
+  child->kill();  // TearDown looks for what is left
+}
+
+/// `text` with a running server in place of the one to launch.
+std::string attached(const std::string& text, uint16_t port, uint16_t otlp_port) {
+  const size_t begin = text.find("  launch:");
+  const size_t end = text.find("collector:\n");
+  return replaced(
+      text.substr(0, begin) + "  attach: {url: \"http://127.0.0.1:" + std::to_string(port) +
+          "\", flush_within: 5s}\n" + text.substr(end),
+      "collector:\n", "collector:\n  otlp_grpc_port: " + std::to_string(otlp_port) + "\n");
 }
 
 TEST_F(Check, AServerThatRunsAlreadyCanBeAttachedTo) {
@@ -189,19 +187,32 @@ TEST_F(Check, AServerThatRunsAlreadyCanBeAttachedTo) {
   const auto otlp_port = ports.take();
   ASSERT_TRUE(port && otlp_port);
   const auto server = serve(*port, *otlp_port);
-  std::string text = small_suite_text(8, 0.5);
-  const size_t begin = text.find("  launch:");
-  const size_t end = text.find("collector:\n");
-  text = text.substr(0, begin) + "  attach: {url: \"http://127.0.0.1:" + std::to_string(*port) +
-         "\"}\n" + text.substr(end);
-  text = replaced(text, "collector:\n",
-                  "collector:\n  otlp_grpc_port: " + std::to_string(*otlp_port) + "\n");
-  const Ran ran = check(write("suite.yaml", text));
+  const Ran ran = check(write("suite.yaml", attached(small_suite_text(8, 0.5), *port, *otlp_port)));
   EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
   EXPECT_FALSE(server->exited()) << "what was attached to is not stopped";
   const auto evidence = harness::evidence_of_run(path("report/run"), 0);
   ASSERT_TRUE(evidence);
   EXPECT_EQ(spans_in(*evidence), 8);
+}
+
+/// Everything that was answered left its span; without a check of the load that would pass.
+TEST_F(Check, AServerThatGoesAwayInTheMiddleFailsTheLoad) {
+  harness::PortReservation ports;
+  const auto port = ports.take();
+  const auto otlp_port = ports.take();
+  ASSERT_TRUE(port && otlp_port);
+  const auto server = serve(*port, *otlp_port);
+  const auto child = check_that_said(
+      "sent, [1-9]", write("suite.yaml", attached(small_suite_text(30, 8), *port, *otlp_port)));
+  ASSERT_TRUE(child) << "some are answered";
+  server->send_signal(SIGTERM);
+  const auto status = child->wait_for_exit(60 * kNsPerSecond);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->code, 1) << harness::last_lines(path("stderr"), 20);
+  const auto found = findings("");
+  ASSERT_FALSE(found.empty());
+  for (const auto& finding : found) EXPECT_EQ(finding.at("check_id"), "request.answered");
+  EXPECT_GE(found[0].at("count").get<int64_t>(), 1);
 }
 
 TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "base/text.h"
 #include "harness/http_client.h"
@@ -53,6 +54,19 @@ Ran Check::check(const std::string& suite, const std::vector<std::string>& more)
   const auto ran = harness::run_and_capture(check_command(suite, more), supervision_, kHang);
   if (!ran) return {-1, "", ran.error().message};
   return {ran->status.code.value_or(-2), ran->output, ran->errors};
+}
+
+std::unique_ptr<harness::ChildProcess> Check::check_that_said(const std::string& words,
+                                                              const std::string& suite) const {
+  harness::SpawnOptions options = check_command(suite);
+  options.log_path = path("stderr");
+  auto child = harness::ChildProcess::spawn(options, supervision_);
+  if (!child) return nullptr;
+  const std::regex wanted(words);
+  const Status said = (*child)->wait_until(
+      [&] { return std::regex_search(harness::last_lines(path("stderr"), 50), wanted); }, words,
+      60 * kNsPerSecond);
+  return said ? std::move(*child) : nullptr;
 }
 
 std::string Check::small_suite_text(int requests, double seconds) const {

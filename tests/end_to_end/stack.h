@@ -33,6 +33,10 @@ class Check : public ::testing::Test {
   harness::SpawnOptions check_command(const std::string& suite,
                                       const std::vector<std::string>& more = {}) const;
 
+  /// The same in the background, once the pattern `words` is in its log; null when it never comes.
+  std::unique_ptr<harness::ChildProcess> check_that_said(const std::string& words,
+                                                         const std::string& suite) const;
+
   /// A suite with the shipped model and `requests` requests in `seconds`; its text can be changed
   /// before it is written.
   std::string small_suite_text(int requests, double seconds) const;

@@ -1,7 +1,9 @@
 #include "harness/suites/suite.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "base/files.h"
@@ -157,11 +159,17 @@ TEST(FillPlaces, PutsEveryValueInItsPlace) {
 }
 
 TEST(ShippedSuites, CanBeRead) {
-  const auto suite =
-      read_suite(std::string(TOUCHSTONE_SOURCE_DIR) + "/harness/suites/quickstart.yaml");
-  ASSERT_TRUE(suite) << suite.error().message;
-  EXPECT_EQ(suite->name, "quickstart");
-  EXPECT_FALSE(suite->profiles.empty());
+  std::vector<std::string> names;
+  const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/harness/suites";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    const auto suite = read_suite(entry.path().string());
+    ASSERT_TRUE(suite) << suite.error().message;
+    EXPECT_EQ(suite->name, entry.path().stem().string());
+    EXPECT_FALSE(suite->profiles.empty());
+    names.push_back(suite->name);
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAre("quickstart", "vllm"));
 }
 
 }  // namespace
