@@ -242,17 +242,6 @@ void add_provenance(const Plan& plan, const Flags& flags, const harness::RunOutc
   }
 }
 
-bool has_spans(const conformance::Evidence& evidence) {
-  for (const telemetry::TraceBatch& batch : evidence.spans) {
-    for (const telemetry::ResourceSpans& resource : batch) {
-      for (const telemetry::ScopeSpans& scope : resource.scope_spans) {
-        if (!scope.spans.empty()) return true;
-      }
-    }
-  }
-  return false;
-}
-
 /// From the run folder to the report.
 Result<result::Report> judge_run(const Plan& plan, const harness::RunOutcome& run) {
   const RealClock clock;
@@ -284,7 +273,10 @@ Result<result::Report> judge_run(const Plan& plan, const harness::RunOutcome& ru
     report.notes.push_back("no simulation beside the measurement: the subject wrote no step log");
   }
   // Without a span nothing was decided, whatever the checks of the other signals found.
-  if (has_spans(*evidence)) result::decide(report, plan.fail_on);
+  if (const int64_t spans = conformance::span_count(*evidence); spans > 0) {
+    result::decide(report, plan.fail_on);
+    report.summary = conformance::summary_of(report, spans);
+  }
   return report;
 }
 

@@ -31,8 +31,11 @@ endif()
 
 # -Wno-maybe-uninitialized: GCC 12 sees ghosts in std::optional.
 # -ffp-contract=off: a floating-point result must not depend on what the compiler fuses.
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-maybe-uninitialized
-                    -ffp-contract=off)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> -ffp-contract=off)
+if(TOUCHSTONE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of the libraries guides the fuzzer
+endif()
 option(TOUCHSTONE_WERROR "Warnings are errors" OFF)
 if(TOUCHSTONE_WERROR)
   add_compile_options(-Werror)

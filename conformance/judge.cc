@@ -69,7 +69,21 @@ void judge_profile(const Evidence& evidence, const Profile& profile, const Judge
   report.waterfalls = example_waterfalls(index, profile, matching);
 }
 
-std::string summarize(const Report& report, int64_t spans) {
+}  // namespace
+
+int64_t span_count(const Evidence& evidence) {
+  int64_t count = 0;
+  for (const telemetry::TraceBatch& batch : evidence.spans) {
+    for (const telemetry::ResourceSpans& resource : batch) {
+      for (const telemetry::ScopeSpans& scope : resource.scope_spans) {
+        count += static_cast<int64_t>(scope.spans.size());
+      }
+    }
+  }
+  return count;
+}
+
+std::string summary_of(const Report& report, int64_t spans) {
   int64_t counts[4] = {};
   int64_t warned = 0;
   for (const CheckOutcome& check : report.checks) {
@@ -91,8 +105,6 @@ std::string summarize(const Report& report, int64_t spans) {
   return text;
 }
 
-}  // namespace
-
 Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
              const JudgeOptions& options) {
   Report report;
@@ -103,14 +115,6 @@ Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
   CheckOutcome suppressed =
       apply_suppressions(options.suppressions, evidence.now_unix_ns, report.checks, report.notes);
   report.checks.push_back(std::move(suppressed));
-  int64_t spans = 0;
-  for (const telemetry::TraceBatch& batch : evidence.spans) {
-    for (const telemetry::ResourceSpans& resource : batch) {
-      for (const telemetry::ScopeSpans& scope : resource.scope_spans) {
-        spans += static_cast<int64_t>(scope.spans.size());
-      }
-    }
-  }
   if (!evidence.ledger) {
     report.notes.push_back("No ledger was given: completeness was not judged.");
   }
@@ -118,8 +122,9 @@ Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
     report.notes.push_back("No metrics were given: agreement with counters was not judged.");
   }
   decide(report, options.fail_on);
+  const int64_t spans = span_count(evidence);
   if (spans == 0) report.verdict = Verdict::kUnknown;
-  report.summary = summarize(report, spans);
+  report.summary = summary_of(report, spans);
   return report;
 }
 

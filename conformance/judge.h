@@ -51,6 +51,11 @@ struct JudgeOptions {
   result::Level fail_on = result::Level::kMust;
 };
 
+int64_t span_count(const Evidence& evidence);
+
+/// "64 spans: 47 checks passed, …": Report::summary. Again after checks were added to a report.
+std::string summary_of(const result::Report& report, int64_t spans);
+
 /// Runs every check that applies of every profile; fills checks, coverage, budgets, verdict.
 /// No span at all gives verdict unknown (exit 3), never pass.
 result::Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,

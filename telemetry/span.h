@@ -26,13 +26,13 @@ struct Value {
   std::variant<std::monostate, std::string, bool, int64_t, double, Array, Map, Bytes> data;
 
   Value() = default;
-  Value(std::string text) : data(std::move(text)) {}         // NOLINT: implicit
-  Value(const char* text) : data(std::string(text)) {}       // NOLINT: implicit
-  Value(bool flag) : data(flag) {}                           // NOLINT: implicit
-  Value(int64_t number) : data(number) {}                    // NOLINT: implicit
-  Value(int number) : data(static_cast<int64_t>(number)) {}  // NOLINT: implicit
-  Value(double number) : data(number) {}                     // NOLINT: implicit
-  Value(Array items) : data(std::move(items)) {}             // NOLINT: implicit
+  Value(std::string text);  // NOLINT: implicit, and so are the others
+  Value(const char* text);  // NOLINT
+  Value(bool flag);         // NOLINT
+  Value(int64_t number);    // NOLINT
+  Value(int number);        // NOLINT
+  Value(double number);     // NOLINT
+  Value(Array items);       // NOLINT
   bool operator==(const Value&) const;
 
   const std::string* string() const { return std::get_if<std::string>(&data); }
@@ -50,6 +50,15 @@ struct KeyValue {
   bool operator==(const KeyValue&) const = default;
 };
 using Attributes = std::vector<KeyValue>;  // in the order of the wire
+
+// Here, where a KeyValue is complete: the variant holds them.
+inline Value::Value(std::string text) : data(std::move(text)) {}
+inline Value::Value(const char* text) : data(std::string(text)) {}
+inline Value::Value(bool flag) : data(flag) {}
+inline Value::Value(int64_t number) : data(number) {}
+inline Value::Value(int number) : data(static_cast<int64_t>(number)) {}
+inline Value::Value(double number) : data(number) {}
+inline Value::Value(Array items) : data(std::move(items)) {}
 
 /// The first value with this key, or null.
 const Value* find(const Attributes& attributes, std::string_view key);

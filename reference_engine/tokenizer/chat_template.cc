@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/text.h"
 #include "reference_engine/tokenizer/jinja_evaluator.h"
 #include "reference_engine/tokenizer/jinja_parser.h"
 
@@ -38,6 +39,11 @@ ChatTemplate::ChatTemplate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 ChatTemplate::~ChatTemplate() = default;
 
 Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(const std::string& source) {
+  // Rendering counts and cuts characters, of the template's own texts too.
+  if (!is_valid_utf8(source)) {
+    return malformed("chat template: got bytes that are not UTF-8, expected text",
+                     "is it the right file, saved as UTF-8?");
+  }
   auto body = jinja::parse(source);
   if (!body) return std::move(body).error().with_context("chat template");
   auto impl = std::make_unique<Impl>();

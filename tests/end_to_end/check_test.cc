@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "conformance/judge.h"
 #include "conformance/ledger.h"
 #include "harness/evidence.h"
 #include "harness/process/child.h"
@@ -27,18 +28,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
-int64_t spans_in(const conformance::Evidence& evidence) {
-  int64_t count = 0;
-  for (const auto& batch : evidence.spans) {
-    for (const auto& resource : batch) {
-      for (const auto& scope : resource.scope_spans) {
-        count += static_cast<int64_t>(scope.spans.size());
-      }
-    }
-  }
-  return count;
-}
-
 TEST_F(Check, TheQuickstartPasses) {
   const Ran ran = check("");
   EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
@@ -50,6 +39,12 @@ TEST_F(Check, TheQuickstartPasses) {
     parity =
         parity || (one.at("id") == "simulation.schedule_parity" && one.at("verdict") == "pass");
   }
+  const auto passed = std::count_if(read.at("checks").begin(), read.at("checks").end(),
+                                    [](const auto& one) { return one.at("verdict") == "pass"; });
+  EXPECT_EQ(read.at("summary").get<std::string>().find("64 spans: " + std::to_string(passed) +
+                                                       " checks passed, 0 failed, 0 undecided"),
+            0u)
+      << read.at("summary") << ": the simulation's check counts too";
   EXPECT_TRUE(parity) << "the simulated schedule is that of the engine, step for step";
   EXPECT_TRUE(fs::exists(path("report/report.html")));
   EXPECT_TRUE(fs::exists(path("report/junit.xml")));
@@ -87,7 +82,7 @@ TEST_F(Check, ACollectorKilledInTheMiddleIsAnExactLoss) {
   EXPECT_THAT(report().at("notes").dump(), HasSubstr("the Collector ended with signal 9"));
   const auto evidence = harness::evidence_of_run(path("report/run"), 0);
   ASSERT_TRUE(evidence);
-  const int64_t arrived = spans_in(*evidence);
+  const int64_t arrived = conformance::span_count(*evidence);
   EXPECT_GT(arrived, 0) << "some came before the kill";
   EXPECT_LT(arrived, 30);
   const auto lost = findings("completeness.");
@@ -111,7 +106,7 @@ TEST_F(Check, TheEmbeddedReceiverStandsInAndTheReportSaysSo) {
   EXPECT_THAT(report().at("notes").dump(), HasSubstr("no real Collector took part"));
   const auto evidence = harness::evidence_of_run(path("report/run"), 0);
   ASSERT_TRUE(evidence);
-  EXPECT_EQ(spans_in(*evidence), 10) << ran.output << ran.errors;
+  EXPECT_EQ(conformance::span_count(*evidence), 10) << ran.output << ran.errors;
 }
 
 TEST_F(Check, ASubjectThatCannotStartIsUndecidedWithItsLastWords) {
@@ -192,7 +187,7 @@ TEST_F(Check, AServerThatRunsAlreadyCanBeAttachedTo) {
   EXPECT_FALSE(server->exited()) << "what was attached to is not stopped";
   const auto evidence = harness::evidence_of_run(path("report/run"), 0);
   ASSERT_TRUE(evidence);
-  EXPECT_EQ(spans_in(*evidence), 8);
+  EXPECT_EQ(conformance::span_count(*evidence), 8);
 }
 
 /// Everything that was answered left its span; without a check of the load that would pass.

@@ -81,6 +81,15 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
   EXPECT_FALSE(ChatTemplate::parse("{{ " + std::string(5000, '-') + "1 }}").has_value());
 }
 
+TEST(ChatTemplate, BytesThatAreNoTextAreRefused) {
+  for (const char* source : {"\xff", "{{ 'a\xe9' | title }}", "{{ '\xed\xa0\x80' }}"}) {
+    const auto parsed = ChatTemplate::parse(source);
+    ASSERT_FALSE(parsed.has_value());
+    EXPECT_EQ(parsed.error().message,
+              "chat template: got bytes that are not UTF-8, expected text");
+  }
+}
+
 TEST(ChatTemplate, KnowsWhetherContentIsAList) {
   const auto loops = [](const std::string& source) {
     return std::move(ChatTemplate::parse(source)).value()->loops_over_content();
