@@ -81,7 +81,8 @@ std::string place_of(const Finding& finding) {
   if (!get("span_id").empty()) {
     place = "trace " + get("trace_id") + " span " + get("span_id");
   } else if (!get("request").empty()) {
-    place = "request " + get("request");
+    const std::string request = get("request");
+    place = request.starts_with("request ") ? request : "request " + request;
   } else if (!get("hop").empty()) {
     place = get("hop");
   } else {
