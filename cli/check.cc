@@ -34,7 +34,7 @@ constexpr char kDefaultSuite[] = "harness/suites/quickstart.yaml";
 /// The value of --collector that asks for the stand-in.
 constexpr char kEmbedded[] = "embedded";
 /// What starting, draining and judging take beside the load itself, for the estimate.
-constexpr int64_t kOverheadNs = 15 * kNsPerSecond;
+constexpr int64_t kOverheadNs = 2 * kNsPerSecond;
 
 struct Flags {
   std::string suite;
@@ -301,8 +301,8 @@ Exit run(const Flags& flags) {
   const auto load = workload::read_workload(plan->suite.load.workload);
   if (!load) return report_error(load.error());
   const int64_t last_ns = load->requests.empty() ? 0 : load->requests.back().arrival_ns;
-  std::fprintf(stderr, "check %s: seed %llu, about %s\n", plan->suite.name.c_str(),
-               static_cast<unsigned long long>(plan->seed),
+  std::fprintf(stderr, "check %s: seed %llu, about %s once the subject is up\n",
+               plan->suite.name.c_str(), static_cast<unsigned long long>(plan->seed),
                format_duration((last_ns + kOverheadNs) / kNsPerSecond * kNsPerSecond).c_str());
   std::string collector_version;
   const auto outcome = run_plan(*plan, flags, collector_version);
