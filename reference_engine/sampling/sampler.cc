@@ -87,15 +87,28 @@ void apply_penalties(std::span<float> logits, const Params& params, const Histor
   }
 }
 
+/// The tokens that weigh at least `least`, by id. Without a branch: they are in no order that a
+/// processor could guess.
+void collect(std::span<const double> weights, double least, std::vector<int32_t>& tokens) {
+  tokens.resize(weights.size());
+  size_t count = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    tokens[count] = static_cast<int32_t>(i);
+    count += weights[i] >= least ? 1 : 0;
+  }
+  tokens.resize(count);
+}
+
 /// Keeps `last` and what is more likely; candidates keep their order.
 void keep_down_to(std::span<const float> logits, int32_t last, std::vector<int32_t>& candidates) {
   const MoreLikely more_likely{logits};
   std::erase_if(candidates, [&](int32_t token) { return more_likely(last, token); });
 }
 
-/// The `count` most likely candidates. REQUIRES 0 < count < candidates.size().
+/// The `count` most likely candidates; all when there are no more.
 void keep_most_likely(std::span<const float> logits, size_t count, std::vector<int32_t>& candidates,
                       std::vector<int32_t>& selection) {
+  if (count >= candidates.size()) return;
   selection = candidates;
   const auto middle = selection.begin() + static_cast<ptrdiff_t>(count);
   // A heap of the best so far turns most candidates away after one comparison, while it is small.
@@ -108,20 +121,13 @@ void keep_most_likely(std::span<const float> logits, size_t count, std::vector<i
   keep_down_to(logits, selection[count - 1], candidates);
 }
 
-/// The fewest most likely candidates whose probabilities reach `top_p` of `total`. Linear: halves
-/// are split off by likelihood, and only the half where the mass is reached is looked at again.
-void keep_nucleus(std::span<const float> logits, std::span<const double> weights, double total,
-                  double top_p, std::vector<int32_t>& candidates, std::vector<int32_t>& selection) {
+/// The fewest most likely candidates that weigh `wanted` together. Linear: halves are split off by
+/// likelihood, and only the half in which the mass is reached is looked at again.
+void keep_nucleus(std::span<const float> logits, std::span<const double> weights, double wanted,
+                  std::vector<int32_t>& candidates, std::vector<int32_t>& selection) {
   const MoreLikely more_likely{logits};
   const auto weight = [&](int32_t token) { return weights[static_cast<size_t>(token)]; };
-  // Candidates below this weigh less than (1 - top_p) * total together, so top_p is reached without
-  // them. Half of the bound, so that rounding cannot turn away one that is needed.
-  const double hopeless = 0.5 * (1 - top_p) * total / static_cast<double>(candidates.size());
-  selection.clear();
-  for (const int32_t token : candidates) {
-    if (weight(token) >= hopeless) selection.push_back(token);
-  }
-  const double wanted = top_p * total;
+  selection = candidates;
   constexpr ptrdiff_t kFew = 32;
   auto first = selection.begin();
   auto last = selection.end();
@@ -143,13 +149,6 @@ void keep_nucleus(std::span<const float> logits, std::span<const double> weights
   keep_down_to(logits, *first, candidates);
 }
 
-/// Of the candidates alone, in order of ids.
-double total_weight(std::span<const double> weights, const std::vector<int32_t>& candidates) {
-  double total = 0;
-  for (const int32_t token : candidates) total += weights[static_cast<size_t>(token)];
-  return total;
-}
-
 /// Uniform in [0, 1), a function of seed and position alone.
 double uniform_draw(uint64_t seed, uint64_t position) {
   const auto words = philox4x32(
@@ -161,17 +160,15 @@ double uniform_draw(uint64_t seed, uint64_t position) {
 /// The candidate at the share `u` of the weights, walked in order of token ids.
 int32_t inverse_cdf(std::span<const double> weights, const std::vector<int32_t>& candidates,
                     double u) {
-  const double target = u * total_weight(weights, candidates);
+  double total = 0;
+  for (const int32_t token : candidates) total += weights[static_cast<size_t>(token)];
+  const double target = u * total;
   double passed = 0;
-  int32_t last = candidates.front();
   for (const int32_t token : candidates) {
-    const double weight = weights[static_cast<size_t>(token)];
-    if (weight == 0) continue;
-    last = token;
-    passed += weight;
+    passed += weights[static_cast<size_t>(token)];
     if (target < passed) return token;
   }
-  return last;  // rounding left target at the very end
+  return candidates.back();  // rounding left target at the very end
 }
 
 /// Temperature, min-p, top-k, top-p and the draw. `logits` is overwritten.
@@ -179,24 +176,35 @@ int32_t draw(std::span<float> logits, const Params& params, uint64_t position, S
   const float top = logits[static_cast<size_t>(argmax(logits))];
   // Nothing is allowed, or the model yielded no number: the first token, like argmax.
   if (!std::isfinite(top)) return argmax(logits);
+  std::vector<double>& weights = scratch.weights;
+  weights.resize(logits.size());
+  exponentials(logits, top, params.temperature, weights);
+  // The most likely token weighs 1, so weights are probabilities relative to it.
+  const double least = std::max(params.min_p, std::numeric_limits<double>::denorm_min());
   // By ids throughout, so that no sum depends on how a selection moved them.
   std::vector<int32_t>& candidates = scratch.candidates;
-  scratch.weights.resize(logits.size());
-  exponentials(logits, top, params.temperature, scratch.weights);
-  candidates.clear();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    // The most likely token has weight 1, so weights are probabilities relative to it.
-    const double weight = scratch.weights[i];
-    if (weight > 0 && weight >= params.min_p) candidates.push_back(static_cast<int32_t>(i));
-  }
-  if (params.top_k > 0 && static_cast<size_t>(params.top_k) < candidates.size()) {
+  if (params.top_k > 0) {
+    collect(weights, least, candidates);
     keep_most_likely(logits, static_cast<size_t>(params.top_k), candidates, scratch.selection);
+    if (params.top_p < 1.0) {
+      double total = 0;
+      for (const int32_t token : candidates) total += weights[static_cast<size_t>(token)];
+      keep_nucleus(logits, weights, params.top_p * total, candidates, scratch.selection);
+    }
+  } else if (params.top_p < 1.0) {
+    if (params.min_p > 0) {
+      for (double& weight : weights) weight = weight >= least ? weight : 0.0;
+    }
+    const double total = ordered_sum(weights);
+    // Tokens below this weigh less than (1 - top_p) * total together, so top_p is reached without
+    // them: only few are selected from. Half of the bound, for rounding.
+    const double hopeless = 0.5 * (1 - params.top_p) * total / static_cast<double>(weights.size());
+    collect(weights, std::max(least, hopeless), candidates);
+    keep_nucleus(logits, weights, params.top_p * total, candidates, scratch.selection);
+  } else {
+    collect(weights, least, candidates);
   }
-  if (params.top_p < 1.0) {
-    const double total = total_weight(scratch.weights, candidates);
-    keep_nucleus(logits, scratch.weights, total, params.top_p, candidates, scratch.selection);
-  }
-  return inverse_cdf(scratch.weights, candidates, uniform_draw(params.seed, position));
+  return inverse_cdf(weights, candidates, uniform_draw(params.seed, position));
 }
 
 double log_sum_exp(std::span<const float> logits, float top) {
