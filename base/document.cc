@@ -216,7 +216,13 @@ const json* Fields::find(const std::string& key, bool required) const {
     const auto found = object_->find(key);
     if (found != object_->end() && !found->is_null()) return &*found;
   }
-  if (required && object_ != nullptr) fail("", "missing key " + quote(key));
+  if (required && object_ != nullptr) {
+    const auto typo = nearest(key, keys());
+    fail("", "missing key " + quote(key),
+         typo && !state_->known.contains(pointer_ + "/" + *typo)
+             ? "is " + quote(*typo) + " meant to be " + quote(key) + "?"
+             : "");
+  }
   return nullptr;
 }
 

@@ -8,6 +8,7 @@
 #include "base/statistics.h"
 #include "base/text.h"
 #include "cli/collector_search.h"
+#include "cli/generated_load.h"
 #include "harness/record.h"
 #include "workload/generate.h"
 #include "workload/workload.h"
@@ -18,10 +19,7 @@ namespace {
 struct Flags {
   std::string url;
   std::string workload;  ///< empty: generated
-  workload::GenerateOptions generate;
-  std::string distribution = "poisson";
-  std::string prompt_tokens = "128-512";
-  std::string output_tokens = "16-128";
+  GeneratedLoad generated;
   std::string record;
   std::string timeout = "120s";
   harness::RecordOptions options;
@@ -71,38 +69,17 @@ Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
                                   outcome.load.entries.front().error));
 }
 
-/// "64" or "16-128".
-Result<workload::LengthRange> parse_lengths(const char* flag, const std::string& text) {
-  const std::vector<std::string> ends = split(text, '-');
-  const auto low = parse_int(ends.front());
-  const auto high = parse_int(ends.back());
-  if (ends.size() > 2 || !low || !high || *low < 1 || *high < *low) {
-    return invalid_argument(std::string("load: ") + flag + ": got " + quote(text) +
-                            ", expected a number of tokens or a range like 16-128");
-  }
-  return workload::LengthRange{.low = *low, .high = *high};
-}
-
-Result<workload::Workload> chosen_workload(Flags& flags) {
-  if (flags.workload.empty() == (flags.generate.requests == 0)) {
+Result<workload::Workload> chosen_workload(const Flags& flags) {
+  if (flags.workload.empty() != flags.generated.wanted()) {
     return invalid_argument("load: got " +
                                 std::string(flags.workload.empty() ? "neither" : "both") +
                                 ", expected one of --workload and --requests",
                             "--workload FILE sends a file, --requests N generates");
   }
   if (!flags.workload.empty()) return workload::read_workload(flags.workload);
-  using Arrivals = workload::GenerateOptions::Arrivals;
-  flags.generate.arrivals = flags.distribution == "poisson"    ? Arrivals::kPoisson
-                            : flags.distribution == "constant" ? Arrivals::kConstant
-                                                               : Arrivals::kGamma;
-  const auto prompts = parse_lengths("--prompt-tokens", flags.prompt_tokens);
-  if (!prompts) return prompts.error();
-  const auto outputs = parse_lengths("--output-tokens", flags.output_tokens);
-  if (!outputs) return outputs.error();
-  flags.generate.prompt_tokens = *prompts;
-  flags.generate.output_tokens = *outputs;
-  flags.generate.seed = flags.options.seed;
-  auto made = workload::generate(flags.generate);
+  const auto options = resolve(flags.generated, "load", flags.options.seed);
+  if (!options) return options.error();
+  auto made = workload::generate(*options);
   if (!made) return made;
   for (workload::Request& request : made->requests) {
     request.stream = true;  // so that the first token's time is seen
@@ -123,10 +100,8 @@ Exit run(Flags& flags) {
   if (!workload) return report_error(workload.error());
   flags.options.url = flags.url;
   flags.options.run_folder = flags.record;
-  flags.options.description = flags.workload.empty()
-                                  ? "generated load, " + flags.distribution + " arrivals, " +
-                                        format_double(flags.generate.rate_per_s) + " requests/s"
-                                  : "workload " + flags.workload;
+  flags.options.description =
+      flags.workload.empty() ? flags.generated.describe() : "workload " + flags.workload;
   flags.options.progress = [](const std::string& text) {
     std::fprintf(stderr, "load: %s\n", text.c_str());
   };
@@ -135,32 +110,12 @@ Exit run(Flags& flags) {
   return print_outcome(*outcome, flags);
 }
 
-void add_generate_flags(CLI::App& app, Flags& flags) {
-  app.add_option("--requests", flags.generate.requests,
-                 "Without --workload: generate this many requests, streamed, of random token ids")
-      ->check(CLI::Range(1, 100000000));
-  app.add_option("--rate", flags.generate.rate_per_s, "Generated: requests per second")
-      ->check(CLI::Range(1e-6, 1e6))
-      ->capture_default_str();
-  app.add_option("--distribution", flags.distribution, "Generated: of the gaps between arrivals")
-      ->check(CLI::IsMember({"poisson", "constant", "gamma"}))
-      ->capture_default_str();
-  app.add_option("--burstiness", flags.generate.gap_variation,
-                 "Generated, gamma: deviation of the gaps over their mean")
-      ->check(CLI::Range(1e-3, 1e3))
-      ->capture_default_str();
-  app.add_option("--prompt-tokens", flags.prompt_tokens, "Generated: length or range")
-      ->capture_default_str();
-  app.add_option("--output-tokens", flags.output_tokens, "Generated: length or range")
-      ->capture_default_str();
-}
-
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
   harness::RecordOptions& options = flags->options;
   app.add_option("--url", flags->url, "The server: http://HOST:PORT")->required();
   app.add_option("--workload", flags->workload, "What to send: a workload file");
-  add_generate_flags(app, *flags);
+  add_generated_load(app, flags->generated);
   app.add_option("--record", flags->record, "Folder to write the run to")->required();
   app.add_option("--model", options.model,
                  "Model name in the requests (default: the first served)");

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "base/version.h"
+#include "cli/generated_load.h"
 #include "reference_engine/scheduler/policies.h"
 #include "reports/reports.h"
 #include "simulator/compare.h"
@@ -58,6 +59,7 @@ struct SchedulerFlags {
 struct Flags {
   std::string workload;
   std::string run;
+  GeneratedLoad generated;
   SchedulerFlags scheduler;
   std::string steptime;
   bool compare = false;
@@ -66,28 +68,56 @@ struct Flags {
   std::string output;
 };
 
-/// What is simulated: one of the two inputs, read.
+/// What is simulated, read: a workload, generated load or a measured run. Generated load with a run
+/// takes the run's flags and step times: what would that server do under this load?
 struct Input {
   scheduler::Config config;
   std::vector<simulator::StepSample> samples;
   std::optional<workload::Workload> workload;
+  std::optional<workload::GenerateOptions> generated;
   std::optional<simulator::MeasuredRun> measured;  ///< with steps.jsonl
   std::optional<simulator::RunFolder> folder;      ///< without
 };
 
 Status check_flags(const Flags& flags) {
-  if (flags.workload.empty() == flags.run.empty()) {
-    return invalid_argument("simulate: got " + std::string(flags.run.empty() ? "neither" : "both") +
-                                ", expected one of --workload and --run",
-                            "--workload FILE simulates a file, --run FOLDER a measured run");
+  const bool generates = flags.generated.wanted();
+  const int inputs = !flags.workload.empty() + generates + (!flags.run.empty() && !generates);
+  if (inputs != 1 || (!flags.workload.empty() && !flags.run.empty())) {
+    return invalid_argument(
+        "simulate: got " + std::string(inputs == 0 ? "none" : "several") +
+            ", expected one of --workload, --requests and --run",
+        "--workload FILE simulates a file, --requests N generates, --run FOLDER "
+        "repeats a measured run or lends --requests its flags and step times");
   }
-  if (flags.compare && flags.run.empty()) {
-    return invalid_argument("simulate: --compare: got no --run, expected a measured run");
+  if (flags.compare && (flags.run.empty() || generates)) {
+    return invalid_argument(
+        "simulate: --compare: got other requests, expected those of a measured run");
   }
-  if (flags.steptime.empty() && !flags.workload.empty()) {
+  if (flags.steptime.empty() && flags.run.empty()) {
     return invalid_argument("simulate: --steptime: got none, expected how long a step takes",
                             "for example --steptime constant:20ms");
   }
+  if (flags.steptime == "recorded" && generates) {
+    return invalid_argument("simulate: --steptime recorded: got other requests than the recorded",
+                            "use --steptime fitted");
+  }
+  return {};
+}
+
+/// The folder's flags and step times, and its requests.
+Status read_run(const Flags& flags, Input& input) {
+  if (!std::filesystem::exists(flags.run + "/steps.jsonl")) {
+    auto folder = simulator::read_run_folder(flags.run);
+    if (!folder) return std::move(folder).error();
+    input.config = folder->config;
+    input.folder = std::move(*folder);
+    return {};
+  }
+  auto measured = simulator::read_measured_run(flags.run);
+  if (!measured) return std::move(measured).error();
+  input.config = measured->config;
+  input.samples = simulator::step_samples(measured->log);
+  input.measured = std::move(*measured);
   return {};
 }
 
@@ -97,31 +127,29 @@ Result<Input> read_input(const Flags& flags) {
     auto workload = workload::read_workload(flags.workload);
     if (!workload) return std::move(workload).error();
     input.workload = std::move(*workload);
-    if (!flags.scheduler.num_blocks) {
-      return invalid_argument(
-          "simulate: --num-gpu-blocks-override: got none, expected the blocks "
-          "of the KV cache",
-          "vLLM logs it at start-up as \"# GPU blocks\"");
-    }
-  } else if (std::filesystem::exists(flags.run + "/steps.jsonl")) {
-    auto measured = simulator::read_measured_run(flags.run);
-    if (!measured) return std::move(measured).error();
-    input.config = measured->config;
-    input.samples = simulator::step_samples(measured->log);
-    input.measured = std::move(*measured);
-  } else {
-    auto folder = simulator::read_run_folder(flags.run);
-    if (!folder) return std::move(folder).error();
-    input.config = folder->config;
-    input.folder = std::move(*folder);
+  }
+  if (!flags.run.empty()) {
+    RETURN_IF_ERROR(read_run(flags, input));
+  } else if (!flags.scheduler.num_blocks) {
+    return invalid_argument(
+        "simulate: --num-gpu-blocks-override: got none, expected the blocks "
+        "of the KV cache",
+        "vLLM logs it at start-up as \"# GPU blocks\"");
   }
   flags.scheduler.apply(input.config);
   const Status valid = scheduler::validate(input.config);
   if (!valid) return Error(valid.error()).with_context("simulate");
+  if (flags.generated.wanted()) {
+    auto options = resolve(flags.generated, "simulate", flags.seed);
+    if (!options) return std::move(options).error();
+    options->prefix_block_size = input.config.block_size;
+    input.generated = *options;
+  }
   return input;
 }
 
 std::unique_ptr<simulator::RequestSource> make_source(const Input& input) {
+  if (input.generated) return simulator::make_generator_source(*input.generated, input.config);
   if (input.measured) return simulator::make_record_source(input.measured->records);
   return simulator::make_workload_source(input.workload ? *input.workload : input.folder->workload,
                                          input.config);
@@ -129,7 +157,9 @@ std::unique_ptr<simulator::RequestSource> make_source(const Input& input) {
 
 result::Report new_report(const Flags& flags, const Input& input) {
   result::Report report;
-  report.title = "simulate " + (flags.run.empty() ? flags.workload : flags.run);
+  report.title = "simulate " + (input.generated     ? flags.generated.describe()
+                                : flags.run.empty() ? flags.workload
+                                                    : flags.run);
   report.verdict = result::Verdict::kSkip;
   report.provenance.tool_version = kVersion;
   report.provenance.seed = flags.seed;
@@ -265,6 +295,7 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--workload", flags->workload, "Workload file to simulate");
   app.add_option("--run", flags->run,
                  "Folder of a measured run: its requests, flags and, with steps.jsonl, step times");
+  add_generated_load(app, flags->generated);
   add_scheduler_flags(app, flags->scheduler);
   std::vector<std::string> usages;
   for (const simulator::StepTimeRow& row : simulator::step_time_models()) {
@@ -274,7 +305,7 @@ std::function<Exit()> set_up(CLI::App& app) {
       "--steptime", flags->steptime,
       "How long a step takes: " + join(usages, " | ") + " (default with steps.jsonl: fitted)");
   app.add_flag("--compare", flags->compare, "With --run: measured beside simulated");
-  app.add_option("--seed", flags->seed, "Recorded in the report; a replay draws nothing at random")
+  app.add_option("--seed", flags->seed, "Of generated load; a replay draws nothing at random")
       ->capture_default_str();
   app.add_option("--format", flags->format, "Of the report on stdout")
       ->check(CLI::IsMember(reports::format_words()))

@@ -236,9 +236,12 @@ std::string paths_text(const std::vector<std::string>& files) {
 
 std::string to_text(const Report& report, const TextOptions& options) {
   TextWriter writer(options);
-  writer.line(writer.painted(plain_line(report.title), Color::kBold) + "  " +
-              writer.painted(verdict_word(report.verdict), color_of(report.verdict)));
-  writer.line(plain_line(report.summary));
+  std::string title = writer.painted(plain_line(report.title), Color::kBold);
+  if (report.verdict != Verdict::kSkip) {  // a prediction alone is neither right nor wrong
+    title += "  " + writer.painted(verdict_word(report.verdict), color_of(report.verdict));
+  }
+  writer.line(title);
+  if (!report.summary.empty()) writer.line(plain_line(report.summary));
   write_checks(report, writer);
   write_findings(report, writer);
   write_coverage(report, writer);

@@ -87,7 +87,8 @@ TEST(Document, EveryErrorSaysWhereWhatAndWhatWasExpected) {
        "suite.yaml:6: load.streamed: got \"yes\", expected true or false", ""},
       {"tags: [a, b]", "tags: [a, 1]",
        "suite.yaml:7: load.tags: got [\"a\",1], expected a list of strings", ""},
-      {"name: quickstart", "nme: quickstart", "suite.yaml:1: missing key \"name\"", ""},
+      {"name: quickstart", "nme: quickstart", "suite.yaml:1: missing key \"name\"",
+       "is \"nme\" meant to be \"name\"?"},
       {"requests: 64", "request: 64",
        "suite.yaml:3: load.request: unknown key, expected one of: rate, requests, streamed, tags, "
        "warm_up",

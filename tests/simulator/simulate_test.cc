@@ -72,6 +72,31 @@ TEST_F(Simulate, WhatItWritesReplaysStepForStep) {
   EXPECT_EQ(run("--run " + folder + " --compare").exit_code, 1) << "a schedule that differs";
 }
 
+TEST_F(Simulate, GeneratedLoadNeedsNoFileAndTakesARunsFlagsAndStepTimes) {
+  const std::string load = "--requests 200 --rate 20 --prompt-tokens 33-64 --output-tokens 8 ";
+  const std::string server =
+      "--num-gpu-blocks-override 64 --max-model-len 512 --steptime constant:10ms ";
+  const Ran alone = run(load + server);
+  EXPECT_EQ(alone.exit_code, 0);
+  EXPECT_NE(alone.text.find("simulate generated load, poisson arrivals, 20 requests/s\n"),
+            std::string::npos)
+      << alone.text;
+  EXPECT_EQ(run(load + server).text, alone.text);
+  EXPECT_NE(run(load + server + "--seed 1").text, alone.text) << "another seed, other requests";
+  const Ran shared = run(load + server + "--prefixes 1 --prefix-tokens 32");
+  EXPECT_NE(shared.text.find("prefix-cache hits                  6,368 tokens"), std::string::npos)
+      << "all but the first find two blocks\n"
+      << shared.text;
+
+  const std::string folder = directory_.path() + "/run";
+  ASSERT_EQ(run(good_ + " --output " + folder).exit_code, 0);
+  const Ran what_if = run("--run " + folder + " " + load);
+  EXPECT_EQ(what_if.exit_code, 0);
+  EXPECT_NE(what_if.text.find("note: 64 blocks of 16, 8 sequences"), std::string::npos);
+  EXPECT_NE(what_if.text.find("step time fitted: "), std::string::npos) << what_if.text;
+  EXPECT_NE(what_if.text.find("requests completed                   200"), std::string::npos);
+}
+
 TEST_F(Simulate, FlagsChangeTheServer) {
   const Ran caching = run(good_);
   const Ran none = run(good_ + " --no-enable-prefix-caching");
@@ -83,15 +108,19 @@ TEST_F(Simulate, FlagsChangeTheServer) {
 TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
   const std::string no_blocks = "--workload " + workload_ + " --steptime constant:1ms";
   const std::pair<std::string, const char*> rows[] = {
-      {"", "expected one of --workload and --run"},
-      {"--workload a --run b", "got both"},
+      {"", "got none, expected one of --workload, --requests and --run"},
+      {"--workload a --run b", "got several"},
+      {"--workload a --requests 9", "got several"},
+      {"--run " + directory_.path() + " --requests 9 --steptime recorded", "--steptime recorded"},
+      {"--requests 9 --steptime constant:1ms --num-gpu-blocks-override 999 --prompt-tokens 9-1",
+       "--prompt-tokens: got \"9-1\""},
       {"--workload " + workload_, "--steptime: got none"},
       {no_blocks, "--num-gpu-blocks-override: got none"},
       {no_blocks + " --num-gpu-blocks-override 0", "num_blocks: got 0"},
       {no_blocks + " --num-gpu-blocks-override 64 --max-model-len 50", "expected at most 49"},
       {good_ + " --max-num-batched-tokens 3", "max_num_batched_tokens: got 3"},
       {good_ + " --scheduling-policy lifo", "lifo"},
-      {good_ + " --compare", "--compare: got no --run"},
+      {good_ + " --compare", "--compare: got other requests"},
       {good_ + " --block-sise 3", "did you mean"},
       {"--workload " + directory_.path() +
            "/none.jsonl --num-gpu-blocks-override 64 "
