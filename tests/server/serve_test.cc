@@ -144,7 +144,7 @@ TEST(Serve, SigtermLetsRunningRequestsEndAndTakesNoMore) {
   HttpClient full = server.connect();
   HttpClient idle = server.connect();
   ASSERT_EQ(idle.exchange("GET", "/health").status, 200);
-  const json fields = {{"max_tokens", 600}};
+  const json fields = {{"max_tokens", 1000}};
   json streaming = fields;
   streaming["stream"] = true;
   ASSERT_TRUE(full.send(request_text("POST", "/v1/completions", request_json("To be", fields),
@@ -153,12 +153,13 @@ TEST(Serve, SigtermLetsRunningRequestsEndAndTakesNoMore) {
       streamed.send(request_text("POST", "/v1/completions", request_json("To be", streaming),
                                  {{"content-type", "application/json"}})));
   ASSERT_THAT(streamed.read_until("data: "), HasSubstr("200 OK"));
+  ASSERT_TRUE(server.wait_for_metric("vllm:num_requests_running", 2));
   server.signal(SIGTERM);
   EXPECT_TRUE(idle.at_end());
   const HttpAnswer stream_answer = streamed.read_answer();
   EXPECT_EQ(event_data(stream_answer.body).back(), "[DONE]") << stream_answer.problem;
   const json answer = completion(full.read_answer());
-  EXPECT_EQ(answer["usage"]["completion_tokens"], 600);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 1000);
   EXPECT_EQ(server.wait_for_exit(), 0) << server.log();
   EXPECT_FALSE(server.connect().connected());
 }
