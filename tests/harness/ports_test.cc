@@ -12,9 +12,12 @@
 namespace touchstone::harness {
 namespace {
 
-/// A listening socket on 127.0.0.1:port.
+/// A listening socket on 127.0.0.1:port, as servers make it: what is left of a former run's
+/// connections (TIME_WAIT) is not in its way.
 int listen_on(uint16_t port) {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_port = htons(port);
