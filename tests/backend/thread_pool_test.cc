@@ -1,7 +1,10 @@
 #include "reference_engine/backend/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
+#include <atomic>
+#include <csignal>
 #include <vector>
 
 namespace touchstone::backend::cpu {
@@ -31,6 +34,18 @@ TEST(ThreadPool, ManyShortLoopsDoNotMixTheirItems) {
     pool.run(items, [&](int64_t item, int) { sum += loop + item; });
     ASSERT_EQ(sum.load(), loop * items + items * (items - 1) / 2) << loop;
   }
+}
+
+TEST(ThreadPool, WorkersTakeNoSignalsAndTheCallerStillDoes) {
+  ThreadPool pool(3);
+  std::atomic<int> wrong{0};
+  pool.run(3000, [&](int64_t, int thread) {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    const bool blocked = sigismember(&mask, SIGTERM) == 1;
+    if (blocked != (thread != 0)) ++wrong;
+  });
+  EXPECT_EQ(wrong.load(), 0);
 }
 
 TEST(ThreadPool, AnUnusedPoolStops) { const ThreadPool pool(8); }

@@ -1,5 +1,9 @@
 #include "reference_engine/backend/cpu/thread_pool.h"
 
+#include <pthread.h>
+
+#include <csignal>
+
 #include "base/check.h"
 
 namespace touchstone::backend::cpu {
@@ -28,9 +32,15 @@ void await_change(std::atomic<T>& value, T old) {
 
 ThreadPool::ThreadPool(int threads) {
   BASE_CHECK(threads >= 1, threads);
+  // Workers take no signals, which are for the threads that wait for them; they inherit the mask.
+  sigset_t all;
+  sigset_t former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &former);
   for (int thread = 1; thread < threads; ++thread) {
     workers_.emplace_back([this, thread] { worker(thread); });
   }
+  pthread_sigmask(SIG_SETMASK, &former, nullptr);
 }
 
 ThreadPool::~ThreadPool() {
