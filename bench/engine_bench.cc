@@ -3,11 +3,8 @@
 // against the rate of fused multiply-adds.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <cstdio>
 #include <map>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "bench/kernels_ceilings.h"
@@ -106,9 +103,8 @@ void decode(benchmark::State& state) {
   CpuBackend& backend = backend_for(state.range(2) != 0, state.range(3));
   run(state, backend, Batch(state.range(0), 1, state.range(1)));
   const double bytes = static_cast<double>(backend.model().weight_bytes);
-  state.counters["of_bandwidth"] =
-      benchmark::Counter(bytes / ceilings(pool()).read_bytes_per_second,
-                         benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["of_bandwidth"] = benchmark::Counter(
+      bytes / ceilings().read_bytes_per_second, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 /// Arguments: prompt tokens, bf16, kernels.
@@ -119,7 +115,7 @@ void prefill(benchmark::State& state) {
   const double head = static_cast<double>(info.vocab_size) * info.hidden_size;
   const double matrices = static_cast<double>(info.num_parameters) - head;
   const double flops = 2 * (matrices * static_cast<double>(state.range(0)) + head);
-  state.counters["of_flops"] = benchmark::Counter(flops / ceilings(pool()).flops_per_second,
+  state.counters["of_flops"] = benchmark::Counter(flops / ceilings().flops_per_second,
                                                   benchmark::Counter::kIsIterationInvariantRate);
 }
 

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <dnnl.hpp>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "base/random.h"
@@ -47,53 +46,59 @@ void report(benchmark::State& state, const char* name, double per_iteration, dou
       benchmark::Counter(per_iteration / ceiling, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-/// Arguments: rows M, output N, input K, storage, kernels. Several equal matrices take turns, so
-/// that the weights come from memory as in a real step.
+/// A product's arguments: rows M, output N, input K, storage, kernels.
+struct Product {
+  explicit Product(const benchmark::State& state)
+      : m(state.range(0)),
+        n(state.range(1)),
+        k(state.range(2)),
+        storage(state.range(3) != 0 ? Storage::kBFloat16 : Storage::kFloat32),
+        kernels(kernels_of(state.range(4))) {}
+  double flops() const { return 2.0 * static_cast<double>(m * n * k); }
+
+  int64_t m, n, k;
+  Storage storage;
+  const Kernels& kernels;
+};
+
+/// Several equal matrices take turns, so that the weights come from memory as in a real step.
 void decode(benchmark::State& state) {
-  const int64_t m = state.range(0);
-  const int64_t n = state.range(1);
-  const int64_t k = state.range(2);
-  const Storage storage = state.range(3) != 0 ? Storage::kBFloat16 : Storage::kFloat32;
-  const Kernels& kernels = kernels_of(state.range(4));
+  const Product p(state);
   constexpr int64_t kTotalBytes = int64_t{384} << 20;
   std::vector<PackedMatrix> matrices;
-  matrices.push_back(random_matrix(n, k, storage));
+  matrices.push_back(random_matrix(p.n, p.k, p.storage));
   const int64_t copies = std::max<int64_t>(1, kTotalBytes / matrices[0].bytes());
   while (static_cast<int64_t>(matrices.size()) < copies) {
-    matrices.push_back(random_matrix(n, k, storage));
+    matrices.push_back(random_matrix(p.n, p.k, p.storage));
   }
-  std::vector<float> input = random_floats(m * k);
-  std::vector<float> output(static_cast<size_t>(m * matrices[0].columns()));
+  std::vector<float> input = random_floats(p.m * p.k);
+  std::vector<float> output(static_cast<size_t>(p.m * matrices[0].columns()));
   MatmulScratch scratch;
   size_t turn = 0;
   for (auto _ : state) {
     const PackedMatrix& matrix = matrices[turn++ % matrices.size()];
-    matmul(kernels, pool(), {input.data(), m, k}, matrix, {output.data(), m, matrix.columns()},
-           Rounding::kNone, scratch);
+    matmul(p.kernels, pool(), {input.data(), p.m, p.k}, matrix,
+           {output.data(), p.m, matrix.columns()}, Rounding::kNone, scratch);
     benchmark::DoNotOptimize(output.data());
   }
-  state.SetLabel(kernels.name);
+  state.SetLabel(p.kernels.name);
   report(state, "bytes_per_s", static_cast<double>(matrices[0].bytes()),
-         ceilings(pool()).read_bytes_per_second);
+         ceilings().read_bytes_per_second);
 }
 
 void prefill(benchmark::State& state) {
-  const int64_t m = state.range(0);
-  const int64_t n = state.range(1);
-  const int64_t k = state.range(2);
-  const Storage storage = state.range(3) != 0 ? Storage::kBFloat16 : Storage::kFloat32;
-  const Kernels& kernels = kernels_of(state.range(4));
-  const PackedMatrix matrix = random_matrix(n, k, storage);
-  std::vector<float> input = random_floats(m * k);
-  std::vector<float> output(static_cast<size_t>(m * matrix.columns()));
+  const Product p(state);
+  const PackedMatrix matrix = random_matrix(p.n, p.k, p.storage);
+  std::vector<float> input = random_floats(p.m * p.k);
+  std::vector<float> output(static_cast<size_t>(p.m * matrix.columns()));
   MatmulScratch scratch;
   for (auto _ : state) {
-    matmul(kernels, pool(), {input.data(), m, k}, matrix, {output.data(), m, matrix.columns()},
-           Rounding::kNone, scratch);
+    matmul(p.kernels, pool(), {input.data(), p.m, p.k}, matrix,
+           {output.data(), p.m, matrix.columns()}, Rounding::kNone, scratch);
     benchmark::DoNotOptimize(output.data());
   }
-  state.SetLabel(kernels.name);
-  report(state, "flops", 2.0 * static_cast<double>(m * n * k), ceilings(pool()).flops_per_second);
+  state.SetLabel(p.kernels.name);
+  report(state, "flops", p.flops(), ceilings().flops_per_second);
 }
 
 /// The peer: oneDNN's f32 matmul with weights packed as it likes them.
@@ -125,7 +130,7 @@ void prefill_onednn(benchmark::State& state) {
     stream.wait();
   }
   state.SetLabel(primitive.impl_info_str());
-  report(state, "flops", 2.0 * static_cast<double>(m * n * k), ceilings(pool()).flops_per_second);
+  report(state, "flops", 2.0 * static_cast<double>(m * n * k), ceilings().flops_per_second);
 }
 
 struct Shape {

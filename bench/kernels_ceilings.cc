@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <map>
 #include <thread>
 
 #include "base/check.h"
@@ -92,23 +91,21 @@ Ceilings measure(ThreadPool& pool) {
 
 }  // namespace
 
-const Ceilings& ceilings(ThreadPool& pool) {
-  static std::map<int, Ceilings> measured;
-  const auto found = measured.find(pool.threads());
-  if (found != measured.end()) return found->second;
-  return measured.emplace(pool.threads(), measure(pool)).first->second;
-}
-
 ThreadPool& pool() {
   static ThreadPool instance(static_cast<int>(std::thread::hardware_concurrency()));
   return instance;
+}
+
+const Ceilings& ceilings() {
+  static const Ceilings measured = measure(pool());
+  return measured;
 }
 
 int run_beside_ceilings(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();
-  const Ceilings& best = ceilings(pool());
+  const Ceilings& best = ceilings();
   std::printf("ceilings: read %.1f GB/s, f32 multiply-add %.0f GFLOP/s, %d threads\n",
               best.read_bytes_per_second * 1e-9, best.flops_per_second * 1e-9, pool().threads());
   return 0;

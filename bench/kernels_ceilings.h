@@ -11,11 +11,11 @@ struct Ceilings {
   double flops_per_second = 0;       ///< f32 fused multiply-adds in registers, counted as two
 };
 
-/// Best of several tries; measured once for each pool size.
-const Ceilings& ceilings(backend::cpu::ThreadPool& pool);
-
 /// As many threads as the machine has cores.
 backend::cpu::ThreadPool& pool();
+
+/// Of pool()'s threads: best of several tries; measured once.
+const Ceilings& ceilings();
 
 /// The body of main(): runs what was registered, then prints the ceilings. Gives the exit status.
 int run_beside_ceilings(int argc, char** argv);

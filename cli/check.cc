@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/collector_search.h"
+#include "cli/output.h"
 #include "conformance/judge.h"
 #include "conformance/profile.h"
 #include "harness/collector/find.h"
@@ -280,19 +281,6 @@ Result<result::Report> judge_run(const Plan& plan, const harness::RunOutcome& ru
   return report;
 }
 
-Exit print_report(const result::Report& report, const Flags& flags) {
-  auto files = reports::write_reports(report, flags.output);
-  if (!files) return report_error(files.error());
-  reports::TextOptions options;
-  options.color = ::isatty(STDOUT_FILENO) == 1;
-  options.files = std::move(*files);
-  const std::string text = reports::render(report, reports::format_of(flags.format), options);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return report_error(io_error("stdout: cannot write the report"));
-  }
-  return static_cast<Exit>(result::exit_code(report));
-}
-
 Exit run(const Flags& flags) {
   if (flags.list) return list_suites();
   const auto plan = make_plan(flags);
@@ -311,7 +299,7 @@ Exit run(const Flags& flags) {
   auto report = judge_run(*plan, *outcome);
   if (!report) return report_error(report.error());
   add_provenance(*plan, flags, *outcome, collector_version, *report);
-  return print_report(*report, flags);
+  return finish_report(*report, reports::format_of(flags.format), flags.output);
 }
 
 std::function<Exit()> set_up(CLI::App& app) {

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/generated_load.h"
+#include "cli/output.h"
 #include "reference_engine/scheduler/policies.h"
 #include "reports/reports.h"
 #include "simulator/compare.h"
@@ -252,7 +253,8 @@ Exit run(const Flags& flags) {
   reports::TextOptions options;
   options.color = isatty(STDOUT_FILENO) != 0;
   const std::string text = reports::render(report, reports::format_of(flags.format), options);
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  const Status printed = print(text);
+  if (!printed) return report_error(printed.error());
   return report.verdict == result::Verdict::kSkip ? Exit::kGood
                                                   : static_cast<Exit>(result::exit_code(report));
 }

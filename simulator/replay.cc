@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -175,8 +176,9 @@ class Replayer final {
     if (replay_.difference) return;  // ids may be unknown from here on
     const int64_t end_ns = logged.start_ns + logged.duration_ns;
     note_plan(plan, logged.start_ns, end_ns);
-    for (const scheduler::FinishedRequest& f : scheduler_.complete(sampled_)) {
-      ours.finished.push_back({f.id, to_string(f.reason)});
+    const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
+    schedule_log::add_finished(finished, ours);
+    for (const scheduler::FinishedRequest& f : finished) {
       finish(f.id,
              f.reason == scheduler::FinishReason::kStop ? telemetry::Outcome::kStop
                                                         : telemetry::Outcome::kLength,

@@ -21,8 +21,8 @@ struct BatchOptions {
   size_t queue_spans_max = 2048;        ///< OTEL_BSP_MAX_QUEUE_SIZE
   size_t batch_spans_max = 512;         ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE
   int64_t delay_ns = 5 * kNsPerSecond;  ///< OTEL_BSP_SCHEDULE_DELAY
-  int64_t export_timeout_ns =
-      30 * kNsPerSecond;  ///< OTEL_BSP_EXPORT_TIMEOUT: one batch, retries included
+  /// OTEL_BSP_EXPORT_TIMEOUT: one batch, retries included.
+  int64_t export_timeout_ns = 30 * kNsPerSecond;
   int64_t attempt_timeout_ns = 10 * kNsPerSecond;  ///< OTEL_EXPORTER_OTLP_TIMEOUT
   int64_t first_backoff_ns = 500 * kNsPerMs;
   int64_t backoff_max_ns = 5 * kNsPerSecond;

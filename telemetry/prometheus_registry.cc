@@ -1,11 +1,11 @@
 #include "telemetry/prometheus_registry.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "base/check.h"
+#include "base/python_repr.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -58,27 +58,6 @@ std::string sample_name(const std::string& name, const Labels& labels) {
 void append_head(std::string& out, const std::string& name, const std::string& help,
                  const char* type) {
   out += "# HELP " + name + " " + escape(help, false) + "\n# TYPE " + name + " " + type + "\n";
-}
-
-/// Python's repr of a finite, non-negative number: digits laid out from the shortest ones.
-std::string python_repr(double value) {
-  char text[40];
-  const auto end =
-      std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
-  const std::string_view all(text, static_cast<size_t>(end - text));
-  const size_t e = all.find('e');
-  std::string digits(all.substr(0, e));
-  if (digits.size() > 1) digits.erase(1, 1);  // the point
-  int exponent = 0;
-  const char* first = text + e + (text[e + 1] == '+' ? 2 : 1);
-  std::from_chars(first, end, exponent);
-  const int count = static_cast<int>(digits.size());
-  if (exponent < -4 || exponent >= 16) return std::string(all);
-  if (exponent < 0) return "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
-  if (exponent >= count - 1) {
-    return digits + std::string(static_cast<size_t>(exponent - count + 1), '0') + ".0";
-  }
-  return digits.insert(static_cast<size_t>(exponent) + 1, ".");
 }
 
 }  // namespace

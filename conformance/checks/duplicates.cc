@@ -60,19 +60,19 @@ void check_request_recorded_once(const CheckInput& input, Recorder& recorder) {
     recorder.examined();
     const telemetry::Span& span = *view.span;
     std::set<SpanId>& equal = seen[{span.trace_id, *id, span.start_unix_ns, span.end_unix_ns}];
-    const std::set<SpanId> before = equal;
+    const SpanId earlier = equal.empty() ? span.span_id : *equal.begin();
     // An equal span id is the duplicate of span.id.unique.
     if (!equal.insert(span.span_id).second) continue;
     const auto owed = choices.find(span.trace_id);
     const int64_t allowed = owed == choices.end() ? 1 : owed->second;
     if (static_cast<int64_t>(equal.size()) <= allowed) continue;
-    recorder.violation(
-        view, {.fold = "",
-               .message = "request " + *id + " was recorded twice: span " + before.begin()->hex() +
-                          " has the same trace, request id, start and end",
-               .expected = "one span a completion",
-               .actual = "two spans with different ids",
-               .context = {{"request_id", *id}}});
+    recorder.violation(view,
+                       {.fold = "",
+                        .message = "request " + *id + " was recorded twice: span " + earlier.hex() +
+                                   " has the same trace, request id, start and end",
+                        .expected = "one span a completion",
+                        .actual = "two spans with different ids",
+                        .context = {{"request_id", *id}}});
   }
 }
 

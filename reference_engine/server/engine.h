@@ -88,8 +88,8 @@ struct EngineOptions {
   scheduler::Config scheduler;
   uint64_t seed = 0;                      ///< of the stream that seeds unseeded requests
   size_t max_pending_submissions = 4096;  ///< not yet taken by the engine thread
-  std::optional<int64_t> max_num_queued_reqs =
-      {};  ///< choices not yet scheduled, --max-num-queued-reqs
+  /// Choices not yet scheduled, --max-num-queued-reqs.
+  std::optional<int64_t> max_num_queued_reqs = {};
 };
 
 class Engine final {

@@ -30,8 +30,8 @@ using boost::system::error_code;
 namespace {
 constexpr int64_t kAcceptBackOffMinNs = kNsPerMs;
 constexpr int64_t kAcceptBackOffMaxNs = kNsPerSecond;
-constexpr size_t kRefusalsMax =
-    256;  // connections being told, at one time, that there are too many
+// Connections being told, at one time, that there are too many.
+constexpr size_t kRefusalsMax = 256;
 }  // namespace
 
 class HttpServer::Impl {
