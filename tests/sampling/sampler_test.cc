@@ -278,6 +278,23 @@ std::set<int32_t> allowed_by_definition(const Logits& logits, const Params& para
   return allowed;
 }
 
+/// Tokens so alike that each comes often: what is dropped before the draw must not be of them.
+TEST(Sampler, EveryTokenOfTheNucleusIsDrawn) {
+  RandomStream random(7, "nucleus");
+  const Logits logits = random_logits(random, 300, 0.3);
+  for (const int32_t top_k : {0, 200}) {
+    Params params;
+    params.top_k = top_k;
+    params.top_p = 0.8;
+    const std::vector<int64_t> counts = histogram(logits, params, 40'000);
+    const std::set<int32_t> allowed = allowed_by_definition(logits, params);
+    EXPECT_GT(allowed.size(), 100u);
+    for (size_t i = 0; i < counts.size(); ++i) {
+      EXPECT_EQ(counts[i] > 0, allowed.contains(static_cast<int32_t>(i))) << "token " << i;
+    }
+  }
+}
+
 RC_GTEST_PROP(SamplerProperty, TopKAndTopPOfLargeVocabulariesStayWithinTheDefinition,
               (uint64_t seed)) {
   RandomStream random(seed, "sampler");
