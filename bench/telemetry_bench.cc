@@ -4,24 +4,25 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "telemetry/dialect.h"
-#include "telemetry/otlp_json.h"
-#include "telemetry/otlp_protobuf.h"
-#include "telemetry/request_record.h"
+#include "records/request_record.h"
+#include "records/step_log.h"
+#include "records/trace_context.h"
+#include "telemetry/dialects/dialect.h"
+#include "telemetry/otlp/json.h"
+#include "telemetry/otlp/protobuf.h"
+#include "telemetry/prometheus/vllm_metrics.h"
 #include "telemetry/resource.h"
-#include "telemetry/step_log.h"
-#include "telemetry/trace_context.h"
-#include "telemetry/vllm_metrics.h"
 
 namespace touchstone::telemetry {
 namespace {
 
-RequestRecord typical_record() {
-  RequestRecord record;
+records::RequestRecord typical_record() {
+  records::RequestRecord record;
   record.request_id = "cmpl-bfca262b1f4bc3ce-0";
   record.endpoint = "/v1/completions";
   record.model = "tiny";
-  record.trace = parse_traceparent("00-656abd72fb710734986e86cb0ab8ab67-73f778aaf6fa5db8-01");
+  record.trace =
+      records::parse_traceparent("00-656abd72fb710734986e86cb0ab8ab67-73f778aaf6fa5db8-01");
   record.arrival_unix_ns = 1'795'254'032'748'998'144;
   record.arrival_ns = 5'000'000'000;
   record.queued_ns = 5'000'100'000;
@@ -44,7 +45,7 @@ TraceBatch full_batch() {
   batch[0].resource = make_vllm_resource({"fc94e57c-6fbd-47a9-9707-97e65c923ccb", 1, {}}).resource;
   batch[0].scope_spans.push_back({vllm_dialect().scope, "", {}});
   SpanIds ids(1);
-  const RequestRecord record = typical_record();
+  const records::RequestRecord record = typical_record();
   for (int i = 0; i < kSpans; ++i) {
     vllm_dialect().append_spans(record, ids, batch[0].scope_spans[0].spans);
   }
@@ -89,7 +90,7 @@ BENCHMARK(decode_json);
 
 /// Per request on the engine thread.
 void record_to_span(benchmark::State& state) {
-  const RequestRecord record = typical_record();
+  const records::RequestRecord record = typical_record();
   SpanIds ids(1);
   std::vector<Span> spans;
   for (auto _ : state) {
@@ -103,14 +104,14 @@ BENCHMARK(record_to_span);
 
 void record_to_metrics(benchmark::State& state) {
   VllmMetrics metrics({.model_name = "tiny", .max_model_len = 4096, .cache = {}});
-  const RequestRecord record = typical_record();
+  const records::RequestRecord record = typical_record();
   for (auto _ : state) metrics.on_finish(record);
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(record_to_metrics);
 
 void record_to_json_line(benchmark::State& state) {
-  RequestRecord record = typical_record();
+  records::RequestRecord record = typical_record();
   record.block_hashes.assign(72, std::string(64, 'a'));
   for (auto _ : state) benchmark::DoNotOptimize(to_json_line(record));
   state.SetItemsProcessed(state.iterations());
@@ -119,7 +120,7 @@ BENCHMARK(record_to_json_line);
 
 /// Per step on the engine thread, for the given number of running requests.
 void step_to_json_line(benchmark::State& state) {
-  StepRecord step;
+  records::StepRecord step;
   step.start_ns = 5'000'000'000;
   step.duration_ns = 20'000'000;
   for (int64_t i = 0; i < state.range(0); ++i) {

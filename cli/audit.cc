@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "cli/output.h"
 #include "conformance/judge.h"
-#include "telemetry/otlp_file.h"
+#include "telemetry/otlp/file.h"
 
 namespace touchstone::cli {
 namespace {
@@ -95,7 +95,7 @@ Result<Inputs> read_inputs(const Flags& flags) {
     RETURN_IF_ERROR(add_spans(file, inputs.evidence, inputs.notes));
   }
   if (!flags.ledger.empty()) {
-    auto ledger = conformance::read_ledger(flags.ledger);
+    auto ledger = records::read_ledger(flags.ledger);
     if (!ledger) return std::move(ledger).error();
     inputs.evidence.ledger = *std::move(ledger);
   }

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cli/collector_search.h"
 #include "cli/generated_load.h"
-#include "harness/record.h"
+#include "harness/load/record.h"
 #include "workload/generate.h"
 #include "workload/workload.h"
 
@@ -28,7 +28,7 @@ struct Flags {
 double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
 
 /// Latency from the intended time of sending, so that a generator that fell behind shows it.
-double from_intended_s(const conformance::LedgerEntry& entry, int64_t start_unix_ns,
+double from_intended_s(const records::LedgerEntry& entry, int64_t start_unix_ns,
                        int64_t offset_ns) {
   return seconds(entry.sent_unix_ns + offset_ns - (start_unix_ns + entry.intended_ns));
 }
@@ -44,9 +44,9 @@ Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
   std::vector<double> ttft;
   std::vector<double> e2e;
   int64_t tokens = 0;
-  for (const conformance::LedgerEntry& entry : outcome.load.entries) {
-    ++outcomes[conformance::to_string(entry.outcome)];
-    if (entry.outcome != conformance::ClientOutcome::kCompleted) continue;
+  for (const records::LedgerEntry& entry : outcome.load.entries) {
+    ++outcomes[records::to_string(entry.outcome)];
+    if (entry.outcome != records::ClientOutcome::kCompleted) continue;
     const int64_t start = outcome.load.start_unix_ns;
     if (entry.usage) tokens += entry.usage->completion_tokens;
     if (entry.first_chunk_ns) ttft.push_back(from_intended_s(entry, start, *entry.first_chunk_ns));

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cli/output.h"
-#include "conformance/profile.h"
+#include "conformance/profile/profile.h"
 
 namespace touchstone::cli {
 namespace {

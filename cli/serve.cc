@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/text.h"
 #include "reference_engine/server/serve.h"
-#include "telemetry/environment.h"
 
 namespace touchstone::cli {
 namespace {
@@ -322,7 +322,7 @@ Status check_unimplemented(const CLI::App& app, const ServeFlags& flags) {
 Result<int64_t> kv_cache_bytes(const ServeFlags& flags) {
   if (flags.kv_cache_memory_bytes) return *flags.kv_cache_memory_bytes;
   constexpr double kGiB = 0x1p30;
-  if (const auto space = telemetry::lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE")) {
+  if (const auto space = lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE")) {
     const std::optional<double> gib = parse_double(*space);
     if (!gib || !(*gib > 0) || *gib > 0x1p20) {
       return invalid_argument("VLLM_CPU_KVCACHE_SPACE: got " + quote(*space) +
@@ -336,7 +336,7 @@ Result<int64_t> kv_cache_bytes(const ServeFlags& flags) {
 
 Status resolve(const CLI::App& app, ServeFlags& flags) {
   ServeOptions& options = flags.options;
-  options.environment = telemetry::read_environment(environ);
+  options.environment = read_environment(environ);
   options.process_id = getpid();
   RETURN_IF_ERROR(check_unimplemented(app, flags));
   if (!flags.model_argument.empty() && !flags.model_flag.empty() &&
@@ -374,7 +374,7 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
   options.block_size_given = app.count("--block-size") > 0;
   options.http.port = static_cast<uint16_t>(flags.port);
   options.shutdown_timeout_ns = static_cast<int64_t>(flags.shutdown_timeout_s * 1e9);
-  if (const auto key = telemetry::lookup(options.environment, "VLLM_API_KEY");
+  if (const auto key = lookup(options.environment, "VLLM_API_KEY");
       key && options.api_keys.empty()) {
     options.api_keys = {*key};
   }

@@ -227,7 +227,7 @@ Status replay(const Flags& flags, const Input& input, result::Report& report) {
   const auto replayed = simulator::replay_step_log(input.measured->log, input.measured->records);
   if (!replayed) return replayed.error();
   simulator::Summary summary;
-  for (const telemetry::StepRecord& step : replayed->steps) {
+  for (const records::StepRecord& step : replayed->steps) {
     summary.add_step(step, input.config.num_blocks - 1);
   }
   for (const simulator::RequestTimes& request : replayed->requests) summary.on_request(request);

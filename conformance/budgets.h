@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "conformance/judge.h"
-#include "conformance/span_index.h"
+#include "conformance/observed.h"
 
 namespace touchstone::conformance {
 

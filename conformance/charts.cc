@@ -38,7 +38,7 @@ std::vector<size_t> by_duration(const SpanIndex& index) {
   return order;
 }
 
-const LedgerEntry* entry_of(const std::optional<Matching>& matching, size_t span) {
+const records::LedgerEntry* entry_of(const std::optional<Matching>& matching, size_t span) {
   if (!matching) return nullptr;
   for (const RequestMatch& match : matching->requests) {
     if (std::find(match.spans.begin(), match.spans.end(), span) != match.spans.end()) {
@@ -78,7 +78,7 @@ void add_phases(const SpanView& view, const Profile& profile, double span_start,
 }
 
 Waterfall waterfall_of(const SpanIndex& index, const Profile& profile, size_t span,
-                       const LedgerEntry* entry, const std::string& what) {
+                       const records::LedgerEntry* entry, const std::string& what) {
   const SpanView& view = index.spans[span];
   Waterfall waterfall;
   waterfall.title = what + ", trace " + view.span->trace_id.hex();

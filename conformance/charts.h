@@ -6,7 +6,7 @@
 
 #include "conformance/judge.h"
 #include "conformance/matching.h"
-#include "conformance/span_index.h"
+#include "conformance/observed.h"
 #include "result/result_model.h"
 
 namespace touchstone::conformance {

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "conformance/profile.h"
-#include "conformance/span_index.h"
+#include "conformance/observed.h"
+#include "conformance/profile/profile.h"
 #include "result/result_model.h"
 
 namespace touchstone::conformance {

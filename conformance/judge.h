@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "conformance/ledger.h"
-#include "conformance/profile.h"
+#include "conformance/profile/profile.h"
+#include "records/ledger.h"
 #include "result/result_model.h"
-#include "telemetry/prometheus_text.h"
+#include "telemetry/prometheus/text.h"
 #include "telemetry/span.h"
 
 namespace touchstone::conformance {
@@ -38,7 +38,7 @@ struct Evidence {
   std::vector<telemetry::TraceBatch> spans;
   /// Lines of the span input that could not be used, as `file:line: problem`.
   std::vector<std::string> span_problems;
-  std::optional<std::vector<LedgerEntry>> ledger;
+  std::optional<std::vector<records::LedgerEntry>> ledger;
   std::optional<telemetry::MetricsPage> metrics;         ///< the subject's /metrics at the end
   std::optional<telemetry::MetricsPage> metrics_before;  ///< and before the load; zero if absent
   std::optional<telemetry::MetricsPage> collector_metrics;

@@ -8,16 +8,16 @@
 namespace touchstone::conformance {
 namespace {
 
-const AccountingRule& rule_of(const Accounting& accounting, const LedgerEntry& entry) {
+const AccountingRule& rule_of(const Accounting& accounting, const records::LedgerEntry& entry) {
   if (!entry.sampled) return accounting.unsampled;
   switch (entry.outcome) {
-    case ClientOutcome::kCompleted:
+    case records::ClientOutcome::kCompleted:
       return accounting.completed;
-    case ClientOutcome::kHungUp:
+    case records::ClientOutcome::kHungUp:
       return accounting.hung_up;
-    case ClientOutcome::kRefused:
+    case records::ClientOutcome::kRefused:
       return accounting.refused;
-    case ClientOutcome::kFailed:
+    case records::ClientOutcome::kFailed:
       return accounting.failed;
   }
   return accounting.failed;
@@ -28,19 +28,19 @@ RequestClass classify(const RequestMatch& match) {
   if (!match.spans.empty()) return RequestClass::kMatched;
   if (!match.entry->sampled) return RequestClass::kUnsampled;
   switch (match.entry->outcome) {
-    case ClientOutcome::kHungUp:
+    case records::ClientOutcome::kHungUp:
       return RequestClass::kHungUpUnrecorded;
-    case ClientOutcome::kRefused:
+    case records::ClientOutcome::kRefused:
       return RequestClass::kRefusedUnrecorded;
-    case ClientOutcome::kFailed:
+    case records::ClientOutcome::kFailed:
       return RequestClass::kFailedUnrecorded;
-    case ClientOutcome::kCompleted:
+    case records::ClientOutcome::kCompleted:
       return RequestClass::kMatched;  // a completed request that owes nothing
   }
   return RequestClass::kMissing;
 }
 
-int64_t amount(AccountingRule::Amount rule, const LedgerEntry& entry) {
+int64_t amount(AccountingRule::Amount rule, const records::LedgerEntry& entry) {
   return rule == AccountingRule::Amount::kChoices ? entry.choices : 0;
 }
 
@@ -98,19 +98,19 @@ const char* to_string(RequestClass kind) {
   return "missing";
 }
 
-std::string describe(const LedgerEntry& entry) {
+std::string describe(const records::LedgerEntry& entry) {
   std::string text = "request " + std::to_string(entry.index);
   if (!entry.name.empty()) text += " (" + entry.name + ")";
   return text;
 }
 
-Matching match_ledger(const std::vector<LedgerEntry>& ledger, const SpanIndex& index,
+Matching match_ledger(const std::vector<records::LedgerEntry>& ledger, const SpanIndex& index,
                       const Profile& profile) {
   BASE_CHECK(profile.accounting.has_value());
   Matching matching;
   Pool pool(index, matching);
   std::map<TraceId, int64_t> entries_of_trace;
-  for (const LedgerEntry& entry : ledger) {
+  for (const records::LedgerEntry& entry : ledger) {
     if (entry.trace_id.is_valid()) ++entries_of_trace[entry.trace_id];
     RequestMatch match;
     match.entry = &entry;

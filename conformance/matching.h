@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "conformance/ledger.h"
-#include "conformance/profile.h"
-#include "conformance/span_index.h"
+#include "conformance/observed.h"
+#include "conformance/profile/profile.h"
+#include "records/ledger.h"
 
 namespace touchstone::conformance {
 
@@ -24,7 +24,7 @@ enum class RequestClass {
 const char* to_string(RequestClass kind);
 
 struct RequestMatch {
-  const LedgerEntry* entry = nullptr;
+  const records::LedgerEntry* entry = nullptr;
   RequestClass kind = RequestClass::kMissing;
   std::vector<size_t> spans;  ///< distinct ones found, indexes into SpanIndex::spans
   int64_t least = 0;          ///< spans it owes
@@ -45,10 +45,10 @@ struct Matching {
 };
 
 /// REQUIRES: profile.accounting.
-Matching match_ledger(const std::vector<LedgerEntry>& ledger, const SpanIndex& index,
+Matching match_ledger(const std::vector<records::LedgerEntry>& ledger, const SpanIndex& index,
                       const Profile& profile);
 
 /// "request 17 (chat stream)": how findings name a request.
-std::string describe(const LedgerEntry& entry);
+std::string describe(const records::LedgerEntry& entry);
 
 }  // namespace touchstone::conformance

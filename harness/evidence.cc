@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/files.h"
-#include "harness/run.h"
-#include "telemetry/otlp_file.h"
-#include "telemetry/prometheus_text.h"
+#include "harness/stack/run.h"
+#include "telemetry/otlp/file.h"
+#include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
 namespace {
@@ -53,7 +53,7 @@ Result<conformance::Evidence> evidence_of_run(const std::string& run_folder, int
       evidence.span_problems.push_back(std::move(problem));
     }
   }
-  auto ledger = conformance::read_ledger(run_folder + "/" + kLedgerFile);
+  auto ledger = records::read_ledger(run_folder + "/" + kLedgerFile);
   if (ledger) {
     evidence.ledger = std::move(*ledger);
   } else if (ledger.error().code != ErrorCode::kNotFound) {

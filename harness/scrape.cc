@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "harness/http_client.h"
+#include "http/client.h"
 
 namespace touchstone::harness {
 namespace {
@@ -28,7 +28,7 @@ const telemetry::MetricFamily* family(const telemetry::MetricsPage& page, const 
 }  // namespace
 
 std::string ask_version(const std::string& server_url) {
-  const auto body = http_get_body(server_url + "/version", kTimeoutNs);
+  const auto body = http::http_get_body(server_url + "/version", kTimeoutNs);
   if (!body) return {};
   const auto answer = nlohmann::json::parse(*body, nullptr, false);
   if (!answer.is_object() || !answer.contains("version") || !answer["version"].is_string()) {
@@ -38,7 +38,7 @@ std::string ask_version(const std::string& server_url) {
 }
 
 Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path) {
-  const auto body = http_get_body(url, kTimeoutNs);
+  const auto body = http::http_get_body(url, kTimeoutNs);
   if (!body) return body.error();
   RETURN_IF_ERROR(write_file_atomic(path, *body));
   return telemetry::parse_prometheus_text(url, *body);

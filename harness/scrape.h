@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "telemetry/prometheus_text.h"
+#include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
 

@@ -18,14 +18,14 @@
 namespace touchstone::simulator {
 namespace {
 
-using telemetry::StepRecord;
+using records::StepRecord;
 
 constexpr size_t kMaxChartPoints = 1000;
 
 /// One column of the table: what happened, measured or simulated. Times from the first arrival.
 struct Column {
   std::string name;
-  std::vector<StepRecord> steps;
+  std::vector<records::StepRecord> steps;
   std::vector<RequestTimes> requests;
 
   int64_t origin_ns() const {
@@ -52,10 +52,10 @@ double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double
 
 Column measured_column(const MeasuredRun& run) {
   Column column{.name = "measured"};
-  for (const StepRecord& step : run.log.steps) {
+  for (const records::StepRecord& step : run.log.steps) {
     if (!step.requests.empty()) column.steps.push_back(step);
   }
-  for (const telemetry::RequestRecord& r : run.records) {
+  for (const records::RequestRecord& r : run.records) {
     if (!r.queued_ns) continue;  // refused before the scheduler saw it
     column.requests.push_back({.id = r.id,
                                .arrival_ns = r.arrival_ns,
@@ -82,21 +82,21 @@ std::vector<double> e2e_s(const Column& column) {
   std::vector<double> values;
   for (const RequestTimes& r : column.requests) {
     const bool whole =
-        r.outcome == telemetry::Outcome::kStop || r.outcome == telemetry::Outcome::kLength;
+        r.outcome == records::Outcome::kStop || r.outcome == records::Outcome::kLength;
     if (whole) values.push_back(seconds(r.finished_ns - r.arrival_ns));
   }
   return values;
 }
 
-double total(const Column& column, int64_t (*of)(const StepRecord&)) {
+double total(const Column& column, int64_t (*of)(const records::StepRecord&)) {
   int64_t sum = 0;
-  for (const StepRecord& step : column.steps) sum += of(step);
+  for (const records::StepRecord& step : column.steps) sum += of(step);
   return static_cast<double>(sum);
 }
 
 double peak_blocks(const Column& column, int64_t num_blocks) {
   int64_t peak = 0;
-  for (const StepRecord& step : column.steps) {
+  for (const records::StepRecord& step : column.steps) {
     peak = std::max(peak, num_blocks - 1 - step.free_blocks);
   }
   return static_cast<double>(peak);
@@ -129,7 +129,8 @@ result::FigureTable table_of(const std::vector<Column>& columns, int64_t num_blo
   };
   row("steps", "", [](const Column& c) { return static_cast<double>(c.steps.size()); });
   row("preemptions", "", [](const Column& c) {
-    return total(c, [](const StepRecord& s) { return static_cast<int64_t>(s.preempted.size()); });
+    return total(
+        c, [](const records::StepRecord& s) { return static_cast<int64_t>(s.preempted.size()); });
   });
   row("peak KV blocks", "blocks", [&](const Column& c) { return peak_blocks(c, num_blocks); });
   row("prefix-hit tokens", "tokens", cached_tokens);
@@ -143,7 +144,7 @@ result::FigureTable table_of(const std::vector<Column>& columns, int64_t num_blo
 
 result::Chart chart_over_time(const std::vector<Column>& columns, const char* title,
                               const char* y_label,
-                              const std::function<double(const StepRecord&)>& value) {
+                              const std::function<double(const records::StepRecord&)>& value) {
   result::Chart chart{.title = title,
                       .kind = result::Chart::Kind::kStep,
                       .x_label = "seconds from the first arrival",
@@ -273,14 +274,15 @@ Status add_comparison(const std::string& run_folder, result::Report& report) {
   std::erase_if(columns, [](const Column& c) { return c.name == "recorded"; });
   const double total_blocks = static_cast<double>(run->config.num_blocks - 1);
   report.charts.push_back(chart_over_time(
-      columns, "KV cache use", "share of blocks",
-      [&](const StepRecord& s) { return 1 - static_cast<double>(s.free_blocks) / total_blocks; }));
+      columns, "KV cache use", "share of blocks", [&](const records::StepRecord& s) {
+        return 1 - static_cast<double>(s.free_blocks) / total_blocks;
+      }));
   report.charts.push_back(
       chart_over_time(columns, "Running requests", "requests",
-                      [](const StepRecord& s) { return static_cast<double>(s.running); }));
+                      [](const records::StepRecord& s) { return static_cast<double>(s.running); }));
   report.charts.push_back(
       chart_over_time(columns, "Waiting requests", "requests",
-                      [](const StepRecord& s) { return static_cast<double>(s.waiting); }));
+                      [](const records::StepRecord& s) { return static_cast<double>(s.waiting); }));
   report.charts.push_back(cdf(columns, "Time to first token", ttft_s));
   report.charts.push_back(cdf(columns, "End-to-end time", e2e_s));
   return {};

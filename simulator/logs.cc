@@ -2,23 +2,23 @@
 
 #include <utility>
 
-#include "reference_engine/schedule_log/schedule_log.h"
+#include "reference_engine/lifecycle/schedule_log.h"
 #include "simulator/sources.h"
 
 namespace touchstone::simulator {
 
-telemetry::StepRecord step_record(const StepView& step) {
-  telemetry::StepRecord record;
+records::StepRecord step_record(const StepView& step) {
+  records::StepRecord record;
   record.start_ns = step.start_ns;
   record.duration_ns = step.duration_ns;
   record.inputs.assign(step.inputs.begin(), step.inputs.end());
-  schedule_log::add_plan(step.plan, step.state, record);
-  schedule_log::add_finished(step.finished, record);
+  lifecycle::add_plan(step.plan, step.state, record);
+  lifecycle::add_finished(step.finished, record);
   return record;
 }
 
-telemetry::RequestRecord request_record(const RequestTimes& r, int64_t block_size) {
-  telemetry::RequestRecord record;
+records::RequestRecord request_record(const RequestTimes& r, int64_t block_size) {
+  records::RequestRecord record;
   record.id = r.id;
   record.request_id = r.name;
   record.endpoint = "/v1/completions";
@@ -61,7 +61,7 @@ Result<std::unique_ptr<LogWriter>> LogWriter::open(const std::string& folder,
   if (!steps) return std::move(steps).error();
   auto records = LineWriter::open(folder + "/records.jsonl");
   if (!records) return std::move(records).error();
-  RETURN_IF_ERROR((*steps)->write(to_json_line(schedule_log::header_of(config, "virtual"))));
+  RETURN_IF_ERROR((*steps)->write(to_json_line(lifecycle::header_of(config, "virtual"))));
   return std::unique_ptr<LogWriter>(
       new LogWriter(std::move(*steps), std::move(*records), config.block_size, next));  // NOLINT
 }

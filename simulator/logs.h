@@ -13,8 +13,8 @@
 
 namespace touchstone::simulator {
 
-telemetry::StepRecord step_record(const StepView& step);
-telemetry::RequestRecord request_record(const RequestTimes& request, int64_t block_size);
+records::StepRecord step_record(const StepView& step);
+records::RequestRecord request_record(const RequestTimes& request, int64_t block_size);
 
 /// Passes everything on to `next` after writing it.
 class LogWriter final : public Observer {

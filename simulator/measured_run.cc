@@ -3,25 +3,25 @@
 #include <algorithm>
 #include <utility>
 
-#include "reference_engine/schedule_log/schedule_log.h"
+#include "reference_engine/lifecycle/schedule_log.h"
 
 namespace touchstone::simulator {
 namespace {
 
-bool is_abort(const telemetry::StepInput& input) {
-  return input.kind == telemetry::StepInput::Kind::kAbort;
+bool is_abort(const records::StepInput& input) {
+  return input.kind == records::StepInput::Kind::kAbort;
 }
 
 }  // namespace
 
 Result<MeasuredRun> read_measured_run(const std::string& folder) {
-  auto log = telemetry::read_step_log(folder + "/steps.jsonl");
+  auto log = records::read_step_log(folder + "/steps.jsonl");
   if (!log) return std::move(log).error();
-  auto config = schedule_log::config_of(log->header);
+  auto config = lifecycle::config_of(log->header);
   if (!config) return std::move(config).error().with_context(folder);
-  auto records = telemetry::read_request_records(folder + "/records.jsonl");
+  auto records = records::read_request_records(folder + "/records.jsonl");
   if (!records) return std::move(records).error();
-  for (const telemetry::RequestRecord& record : *records) {
+  for (const records::RequestRecord& record : *records) {
     if (record.block_hashes.empty() || record.block_size == config->block_size) continue;
     return invalid_argument(folder + "/records.jsonl: request " + record.request_id +
                             ": block_size: got " + std::to_string(record.block_size) +
@@ -31,14 +31,14 @@ Result<MeasuredRun> read_measured_run(const std::string& folder) {
   return MeasuredRun{*config, std::move(*log), std::move(*records)};
 }
 
-std::vector<StepSample> step_samples(const telemetry::StepLog& log) {
+std::vector<StepSample> step_samples(const records::StepLog& log) {
   std::vector<StepSample> samples;
   for (size_t i = 0; i < log.steps.size(); ++i) {
-    const telemetry::StepRecord& step = log.steps[i];
+    const records::StepRecord& step = log.steps[i];
     if (step.requests.empty()) continue;
     int64_t duration_ns = step.duration_ns;
     if (i + 1 < log.steps.size()) {
-      const telemetry::StepRecord& next = log.steps[i + 1];
+      const records::StepRecord& next = log.steps[i + 1];
       // Those whose clients went away meanwhile may have left nothing to do.
       const int64_t left = step.running + step.waiting - std::ssize(step.finished) -
                            std::count_if(next.inputs.begin(), next.inputs.end(), is_abort);

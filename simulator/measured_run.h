@@ -6,17 +6,17 @@
 #include <vector>
 
 #include "base/result.h"
+#include "records/request_record.h"
+#include "records/step_log.h"
 #include "reference_engine/scheduler/types.h"
 #include "simulator/steptime/fitted.h"
-#include "telemetry/request_record.h"
-#include "telemetry/step_log.h"
 
 namespace touchstone::simulator {
 
 struct MeasuredRun {
   scheduler::Config config;
-  telemetry::StepLog log;
-  std::vector<telemetry::RequestRecord> records;
+  records::StepLog log;
+  std::vector<records::RequestRecord> records;
 };
 
 /// Reads steps.jsonl and records.jsonl of `folder`. ERRORS: those of the two readers, and
@@ -25,6 +25,6 @@ Result<MeasuredRun> read_measured_run(const std::string& folder);
 
 /// Work and time of each step. The time runs to the start of the next step when that followed at
 /// once, so that what the engine does between steps is in it.
-std::vector<StepSample> step_samples(const telemetry::StepLog& log);
+std::vector<StepSample> step_samples(const records::StepLog& log);
 
 }  // namespace touchstone::simulator

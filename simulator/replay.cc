@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-#include "reference_engine/schedule_log/schedule_log.h"
+#include "reference_engine/lifecycle/schedule_log.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/logs.h"
 #include "simulator/sources.h"
@@ -14,8 +14,8 @@
 namespace touchstone::simulator {
 namespace {
 
-using telemetry::RequestRecord;
-using telemetry::StepRecord;
+using records::RequestRecord;
+using records::StepRecord;
 
 std::string join_ids(const std::vector<uint64_t>& ids) {
   std::string text = "[";
@@ -23,21 +23,22 @@ std::string join_ids(const std::vector<uint64_t>& ids) {
   return text + "]";
 }
 
-std::string join_finished(const std::vector<telemetry::StepFinish>& finished) {
+std::string join_finished(const std::vector<records::StepFinish>& finished) {
   std::string text = "[";
-  for (const telemetry::StepFinish& f : finished) {
+  for (const records::StepFinish& f : finished) {
     text += (text.size() > 1 ? ", " : "") + std::to_string(f.id) + " " + f.reason;
   }
   return text + "]";
 }
 
-std::vector<uint64_t> ids_of(const StepRecord& step) {
+std::vector<uint64_t> ids_of(const records::StepRecord& step) {
   std::vector<uint64_t> ids;
-  for (const telemetry::StepEntry& entry : step.requests) ids.push_back(entry.id);
+  for (const records::StepEntry& entry : step.requests) ids.push_back(entry.id);
   return ids;
 }
 
-std::optional<ScheduleDifference> compare_plans(const StepRecord& logged, const StepRecord& ours) {
+std::optional<ScheduleDifference> compare_plans(const records::StepRecord& logged,
+                                                const records::StepRecord& ours) {
   const auto differ = [&](const char* what, std::string a, std::string b,
                           std::optional<uint64_t> request = std::nullopt) {
     return ScheduleDifference{logged.step, request, what, std::move(a), std::move(b)};
@@ -52,8 +53,8 @@ std::optional<ScheduleDifference> compare_plans(const StepRecord& logged, const 
     return differ("scheduled requests", join_ids(ids_of(logged)), join_ids(ids_of(ours)));
   }
   for (size_t i = 0; i < ours.requests.size(); ++i) {
-    const telemetry::StepEntry& a = logged.requests[i];
-    const telemetry::StepEntry& b = ours.requests[i];
+    const records::StepEntry& a = logged.requests[i];
+    const records::StepEntry& b = ours.requests[i];
     const std::tuple<const char*, int64_t, int64_t> fields[] = {
         {"cached", a.cached, b.cached},
         {"computed", a.computed, b.computed},
@@ -77,13 +78,13 @@ std::optional<ScheduleDifference> compare_plans(const StepRecord& logged, const 
 
 class Replayer final {
  public:
-  Replayer(const scheduler::Config& config, const std::vector<RequestRecord>& records)
+  Replayer(const scheduler::Config& config, const std::vector<records::RequestRecord>& records)
       : config_(config), scheduler_(config) {
-    for (const RequestRecord& record : records) records_[record.id] = &record;
+    for (const records::RequestRecord& record : records) records_[record.id] = &record;
   }
 
-  Result<Replay> run(const telemetry::StepLog& log) {
-    for (const StepRecord& logged : log.steps) {
+  Result<Replay> run(const records::StepLog& log) {
+    for (const records::StepRecord& logged : log.steps) {
       RETURN_IF_ERROR(apply_inputs(logged));
       if (logged.requests.empty()) continue;  // inputs that no step followed
       replay_step(logged);
@@ -95,13 +96,13 @@ class Replayer final {
 
  private:
   struct Life {
-    const RequestRecord* record = nullptr;
+    const records::RequestRecord* record = nullptr;
     RequestTimes times;
   };
 
-  Status apply_inputs(const StepRecord& logged) {
-    for (const telemetry::StepInput& input : logged.inputs) {
-      if (input.kind == telemetry::StepInput::Kind::kAbort) {
+  Status apply_inputs(const records::StepRecord& logged) {
+    for (const records::StepInput& input : logged.inputs) {
+      if (input.kind == records::StepInput::Kind::kAbort) {
         hang_up(input);
         continue;
       }
@@ -117,7 +118,7 @@ class Replayer final {
     return {};
   }
 
-  Status arrive(const RequestRecord& record, int64_t time_ns) {
+  Status arrive(const records::RequestRecord& record, int64_t time_ns) {
     const std::string who = "records.jsonl: request " + std::to_string(record.id);
     if (record.prompt_tokens < 1 || record.prompt_tokens >= config_.max_model_len) {
       return invalid_argument(who + ": prompt_tokens: got " + std::to_string(record.prompt_tokens) +
@@ -151,12 +152,12 @@ class Replayer final {
     return {};
   }
 
-  void hang_up(const telemetry::StepInput& input) {
+  void hang_up(const records::StepInput& input) {
     if (!scheduler_.abort(input.id)) return;  // it was faster
-    finish(input.id, telemetry::Outcome::kAbort, input.time_ns);
+    finish(input.id, records::Outcome::kAbort, input.time_ns);
   }
 
-  void finish(uint64_t id, telemetry::Outcome outcome, int64_t time_ns) {
+  void finish(uint64_t id, records::Outcome outcome, int64_t time_ns) {
     const auto life = lives_.find(id);
     life->second.times.outcome = outcome;
     life->second.times.finished_ns = time_ns;
@@ -164,24 +165,24 @@ class Replayer final {
     lives_.erase(life);
   }
 
-  void replay_step(const StepRecord& logged) {
+  void replay_step(const records::StepRecord& logged) {
     const scheduler::StepPlan& plan = scheduler_.schedule();
-    StepRecord ours = step_record({.plan = plan,
-                                   .state = scheduler_.state(),
-                                   .start_ns = logged.start_ns,
-                                   .duration_ns = logged.duration_ns,
-                                   .inputs = logged.inputs,
-                                   .finished = {}});
+    records::StepRecord ours = step_record({.plan = plan,
+                                            .state = scheduler_.state(),
+                                            .start_ns = logged.start_ns,
+                                            .duration_ns = logged.duration_ns,
+                                            .inputs = logged.inputs,
+                                            .finished = {}});
     replay_.difference = compare_plans(logged, ours);
     if (replay_.difference) return;  // ids may be unknown from here on
     const int64_t end_ns = logged.start_ns + logged.duration_ns;
     note_plan(plan, logged.start_ns, end_ns);
     const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
-    schedule_log::add_finished(finished, ours);
+    lifecycle::add_finished(finished, ours);
     for (const scheduler::FinishedRequest& f : finished) {
       finish(f.id,
-             f.reason == scheduler::FinishReason::kStop ? telemetry::Outcome::kStop
-                                                        : telemetry::Outcome::kLength,
+             f.reason == scheduler::FinishReason::kStop ? records::Outcome::kStop
+                                                        : records::Outcome::kLength,
              end_ns);
     }
     if (join_finished(logged.finished) != join_finished(ours.finished)) {
@@ -206,7 +207,7 @@ class Replayer final {
       if (!life.times.first_token_ns) life.times.first_token_ns = end_ns;
       life.times.last_token_ns = end_ns;
       ++life.times.completion_tokens;
-      const bool stops = life.record->outcome == telemetry::Outcome::kStop &&
+      const bool stops = life.record->outcome == records::Outcome::kStop &&
                          life.times.completion_tokens == life.record->completion_tokens;
       sampled_.push_back({r.id, 0, stops});
     }
@@ -214,7 +215,7 @@ class Replayer final {
 
   const scheduler::Config config_;
   scheduler::Scheduler scheduler_;
-  std::map<uint64_t, const RequestRecord*> records_;
+  std::map<uint64_t, const records::RequestRecord*> records_;
   std::map<uint64_t, Life> lives_;
   std::vector<scheduler::SampledToken> sampled_;
   Replay replay_;
@@ -222,9 +223,9 @@ class Replayer final {
 
 }  // namespace
 
-Result<Replay> replay_step_log(const telemetry::StepLog& log,
-                               const std::vector<RequestRecord>& records) {
-  const Result<scheduler::Config> config = schedule_log::config_of(log.header);
+Result<Replay> replay_step_log(const records::StepLog& log,
+                               const std::vector<records::RequestRecord>& records) {
+  const Result<scheduler::Config> config = lifecycle::config_of(log.header);
   if (!config) return config.error();
   return Replayer(*config, records).run(log);
 }

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "records/request_record.h"
+#include "records/step_log.h"
 #include "simulator/request.h"
-#include "telemetry/request_record.h"
-#include "telemetry/step_log.h"
 
 namespace touchstone::simulator {
 
@@ -25,15 +25,15 @@ struct ScheduleDifference {
 };
 
 struct Replay {
-  std::vector<telemetry::StepRecord> steps;  ///< as replayed, with the logged times
-  std::vector<RequestTimes> requests;        ///< in the order in which they ended
+  std::vector<records::StepRecord> steps;  ///< as replayed, with the logged times
+  std::vector<RequestTimes> requests;      ///< in the order in which they ended
   scheduler::Counters counters;
   std::optional<ScheduleDifference> difference;  ///< steps after it are not replayed
 };
 
 /// ERRORS: kInvalidArgument when the log's header is invalid, an input has no record, or a record
 /// does not fit the configuration.
-Result<Replay> replay_step_log(const telemetry::StepLog& log,
-                               const std::vector<telemetry::RequestRecord>& records);
+Result<Replay> replay_step_log(const records::StepLog& log,
+                               const std::vector<records::RequestRecord>& records);
 
 }  // namespace touchstone::simulator

@@ -21,11 +21,11 @@ Replica::Replica(const scheduler::Config& config, StepTimeModel& model, Observer
 
 void Replica::arrive(SimulatedRequest&& request) {
   const scheduler::RequestId id = request.request.id;
-  inputs_.push_back({telemetry::StepInput::Kind::kArrive, id, std::move(request)});
+  inputs_.push_back({records::StepInput::Kind::kArrive, id, std::move(request)});
 }
 
 void Replica::abort(scheduler::RequestId id) {
-  inputs_.push_back({telemetry::StepInput::Kind::kAbort, id, {}});
+  inputs_.push_back({records::StepInput::Kind::kAbort, id, {}});
 }
 
 std::optional<int64_t> Replica::start_step(int64_t now_ns) {
@@ -73,7 +73,7 @@ void Replica::end_step(int64_t now_ns) {
 
 void Replica::apply_inputs(int64_t now_ns) {
   for (Input& input : inputs_) {
-    if (input.kind == telemetry::StepInput::Kind::kArrive) {
+    if (input.kind == records::StepInput::Kind::kArrive) {
       admit(std::move(input.arriving), now_ns);
     } else {
       hang_up(input.id, now_ns);
@@ -105,7 +105,7 @@ void Replica::admit(SimulatedRequest&& arriving, int64_t now_ns) {
   if (wants_hashes_) life.times.block_hashes = request.block_hashes;
   by_id_.insert(slot,
                 [this](int32_t s) { return hash_id(lives_[static_cast<size_t>(s)].times.id); });
-  applied_.push_back({telemetry::StepInput::Kind::kArrive, request.id, now_ns});
+  applied_.push_back({records::StepInput::Kind::kArrive, request.id, now_ns});
   scheduler_.add(std::move(request));
 }
 
@@ -120,9 +120,9 @@ void Replica::hang_up(scheduler::RequestId id, int64_t now_ns) {
     const bool waits = tokens == life.preempted_tokens;
     life.times.last_token_ns = waits ? life.preempted_last_token_ns : last_end_ns_;
   }
-  applied_.push_back({telemetry::StepInput::Kind::kAbort, id, now_ns});
+  applied_.push_back({records::StepInput::Kind::kAbort, id, now_ns});
   scheduler_.abort(id);
-  finish(slot, telemetry::Outcome::kAbort, now_ns);
+  finish(slot, records::Outcome::kAbort, now_ns);
 }
 
 /// One pass over the plan: tokens to give back, first tokens, and what only some requests need.
@@ -151,7 +151,7 @@ void Replica::note_plan(const scheduler::StepPlan& plan, int64_t now_ns) {
   }
 }
 
-void Replica::finish(int32_t slot, telemetry::Outcome outcome, int64_t now_ns) {
+void Replica::finish(int32_t slot, records::Outcome outcome, int64_t now_ns) {
   RequestTimes& times = lives_[static_cast<size_t>(slot)].times;
   times.outcome = outcome;
   times.finished_ns = now_ns;

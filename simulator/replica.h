@@ -8,11 +8,11 @@
 #include <span>
 #include <vector>
 
+#include "records/step_log.h"
 #include "reference_engine/scheduler/flat_index.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/request.h"
 #include "simulator/steptime/model.h"
-#include "telemetry/step_log.h"
 
 namespace touchstone::simulator {
 
@@ -22,7 +22,7 @@ struct StepView {
   scheduler::State state;  ///< after schedule()
   int64_t start_ns = 0;
   int64_t duration_ns = 0;
-  std::span<const telemetry::StepInput> inputs;
+  std::span<const records::StepInput> inputs;
   std::span<const scheduler::FinishedRequest> finished;
 };
 
@@ -60,13 +60,13 @@ class Replica final {
  private:
   struct Life {
     RequestTimes times;
-    telemetry::Outcome outcome = telemetry::Outcome::kLength;  // at max_tokens
+    records::Outcome outcome = records::Outcome::kLength;  // at max_tokens
     // When it was last preempted: how many tokens it had, and when it got the last of them.
     int32_t preempted_tokens = 0;
     int64_t preempted_last_token_ns = 0;
   };
   struct Input {
-    telemetry::StepInput::Kind kind;
+    records::StepInput::Kind kind;
     scheduler::RequestId id;
     SimulatedRequest arriving;  // with kArrive only
   };
@@ -75,7 +75,7 @@ class Replica final {
   void admit(SimulatedRequest&& arriving, int64_t now_ns);
   void hang_up(scheduler::RequestId id, int64_t now_ns);
   void note_plan(const scheduler::StepPlan& plan, int64_t now_ns);
-  void finish(int32_t slot, telemetry::Outcome outcome, int64_t now_ns);
+  void finish(int32_t slot, records::Outcome outcome, int64_t now_ns);
   int32_t slot_of(scheduler::RequestId id) const;
 
   scheduler::Scheduler scheduler_;
@@ -96,7 +96,7 @@ class Replica final {
   int64_t last_end_ns_ = 0;
   std::vector<scheduler::SampledToken> sampled_;
   std::vector<int32_t> first_tokens_;  // slots that get their first token in this step
-  std::vector<telemetry::StepInput> applied_;
+  std::vector<records::StepInput> applied_;
 };
 
 }  // namespace touchstone::simulator

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "records/request_record.h"
 #include "reference_engine/scheduler/types.h"
-#include "telemetry/request_record.h"
 
 namespace touchstone::simulator {
 
@@ -18,7 +18,7 @@ struct SimulatedRequest {
   /// With id and arrival_ns. max_tokens is the number of tokens it will make; no stop tokens.
   scheduler::NewRequest request;
   /// What ends it after max_tokens tokens; kAbort: its client hangs up there.
-  telemetry::Outcome outcome = telemetry::Outcome::kLength;
+  records::Outcome outcome = records::Outcome::kLength;
   /// Its client hangs up at this time if it is still there.
   std::optional<int64_t> abort_ns;
 };
@@ -50,7 +50,7 @@ struct RequestTimes {
   int64_t max_tokens = 0;
   int64_t priority = 0;
   bool skip_reading_prefix_cache = false;
-  telemetry::Outcome outcome = telemetry::Outcome::kLength;
+  records::Outcome outcome = records::Outcome::kLength;
   std::vector<scheduler::BlockHash> block_hashes;  ///< only when an observer wants them
 };
 

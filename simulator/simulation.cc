@@ -114,7 +114,7 @@ void Summary::on_step(const StepView& step) {
   count_step(step.duration_ns, std::ssize(step.plan.preempted), step.state);
 }
 
-void Summary::add_step(const telemetry::StepRecord& step, int64_t total) {
+void Summary::add_step(const records::StepRecord& step, int64_t total) {
   count_step(step.duration_ns, std::ssize(step.preempted),
              {.running = step.running,
               .waiting = step.waiting,
@@ -139,7 +139,7 @@ void Summary::on_request(const RequestTimes& r) {
   completion_tokens += r.completion_tokens;
   first_arrival_ns = std::min(first_arrival_ns.value_or(r.arrival_ns), r.arrival_ns);
   last_finish_ns = std::max(last_finish_ns, r.finished_ns);
-  const bool aborted_one = r.outcome == telemetry::Outcome::kAbort;
+  const bool aborted_one = r.outcome == records::Outcome::kAbort;
   ++(aborted_one ? aborted : completed);
   if (r.first_scheduled_ns) queue_s.push_back(seconds(*r.first_scheduled_ns - r.arrival_ns));
   if (r.first_token_ns) ttft_s.push_back(seconds(*r.first_token_ns - r.arrival_ns));

@@ -31,7 +31,7 @@ class Summary final : public Observer {
   void on_step(const StepView& step) override;
   void on_request(const RequestTimes& request) override;
   /// The same for a step that was logged or replayed in a pool of `total` blocks.
-  void add_step(const telemetry::StepRecord& step, int64_t total);
+  void add_step(const records::StepRecord& step, int64_t total);
 
   int64_t steps = 0;
   int64_t busy_ns = 0;

@@ -98,9 +98,9 @@ class GeneratorSource final : public RequestSource {
 
 class RecordSource final : public RequestSource {
  public:
-  explicit RecordSource(const std::vector<telemetry::RequestRecord>& records) {
-    for (const telemetry::RequestRecord& record : records) {
-      if (record.outcome != telemetry::Outcome::kRefused) by_arrival_.push_back(&record);
+  explicit RecordSource(const std::vector<records::RequestRecord>& records) {
+    for (const records::RequestRecord& record : records) {
+      if (record.outcome != records::Outcome::kRefused) by_arrival_.push_back(&record);
     }
     std::sort(by_arrival_.begin(), by_arrival_.end(), [](const auto* a, const auto* b) {
       return std::pair(a->arrival_ns, a->id) < std::pair(b->arrival_ns, b->id);
@@ -109,7 +109,7 @@ class RecordSource final : public RequestSource {
 
   Result<bool> next(SimulatedRequest& request) override {
     if (next_ == by_arrival_.size()) return false;
-    const telemetry::RequestRecord& record = *by_arrival_[next_++];
+    const records::RequestRecord& record = *by_arrival_[next_++];
     const int64_t origin_ns = by_arrival_.front()->arrival_ns;
     auto hashes = parse_block_hashes(record);
     if (!hashes) return std::move(hashes).error();
@@ -131,7 +131,7 @@ class RecordSource final : public RequestSource {
   }
 
  private:
-  std::vector<const telemetry::RequestRecord*> by_arrival_;
+  std::vector<const records::RequestRecord*> by_arrival_;
   size_t next_ = 0;
 };
 
@@ -163,7 +163,7 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
   SimulatedRequest choice{.name = request.name};
   if (request.hang_up_after_chunks && *request.hang_up_after_chunks < output) {
     output = std::max<int64_t>(1, *request.hang_up_after_chunks);
-    choice.outcome = telemetry::Outcome::kAbort;
+    choice.outcome = records::Outcome::kAbort;
   }
   choice.request.arrival_ns = request.arrival_ns;
   choice.request.priority = request.priority;
@@ -196,11 +196,11 @@ std::unique_ptr<RequestSource> make_generator_source(const workload::GenerateOpt
 }
 
 std::unique_ptr<RequestSource> make_record_source(
-    const std::vector<telemetry::RequestRecord>& records) {
+    const std::vector<records::RequestRecord>& records) {
   return std::make_unique<RecordSource>(records);
 }
 
-Result<std::vector<BlockHash>> parse_block_hashes(const telemetry::RequestRecord& record) {
+Result<std::vector<BlockHash>> parse_block_hashes(const records::RequestRecord& record) {
   std::vector<BlockHash> hashes;
   for (const std::string& text : record.block_hashes) {
     std::array<uint8_t, 16> bytes{};

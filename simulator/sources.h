@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "records/request_record.h"
 #include "reference_engine/scheduler/types.h"
 #include "simulator/request.h"
-#include "telemetry/request_record.h"
 #include "workload/generate.h"
 #include "workload/workload.h"
 
@@ -32,11 +32,10 @@ std::unique_ptr<RequestSource> make_generator_source(const workload::GenerateOpt
 /// The completions of a measured run by arrival: lengths, hashes and outcomes as they were; refused
 /// ones are left out. Times start at the first arrival. The records outlive the source.
 std::unique_ptr<RequestSource> make_record_source(
-    const std::vector<telemetry::RequestRecord>& records);
+    const std::vector<records::RequestRecord>& records);
 
 /// The chain of a record's blocks. ERRORS: kInvalidArgument naming the hash that is none.
-Result<std::vector<scheduler::BlockHash>> parse_block_hashes(
-    const telemetry::RequestRecord& record);
+Result<std::vector<scheduler::BlockHash>> parse_block_hashes(const records::RequestRecord& record);
 std::string format_block_hash(const scheduler::BlockHash& hash);
 
 }  // namespace touchstone::simulator

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "base/version.h"
-#include "telemetry/otlp_options.h"
+#include "telemetry/export/otlp_options.h"
 
 namespace touchstone::telemetry {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "telemetry/environment.h"
+#include "base/environment.h"
 #include "telemetry/span.h"
 
 namespace touchstone::telemetry {

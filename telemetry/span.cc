@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/json_text.h"
 #include "base/text.h"
-#include "telemetry/json_text.h"
 
 namespace touchstone::telemetry {
 namespace {

@@ -6,17 +6,17 @@ namespace touchstone::conformance {
 namespace {
 
 /// "500", "no answer", "200 and a broken answer (stream ended without [DONE])".
-std::string answer_text(const LedgerEntry& entry) {
+std::string answer_text(const records::LedgerEntry& entry) {
   const std::string why = entry.error.empty() ? "" : " (" + entry.error + ")";
   if (entry.status == 0) return "no answer" + why;
-  const bool broken = entry.outcome == ClientOutcome::kFailed && entry.status < 300;
+  const bool broken = entry.outcome == records::ClientOutcome::kFailed && entry.status < 300;
   return std::to_string(entry.status) + (broken ? " and a broken answer" : "") + why;
 }
 
 /// Whoever hangs up before the answer begins sees no status.
-bool answered_as_expected(const LedgerEntry& entry) {
-  if (entry.outcome == ClientOutcome::kHungUp && entry.status == 0) return true;
-  return entry.status == entry.expect_status && entry.outcome != ClientOutcome::kFailed;
+bool answered_as_expected(const records::LedgerEntry& entry) {
+  if (entry.outcome == records::ClientOutcome::kHungUp && entry.status == 0) return true;
+  return entry.status == entry.expect_status && entry.outcome != records::ClientOutcome::kFailed;
 }
 
 }  // namespace
@@ -27,7 +27,7 @@ void check_request_answered(const CheckInput& input, Recorder& recorder) {
     return;
   }
   recorder.not_applicable("the ledger does not say which status was expected");
-  for (const LedgerEntry& entry : *input.evidence.ledger) {
+  for (const records::LedgerEntry& entry : *input.evidence.ledger) {
     if (!entry.expect_status) continue;
     recorder.examined();
     if (answered_as_expected(entry)) continue;

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "conformance/pattern.h"
-#include "conformance/profile.h"
+#include "conformance/profile/pattern.h"
+#include "conformance/profile/profile.h"
 
 namespace touchstone::conformance {
 

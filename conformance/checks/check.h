@@ -10,8 +10,8 @@
 
 #include "conformance/judge.h"
 #include "conformance/matching.h"
-#include "conformance/profile.h"
-#include "conformance/span_index.h"
+#include "conformance/observed.h"
+#include "conformance/profile/profile.h"
 #include "result/result_model.h"
 
 namespace touchstone::conformance {

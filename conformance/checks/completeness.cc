@@ -35,7 +35,7 @@ void check_no_span_missing(const CheckInput& input, Recorder& recorder) {
   }
   for (const RequestMatch& match : input.matching->requests) {
     if (match.missing() == 0) continue;
-    const LedgerEntry& entry = *match.entry;
+    const records::LedgerEntry& entry = *match.entry;
     recorder.violation(
         {.fold = to_string(entry.outcome),
          .signal = "ledger",
@@ -63,7 +63,7 @@ void check_no_span_surplus(const CheckInput& input, Recorder& recorder) {
   for (const RequestMatch& match : input.matching->requests) {
     recorder.examined();
     if (match.surplus() == 0) continue;
-    const LedgerEntry& entry = *match.entry;
+    const records::LedgerEntry& entry = *match.entry;
     const std::string kind = entry.sampled ? to_string(entry.outcome) : std::string("not sampled");
     recorder.violation(
         input.index.spans[match.spans.back()],
@@ -97,9 +97,9 @@ void check_accounts_add_up(const CheckInput& input, Recorder& recorder) {
   if (!needs_matching(input, recorder)) return;
   // Every request is in one class by construction; what can go wrong is a trace that two requests
   // claim, which would let one span answer for both.
-  std::map<std::pair<TraceId, SpanId>, const LedgerEntry*> owners;
+  std::map<std::pair<TraceId, SpanId>, const records::LedgerEntry*> owners;
   for (const RequestMatch& match : input.matching->requests) {
-    const LedgerEntry& entry = *match.entry;
+    const records::LedgerEntry& entry = *match.entry;
     recorder.examined();
     if (!entry.trace_id.is_valid() || !entry.span_id.is_valid()) continue;
     const auto [owner, is_new] = owners.try_emplace({entry.trace_id, entry.span_id}, &entry);

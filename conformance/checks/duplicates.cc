@@ -50,7 +50,8 @@ void check_request_recorded_once(const CheckInput& input, Recorder& recorder) {
   // The choices of one request share its id and start, and those that end in one engine step may
   // share the end too: so many equal ones are no repetition. Only the ledger knows how many.
   std::map<TraceId, int64_t> choices;
-  for (const LedgerEntry& entry : *input.evidence.ledger) choices[entry.trace_id] = entry.choices;
+  for (const records::LedgerEntry& entry : *input.evidence.ledger)
+    choices[entry.trace_id] = entry.choices;
   using Key = std::tuple<TraceId, std::string, int64_t, int64_t>;
   std::map<Key, std::set<SpanId>> seen;
   for (const SpanView& view : input.index.spans) {

@@ -33,8 +33,9 @@ struct Range {
 bool is_request(const SpanView& view) { return view.type != nullptr && view.type->is_request; }
 
 /// Requests that end in a place where nothing says whether the metrics counted them.
-bool maybe_counted(const LedgerEntry& entry) {
-  return entry.outcome == ClientOutcome::kHungUp || entry.outcome == ClientOutcome::kFailed;
+bool maybe_counted(const records::LedgerEntry& entry) {
+  return entry.outcome == records::ClientOutcome::kHungUp ||
+         entry.outcome == records::ClientOutcome::kFailed;
 }
 
 double or_unbounded(int64_t asked_for, int64_t choices) {
@@ -64,10 +65,10 @@ Violation of_metric(const Reconciliation& rule, const std::string& metric,
 }
 
 /// What one request without (all) its spans adds to a token counter.
-void add_unrecorded(const Reconciliation& rule, const LedgerEntry& entry, Range& range) {
+void add_unrecorded(const Reconciliation& rule, const records::LedgerEntry& entry, Range& range) {
   const bool prompt = rule.name == "prompt_tokens";
   const int64_t asked = prompt ? entry.prompt_tokens : entry.output_tokens;
-  if (entry.outcome == ClientOutcome::kCompleted) {
+  if (entry.outcome == records::ClientOutcome::kCompleted) {
     if (!entry.usage) {
       range.add(0, or_unbounded(asked, entry.choices));
     } else if (prompt) {
@@ -78,7 +79,7 @@ void add_unrecorded(const Reconciliation& rule, const LedgerEntry& entry, Range&
       range.add(static_cast<double>(entry.usage->completion_tokens));
     }
   } else if (maybe_counted(entry) &&
-             (rule.counts_hung_up || entry.outcome == ClientOutcome::kFailed)) {
+             (rule.counts_hung_up || entry.outcome == records::ClientOutcome::kFailed)) {
     range.add(0, or_unbounded(asked, entry.choices));
   }
 }
@@ -138,15 +139,15 @@ Observations expected_observations(const CheckInput& input, const Reconciliation
     return result;
   }
   for (const RequestMatch& match : input.matching->requests) {
-    const LedgerEntry& entry = *match.entry;
+    const records::LedgerEntry& entry = *match.entry;
     add(match.spans);
     const auto rest = static_cast<double>(entry.choices - static_cast<int64_t>(match.spans.size()));
     if (rest <= 0) continue;
-    if (entry.outcome == ClientOutcome::kCompleted) {
+    if (entry.outcome == records::ClientOutcome::kCompleted) {
       result.more_least += rest;
       result.more_most += rest;
     } else if (maybe_counted(entry) &&
-               (rule.counts_hung_up || entry.outcome == ClientOutcome::kFailed)) {
+               (rule.counts_hung_up || entry.outcome == records::ClientOutcome::kFailed)) {
       result.more_most += rest;
     }
   }
@@ -222,8 +223,8 @@ void for_each_usage(const CheckInput& input, Recorder& recorder, const Visit& vi
                                          : "no ledger: the usage that clients saw is not known");
   if (!input.matching) return;
   for (const RequestMatch& match : input.matching->requests) {
-    const LedgerEntry& entry = *match.entry;
-    if (entry.outcome != ClientOutcome::kCompleted || !entry.usage) continue;
+    const records::LedgerEntry& entry = *match.entry;
+    if (entry.outcome != records::ClientOutcome::kCompleted || !entry.usage) continue;
     if (static_cast<int64_t>(match.spans.size()) != entry.choices) continue;
     recorder.examined();
     visit(match, *entry.usage);
@@ -247,7 +248,7 @@ void usage_differs(const CheckInput& input, const RequestMatch& match, const std
 }  // namespace
 
 void check_usage_prompt(const CheckInput& input, Recorder& recorder) {
-  for_each_usage(input, recorder, [&](const RequestMatch& match, const Usage& usage) {
+  for_each_usage(input, recorder, [&](const RequestMatch& match, const records::Usage& usage) {
     // The n completions of one prompt share its request id; usage counts the prompt once.
     std::map<std::string, std::set<double>> prompts;
     for (const size_t i : match.spans) {
@@ -267,7 +268,7 @@ void check_usage_prompt(const CheckInput& input, Recorder& recorder) {
 }
 
 void check_usage_completion(const CheckInput& input, Recorder& recorder) {
-  for_each_usage(input, recorder, [&](const RequestMatch& match, const Usage& usage) {
+  for_each_usage(input, recorder, [&](const RequestMatch& match, const records::Usage& usage) {
     const double sum = sum_of(input, match.spans, "completion_tokens");
     if (sum == static_cast<double>(usage.completion_tokens)) return;
     usage_differs(input, match, "completion_tokens", usage.completion_tokens, sum, recorder);
@@ -299,9 +300,9 @@ void check_requests_by_reason(const CheckInput& input, Recorder& recorder) {
     double unknown = 0;
     if (input.matching) {
       for (const RequestMatch& match : input.matching->requests) {
-        const LedgerEntry& entry = *match.entry;
+        const records::LedgerEntry& entry = *match.entry;
         const auto choices = static_cast<double>(entry.choices);
-        if (entry.outcome == ClientOutcome::kCompleted) {
+        if (entry.outcome == records::ClientOutcome::kCompleted) {
           all.add(choices);
           unknown += choices - static_cast<double>(entry.finish_reasons.size());
           for (const std::string& reason : entry.finish_reasons) ++by_reason[reason];

@@ -1,7 +1,7 @@
 // Relations between the numbers of one span.
 #include "base/text.h"
 #include "conformance/checks/check.h"
-#include "conformance/relation.h"
+#include "conformance/profile/relation.h"
 
 namespace touchstone::conformance {
 

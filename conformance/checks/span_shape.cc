@@ -1,7 +1,7 @@
 // What a span is apart from its attributes: type, name, kind, status, events, scope, schema URL.
 #include "base/text.h"
 #include "conformance/checks/check.h"
-#include "conformance/pattern.h"
+#include "conformance/profile/pattern.h"
 
 namespace touchstone::conformance {
 namespace {

@@ -69,14 +69,14 @@ void check_time_client_window(const CheckInput& input, Recorder& recorder) {
   recorder.not_applicable("no span that belongs to a request of the ledger");
   const int64_t skew = input.profile.time.clock_skew_ns;
   for (const RequestMatch& match : input.matching->requests) {
-    const LedgerEntry& entry = *match.entry;
+    const records::LedgerEntry& entry = *match.entry;
     if (entry.sent_unix_ns == 0) continue;
     for (const size_t i : match.spans) {
       const SpanView& view = input.index.spans[i];
       recorder.examined();
       const int64_t early = entry.sent_unix_ns - view.span->start_unix_ns;
       // A server may go on after its client hung up, so only whole responses bound the end.
-      const bool bounded = entry.outcome == ClientOutcome::kCompleted && entry.done_ns > 0;
+      const bool bounded = entry.outcome == records::ClientOutcome::kCompleted && entry.done_ns > 0;
       const int64_t late =
           bounded ? view.span->end_unix_ns - (entry.sent_unix_ns + entry.done_ns) : 0;
       const int64_t off = std::max(early, late);

@@ -18,7 +18,7 @@ bool says_remote(const Span& span) {
 std::set<std::pair<TraceId, SpanId>> client_spans(const CheckInput& input) {
   std::set<std::pair<TraceId, SpanId>> spans;
   if (!input.evidence.ledger) return spans;
-  for (const LedgerEntry& entry : *input.evidence.ledger) {
+  for (const records::LedgerEntry& entry : *input.evidence.ledger) {
     spans.emplace(entry.trace_id, entry.span_id);
   }
   return spans;
@@ -88,7 +88,8 @@ void check_one_root(const CheckInput& input, Recorder& recorder) {
   recorder.not_applicable("no trace");
   std::set<TraceId> client_traces;
   if (input.evidence.ledger) {
-    for (const LedgerEntry& entry : *input.evidence.ledger) client_traces.insert(entry.trace_id);
+    for (const records::LedgerEntry& entry : *input.evidence.ledger)
+      client_traces.insert(entry.trace_id);
   }
   for (const auto& [trace, members] : input.index.by_trace) {
     if (!trace.is_valid()) continue;

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/files.h"
-#include "telemetry/otlp_json.h"
-#include "telemetry/otlp_receiver.h"
+#include "telemetry/export/otlp_receiver.h"
+#include "telemetry/otlp/json.h"
 
 namespace touchstone::harness {
 namespace {

@@ -60,10 +60,10 @@ std::string choice_text(const json& choice) {
   return text;
 }
 
-void read_usage(const json& response, conformance::LedgerEntry& entry) {
+void read_usage(const json& response, records::LedgerEntry& entry) {
   const json* usage = member(response, "usage");
   if (usage == nullptr || !usage->is_object()) return;
-  conformance::Usage read;
+  records::Usage read;
   read.prompt_tokens = int_member(*usage, "prompt_tokens");
   read.completion_tokens = int_member(*usage, "completion_tokens");
   if (const json* details = member(*usage, "prompt_tokens_details")) {
@@ -77,7 +77,7 @@ void read_usage(const json& response, conformance::LedgerEntry& entry) {
 }
 
 /// True when any choice carries text.
-bool read_choices(const json& response, conformance::LedgerEntry& entry, bool keep_text) {
+bool read_choices(const json& response, records::LedgerEntry& entry, bool keep_text) {
   const json* choices = member(response, "choices");
   if (choices == nullptr || !choices->is_array()) return false;
   bool has_text = false;
@@ -147,9 +147,9 @@ std::string request_body(const workload::Request& request, const std::string& mo
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-conformance::LedgerEntry entry_for(const workload::Request& request, int64_t index,
-                                   const std::string& model) {
-  conformance::LedgerEntry entry;
+records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
+                               const std::string& model) {
+  records::LedgerEntry entry;
   entry.index = index;
   entry.name = request.name;
   entry.endpoint = path_of(request.endpoint);
@@ -197,7 +197,7 @@ bool ResponseReader::on_body(std::string_view bytes, int64_t offset_ns) {
   }
   sse_.feed(bytes, [&](std::string_view data) { return on_event(data, offset_ns); });
   if (hung_up_) {
-    entry_.outcome = conformance::ClientOutcome::kHungUp;
+    entry_.outcome = records::ClientOutcome::kHungUp;
     entry_.done_ns = offset_ns;
   }
   return !hung_up_;
@@ -226,20 +226,20 @@ void ResponseReader::on_end(int64_t offset_ns) {
   }
   const bool good_status = entry_.status >= 200 && entry_.status < 300;
   if (!problem_.empty()) {
-    entry_.outcome = conformance::ClientOutcome::kFailed;
+    entry_.outcome = records::ClientOutcome::kFailed;
     entry_.error = problem_;
   } else if (good_status) {
-    entry_.outcome = conformance::ClientOutcome::kCompleted;
+    entry_.outcome = records::ClientOutcome::kCompleted;
   } else {
-    entry_.outcome = is_refusal(entry_.status) ? conformance::ClientOutcome::kRefused
-                                               : conformance::ClientOutcome::kFailed;
+    entry_.outcome = is_refusal(entry_.status) ? records::ClientOutcome::kRefused
+                                               : records::ClientOutcome::kFailed;
     if (entry_.error.empty()) entry_.error = "status " + std::to_string(entry_.status);
   }
 }
 
 void ResponseReader::on_failure(const std::string& what, int64_t offset_ns) {
   entry_.done_ns = offset_ns;
-  entry_.outcome = conformance::ClientOutcome::kFailed;
+  entry_.outcome = records::ClientOutcome::kFailed;
   entry_.error = what;
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "conformance/ledger.h"
-#include "harness/load/sse.h"
+#include "http/sse.h"
+#include "records/ledger.h"
 #include "workload/workload.h"
 
 namespace touchstone::harness {
@@ -22,14 +22,14 @@ std::string request_body(const workload::Request& request, const std::string& mo
                          int64_t vocab_size);
 
 /// The ledger entry of `request` before it is sent.
-conformance::LedgerEntry entry_for(const workload::Request& request, int64_t index,
-                                   const std::string& model);
+records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
+                               const std::string& model);
 
 /// Reads one response into its entry, bytes as they come.
 class ResponseReader final {
  public:
   /// `hang_up_after_chunks` < 0: never. The entry outlives this.
-  ResponseReader(conformance::LedgerEntry& entry, int64_t hang_up_after_chunks, bool keep_text)
+  ResponseReader(records::LedgerEntry& entry, int64_t hang_up_after_chunks, bool keep_text)
       : entry_(entry), hang_up_after_chunks_(hang_up_after_chunks), keep_text_(keep_text) {}
 
   void on_status(int64_t status, bool event_stream);
@@ -44,7 +44,7 @@ class ResponseReader final {
   bool on_event(std::string_view data, int64_t offset_ns);
   void on_whole_body();
 
-  conformance::LedgerEntry& entry_;
+  records::LedgerEntry& entry_;
   const int64_t hang_up_after_chunks_;
   const bool keep_text_;
   bool event_stream_ = false;
@@ -52,7 +52,7 @@ class ResponseReader final {
   bool hung_up_ = false;
   std::string problem_;
   std::string body_;
-  SseParser sse_;
+  http::SseParser sse_;
 };
 
 }  // namespace touchstone::harness

@@ -19,15 +19,15 @@
 
 #include "base/files.h"
 #include "base/random.h"
-#include "harness/http_client.h"
 #include "harness/load/exchange.h"
+#include "http/client.h"
 
 namespace touchstone::harness {
 namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = boost::beast::http;
+namespace beast_http = boost::beast::http;
 using asio::ip::tcp;
 using beast::error_code;
 
@@ -63,7 +63,7 @@ SpanId draw_span_id(RandomStream& stream) {
 class Generator final {
  public:
   Generator(const workload::Workload& workload, const LoadOptions& options, const Clock& clock,
-            Url url, LineWriter& ledger)
+            http::Url url, LineWriter& ledger)
       : workload_(workload),
         options_(options),
         clock_(clock),
@@ -126,7 +126,7 @@ class Generator final {
   void record(size_t index) {
     ended_[index] = true;
     ++done_;
-    Status written = ledger_.write(conformance::to_json_line(outcome_.entries[index]));
+    Status written = ledger_.write(records::to_json_line(outcome_.entries[index]));
     if (written) written = ledger_.flush();
     if (!written) stop(std::move(written).error());
     finish_if_all_done();
@@ -134,11 +134,11 @@ class Generator final {
 
   void give_up_the_rest() {
     for (size_t i = 0; i < ended_.size(); ++i) {
-      conformance::LedgerEntry& entry = outcome_.entries[i];
+      records::LedgerEntry& entry = outcome_.entries[i];
       if (ended_[i] || entry.sent_unix_ns == 0) continue;
-      entry.outcome = conformance::ClientOutcome::kFailed;
+      entry.outcome = records::ClientOutcome::kFailed;
       entry.error = "given up: the load was stopped";
-      (void)ledger_.write(conformance::to_json_line(entry));
+      (void)ledger_.write(records::to_json_line(entry));
     }
   }
 
@@ -203,14 +203,16 @@ class Generator final {
     return nullptr;
   }
 
-  http::request<http::string_body> message_for(size_t index) const {
+  beast_http::request<beast_http::string_body> message_for(size_t index) const {
     const workload::Request& request = workload_.requests[index];
-    const conformance::LedgerEntry& entry = outcome_.entries[index];
-    http::request<http::string_body> message(http::verb::post, url_.path + entry.endpoint, 11);
-    message.set(http::field::host, url_.authority());
-    message.set(http::field::user_agent, "touchstone-load");
-    message.set(http::field::accept, request.stream ? "text/event-stream" : "application/json");
-    message.set(http::field::content_type, "application/json");
+    const records::LedgerEntry& entry = outcome_.entries[index];
+    beast_http::request<beast_http::string_body> message(beast_http::verb::post,
+                                                         url_.path + entry.endpoint, 11);
+    message.set(beast_http::field::host, url_.authority());
+    message.set(beast_http::field::user_agent, "touchstone-load");
+    message.set(beast_http::field::accept,
+                request.stream ? "text/event-stream" : "application/json");
+    message.set(beast_http::field::content_type, "application/json");
     message.set("traceparent", "00-" + entry.trace_id.hex() + "-" + entry.span_id.hex() + "-01");
     message.body() = request_body(request, options_.model, options_.vocab_size);
     message.prepare_payload();
@@ -219,7 +221,7 @@ class Generator final {
 
   asio::awaitable<void> send(size_t index) {
     const workload::Request& request = workload_.requests[index];
-    conformance::LedgerEntry& entry = outcome_.entries[index];
+    records::LedgerEntry& entry = outcome_.entries[index];
     const bool keep_text = options_.samples.contains(request.name);
     ResponseReader reader(entry, request.hang_up_after_chunks.value_or(-1), keep_text);
     const int64_t sent_ns = clock_.monotonic_ns();
@@ -231,8 +233,8 @@ class Generator final {
     const std::string problem =
         co_await exchange(*connection, fresh, message_for(index), reader, sent_ns);
     if (!problem.empty()) reader.on_failure(problem, clock_.monotonic_ns() - sent_ns);
-    const bool clean = entry.outcome == conformance::ClientOutcome::kCompleted ||
-                       entry.outcome == conformance::ClientOutcome::kRefused;
+    const bool clean = entry.outcome == records::ClientOutcome::kCompleted ||
+                       entry.outcome == records::ClientOutcome::kRefused;
     if (clean && connection->keep_alive) {
       connection->stream.expires_never();
       connection->idle_since_ns = clock_.monotonic_ns();
@@ -247,7 +249,7 @@ class Generator final {
 
   /// One request and its response; what went wrong on the way, or "" (also after a hang-up).
   asio::awaitable<std::string> exchange(Connection& connection, bool fresh,
-                                        http::request<http::string_body> message,
+                                        beast_http::request<beast_http::string_body> message,
                                         ResponseReader& reader, int64_t sent_ns) {
     connection.keep_alive = false;
     if (fresh) {
@@ -256,22 +258,23 @@ class Generator final {
       error_code ignored;
       connection.stream.socket().set_option(tcp::no_delay(true), ignored);
     }
-    if (const auto [error, size] = co_await http::async_write(connection.stream, message, kAwait);
+    if (const auto [error, size] =
+            co_await beast_http::async_write(connection.stream, message, kAwait);
         error) {
       co_return "send: " + error.message();
     }
-    http::response_parser<http::string_body> parser;
+    beast_http::response_parser<beast_http::string_body> parser;
     parser.body_limit(boost::none);
-    if (const auto [error, size] =
-            co_await http::async_read_header(connection.stream, connection.buffer, parser, kAwait);
+    if (const auto [error, size] = co_await beast_http::async_read_header(
+            connection.stream, connection.buffer, parser, kAwait);
         error) {
       co_return "no response: " + error.message();
     }
-    const std::string_view type = parser.get()[http::field::content_type];
+    const std::string_view type = parser.get()[beast_http::field::content_type];
     reader.on_status(parser.get().result_int(), type.substr(0, 17) == "text/event-stream");
     while (!parser.is_done()) {
-      const auto [error, size] =
-          co_await http::async_read_some(connection.stream, connection.buffer, parser, kAwait);
+      const auto [error, size] = co_await beast_http::async_read_some(
+          connection.stream, connection.buffer, parser, kAwait);
       std::string& body = parser.get().body();
       const bool go_on = reader.on_body(body, clock_.monotonic_ns() - sent_ns);
       body.clear();
@@ -286,7 +289,7 @@ class Generator final {
   const workload::Workload& workload_;
   const LoadOptions& options_;
   const Clock& clock_;
-  const Url url_;
+  const http::Url url_;
   LineWriter& ledger_;
   std::vector<tcp::endpoint> endpoints_;
   LoadOutcome outcome_;
@@ -306,7 +309,7 @@ class Generator final {
 
 Result<LoadOutcome> run_load(const workload::Workload& workload, const LoadOptions& options,
                              const Clock& clock) {
-  auto url = parse_url(options.url);
+  auto url = http::parse_url(options.url);
   if (!url) return std::move(url).error();
   auto ledger = LineWriter::open(options.ledger_path);
   if (!ledger) return std::move(ledger).error();
@@ -314,8 +317,8 @@ Result<LoadOutcome> run_load(const workload::Workload& workload, const LoadOptio
   auto outcome = generator->run();
   if (!outcome) return outcome;
   std::string ordered;
-  for (const conformance::LedgerEntry& entry : outcome->entries) {
-    ordered += conformance::to_json_line(entry) + "\n";
+  for (const records::LedgerEntry& entry : outcome->entries) {
+    ordered += records::to_json_line(entry) + "\n";
   }
   RETURN_IF_ERROR(write_file_atomic(options.ledger_path, ordered));
   return outcome;

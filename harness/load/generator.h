@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "conformance/ledger.h"
+#include "records/ledger.h"
 #include "workload/workload.h"
 
 namespace touchstone::harness {
@@ -53,7 +53,7 @@ struct LoadOptions {
 };
 
 struct LoadOutcome {
-  std::vector<conformance::LedgerEntry> entries;  ///< by index
+  std::vector<records::LedgerEntry> entries;  ///< by index
   int64_t start_unix_ns = 0;
   int64_t duration_ns = 0;
   int64_t actions_not_reached = 0;  ///< timed for later than the load's end

@@ -8,7 +8,7 @@
 #include "base/document.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "harness/http_client.h"
+#include "http/client.h"
 
 namespace touchstone::harness {
 namespace {
@@ -98,7 +98,7 @@ SubjectPlan read_subject(const Fields& fields, const std::string& folder) {
     attach.url = fields.object("attach").required_string("url");
     attach.flush_within_ns =
         positive_duration(fields.object("attach"), "flush_within", attach.flush_within_ns);
-    if (const auto url = parse_url(attach.url); !url) {
+    if (const auto url = http::parse_url(attach.url); !url) {
       fields.object("attach").fail("url", url.error().message, url.error().hint);
     }
     subject.attach = attach;

@@ -15,16 +15,16 @@ namespace {
 /// Outputs on their way from the engine to a connection. Beyond kMaxQueued, for a client that reads
 /// too slowly, a choice's outputs are merged into its last one, so that memory is bounded by the
 /// answer's own size. Thread-safe.
-class Mailbox final : public OutputSink {
+class Mailbox final : public engine::OutputSink {
  public:
   struct Content {
-    std::vector<EngineOutput> outputs;
+    std::vector<engine::EngineOutput> outputs;
     std::optional<std::string> failure;
   };
 
-  void deliver(std::vector<EngineOutput> outputs) override {
+  void deliver(std::vector<engine::EngineOutput> outputs) override {
     const std::lock_guard lock(mutex_);
-    for (EngineOutput& output : outputs) {
+    for (engine::EngineOutput& output : outputs) {
       if (content_.outputs.size() < kMaxQueued || !merge(output)) {
         content_.outputs.push_back(std::move(output));
       }
@@ -51,11 +51,12 @@ class Mailbox final : public OutputSink {
  private:
   static constexpr size_t kMaxQueued = 1024;
 
-  bool merge(EngineOutput& output) {
+  bool merge(engine::EngineOutput& output) {
     if (output.prompt_done) return false;
-    const auto last = std::find_if(
-        content_.outputs.rbegin(), content_.outputs.rend(),
-        [&](const EngineOutput& queued) { return queued.delta.index == output.delta.index; });
+    const auto last = std::find_if(content_.outputs.rbegin(), content_.outputs.rend(),
+                                   [&](const engine::EngineOutput& queued) {
+                                     return queued.delta.index == output.delta.index;
+                                   });
     if (last == content_.outputs.rend()) return false;
     api::Choice& into = last->delta;
     into.text += output.delta.text;
@@ -75,9 +76,9 @@ class Mailbox final : public OutputSink {
 
 /// What both kinds of answer share: the mailbox, the count of unfinished choices, and the abort
 /// when the connection lets go too early.
-class Generation : public PendingReply {
+class Generation : public http::PendingReply {
  public:
-  Generation(GenerationStart start, Engine& engine, const api::ApiContext& context)
+  Generation(GenerationStart start, engine::Engine& engine, const api::ApiContext& context)
       : start_(std::move(start)),
         context_(context),
         head_{.id = start_.response_id, .created = start_.arrival_unix_ns / kNsPerSecond},
@@ -89,21 +90,21 @@ class Generation : public PendingReply {
     if (!finished()) engine_.abort(ticket_);
   }
 
-  Engine::Admission submit(int32_t block_size) {
-    Submission submission{.request = start_.request,
-                          .response_id = start_.response_id,
-                          .trace = start_.trace,
-                          .arrival_unix_ns = start_.arrival_unix_ns,
-                          .arrival_ns = start_.arrival_ns,
-                          .prompt_hashes = {},
-                          .sink = mailbox_};
+  engine::Engine::Admission submit(int32_t block_size) {
+    engine::Submission submission{.request = start_.request,
+                                  .response_id = start_.response_id,
+                                  .trace = start_.trace,
+                                  .arrival_unix_ns = start_.arrival_unix_ns,
+                                  .arrival_ns = start_.arrival_ns,
+                                  .prompt_hashes = {},
+                                  .sink = mailbox_};
     for (const api::Prompt& prompt : start_.request->prompts) {
       submission.prompt_hashes.push_back(
           scheduler::hash_blocks(start_.request->cache_salt, prompt.token_ids, block_size));
     }
-    const Engine::Submitted submitted = engine_.submit(std::move(submission));
+    const engine::Engine::Submitted submitted = engine_.submit(std::move(submission));
     ticket_ = submitted.ticket;
-    if (submitted.admission != Engine::Admission::kAccepted) unfinished_ = 0;
+    if (submitted.admission != engine::Engine::Admission::kAccepted) unfinished_ = 0;
     return submitted.admission;
   }
 
@@ -113,7 +114,7 @@ class Generation : public PendingReply {
  protected:
   Mailbox::Content take_content() {
     Mailbox::Content content = mailbox_->take();
-    for (const EngineOutput& output : content.outputs) {
+    for (const engine::EngineOutput& output : content.outputs) {
       if (output.delta.finish_reason) unfinished_ -= 1;
     }
     if (content.failure) failure_ = content.failure;
@@ -126,7 +127,7 @@ class Generation : public PendingReply {
   std::optional<std::string> failure_;
 
  private:
-  Engine& engine_;
+  engine::Engine& engine_;
   // Shared with the engine: either may let go first.
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   uint64_t ticket_ = 0;
@@ -135,7 +136,7 @@ class Generation : public PendingReply {
 
 class FullGeneration final : public Generation {
  public:
-  FullGeneration(GenerationStart start, Engine& engine, const api::ApiContext& context)
+  FullGeneration(GenerationStart start, engine::Engine& engine, const api::ApiContext& context)
       : Generation(std::move(start), engine, context),
         choices_(start_.request->prompts.size() * static_cast<size_t>(start_.request->n)),
         prompts_(start_.request->prompts.size()) {
@@ -145,7 +146,7 @@ class FullGeneration final : public Generation {
   bool streams() const override { return false; }
 
   std::string take() override {
-    for (EngineOutput& output : take_content().outputs) {
+    for (engine::EngineOutput& output : take_content().outputs) {
       if (output.prompt_done) prompts_[output.prompt_index] = std::move(*output.prompt_done);
       api::Choice& choice = choices_[static_cast<size_t>(output.delta.index)];
       choice.text += output.delta.text;
@@ -159,11 +160,11 @@ class FullGeneration final : public Generation {
     return {};
   }
 
-  HttpResponse response() override {
-    HttpResponse response{.status = 200,
-                          .content_type = std::string(api::kJsonContentType),
-                          .headers = start_.headers,
-                          .body = {}};
+  http::HttpResponse response() override {
+    http::HttpResponse response{.status = 200,
+                                .content_type = std::string(api::kJsonContentType),
+                                .headers = start_.headers,
+                                .body = {}};
     if (failure_) {
       const api::ApiError error = api::internal_error(*failure_);
       response.status = error.status;
@@ -181,7 +182,7 @@ class FullGeneration final : public Generation {
 
 class StreamedGeneration final : public Generation {
  public:
-  StreamedGeneration(GenerationStart start, Engine& engine, const api::ApiContext& context)
+  StreamedGeneration(GenerationStart start, engine::Engine& engine, const api::ApiContext& context)
       : Generation(std::move(start), engine, context), events_(*start_.request, context, head_) {}
 
   bool streams() const override { return true; }
@@ -189,7 +190,7 @@ class StreamedGeneration final : public Generation {
   std::string take() override {
     std::string text;
     if (ended_) return text;
-    for (const EngineOutput& output : take_content().outputs) {
+    for (const engine::EngineOutput& output : take_content().outputs) {
       if (output.prompt_done) {
         text += events_.prompt_done(output.prompt_index, *output.prompt_done);
       }
@@ -202,7 +203,7 @@ class StreamedGeneration final : public Generation {
     return text;
   }
 
-  HttpResponse response() override {
+  http::HttpResponse response() override {
     return {.status = 200,
             .content_type = std::string(api::kEventStreamContentType),
             .headers = start_.headers,
@@ -216,21 +217,21 @@ class StreamedGeneration final : public Generation {
 
 }  // namespace
 
-Reply start_generation(GenerationStart start, Engine& engine, const api::ApiContext& context,
-                       int32_t block_size) {
+http::Reply start_generation(GenerationStart start, engine::Engine& engine,
+                             const api::ApiContext& context, int32_t block_size) {
   std::unique_ptr<Generation> generation;
   if (start.request->stream) {
     generation = std::make_unique<StreamedGeneration>(std::move(start), engine, context);
   } else {
     generation = std::make_unique<FullGeneration>(std::move(start), engine, context);
   }
-  const Engine::Admission admission = generation->submit(block_size);
-  if (admission == Engine::Admission::kAccepted) {
+  const engine::Engine::Admission admission = generation->submit(block_size);
+  if (admission == engine::Engine::Admission::kAccepted) {
     return {.response = {}, .pending = std::move(generation), .route = {}};
   }
   const api::ApiError error =
       engine.failed() ? api::internal_error(engine.failure())
-      : admission == Engine::Admission::kOverloaded
+      : admission == engine::Engine::Admission::kOverloaded
           ? api::overloaded("The server has too many requests waiting; try again later.")
           : api::overloaded("The server is shutting down.");
   return {.response = {.status = error.status,

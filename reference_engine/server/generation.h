@@ -8,10 +8,10 @@
 #include <optional>
 #include <string>
 
+#include "http/http.h"
+#include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/generation_request.h"
-#include "reference_engine/server/engine.h"
-#include "reference_engine/server/http.h"
 
 namespace touchstone::server {
 
@@ -30,16 +30,16 @@ class InFlight final {
 struct GenerationStart {
   std::shared_ptr<const api::GenerationRequest> request;
   std::string response_id;
-  std::optional<telemetry::TraceContext> trace;
+  std::optional<records::TraceContext> trace;
   int64_t arrival_unix_ns = 0;
   int64_t arrival_ns = 0;
-  HttpHeaders headers;  ///< of the reply
+  http::HttpHeaders headers;  ///< of the reply
   std::unique_ptr<InFlight> in_flight;
 };
 
 /// Gives the request to the engine. The reply is pending, or 503 when the engine takes no more.
 /// `engine` and `context` outlive the reply. `block_size`: of the prefix cache's blocks.
-Reply start_generation(GenerationStart start, Engine& engine, const api::ApiContext& context,
-                       int32_t block_size);
+http::Reply start_generation(GenerationStart start, engine::Engine& engine,
+                             const api::ApiContext& context, int32_t block_size);
 
 }  // namespace touchstone::server

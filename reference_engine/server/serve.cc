@@ -13,16 +13,17 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "records/trace_context.h"
 #include "reference_engine/backend/cpu/cpu_backend.h"
+#include "reference_engine/chat_template/chat_template.h"
+#include "reference_engine/engine/engine.h"
+#include "reference_engine/engine/kv_sizing.h"
 #include "reference_engine/scheduler/scheduler.h"
+#include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
-#include "reference_engine/server/engine.h"
-#include "reference_engine/server/kv_sizing.h"
 #include "reference_engine/server/service.h"
 #include "reference_engine/server/telemetry_sinks.h"
-#include "reference_engine/tokenizer/chat_template.h"
 #include "reference_engine/tokenizer/tokenizer.h"
-#include "telemetry/trace_context.h"
 
 namespace touchstone::server {
 namespace {
@@ -36,7 +37,7 @@ std::string public_version() { return std::string("0.32.0+touchstone.") + kVersi
 /// What the model folder gives to the API side. The context borrows from the rest.
 struct ModelFrontEnd {
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
-  std::unique_ptr<tokenizer::ChatTemplate> chat_template;  // null: the folder has none
+  std::unique_ptr<chat_template::ChatTemplate> chat_template;  // null: the folder has none
   api::ApiContext context;
 };
 
@@ -59,7 +60,7 @@ Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log
   auto tokenizer = tokenizer::Tokenizer::load(options.model);
   if (!tokenizer) return std::move(tokenizer).error();
   front.tokenizer = std::move(*tokenizer);
-  auto chat_template = tokenizer::ChatTemplate::load(options.model);
+  auto chat_template = chat_template::ChatTemplate::load(options.model);
   if (chat_template) {
     front.chat_template = std::move(*chat_template);
   } else if (chat_template.error().code == ErrorCode::kNotFound) {
@@ -82,13 +83,13 @@ Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log
 
 Result<scheduler::Config> scheduler_config(const ServeOptions& options,
                                            const backend::Backend& backend) {
-  const Result<KvSizing> sizing =
-      size_kv({.block_bytes = backend.kv_block_bytes(options.block_size),
-               .block_size = options.block_size,
-               .memory_bytes = options.kv_cache_bytes,
-               .num_blocks_override = options.num_blocks_override,
-               .model_max_len = backend.model().max_position_embeddings,
-               .max_model_len = options.max_model_len});
+  const Result<engine::KvSizing> sizing =
+      engine::size_kv({.block_bytes = backend.kv_block_bytes(options.block_size),
+                       .block_size = options.block_size,
+                       .memory_bytes = options.kv_cache_bytes,
+                       .num_blocks_override = options.num_blocks_override,
+                       .model_max_len = backend.model().max_position_embeddings,
+                       .max_model_len = options.max_model_len});
   if (!sizing) return sizing.error();
   scheduler::Config config{.num_blocks = sizing->num_blocks,
                            .block_size = options.block_size,
@@ -159,6 +160,19 @@ class EndEvents final {
   bool engine_ended_ = false;
 };
 
+/// What the HTTP server refuses by itself looks like the API's own errors.
+http::HttpServerOptions with_error_replies(http::HttpServerOptions options) {
+  options.error_reply = [](int status, const std::string& type, const std::string& message) {
+    return http::HttpResponse{
+        .status = status,
+        .content_type = "application/json",
+        .headers = {},
+        .body = api::error_body(
+            {.status = status, .type = type, .message = message, .param = std::nullopt})};
+  };
+  return options;
+}
+
 /// Everything that runs, in the order in which each part needs the former ones.
 class Server final {
  public:
@@ -175,14 +189,14 @@ class Server final {
                   .api_keys = options.api_keys,
                   .enable_request_id_headers = options.enable_request_id_headers,
                   .enable_server_load_tracking = options.enable_server_load_tracking,
-                  .process_trace = telemetry::trace_context_of(options.environment),
+                  .process_trace = records::trace_context_of(options.environment),
                   .block_size = config.block_size,
                   .seed = options.seed},
                  clock, front_end.context, engine_, sinks),
         http_(
-            options.http, clock,
-            [this](const HttpRequest& request) { return service_.handle(request); },
-            [&sinks](const HttpExchange& exchange) { sinks.on_http(exchange); }) {}
+            with_error_replies(options.http), clock,
+            [this](const http::HttpRequest& request) { return service_.handle(request); },
+            [&sinks](const http::HttpExchange& exchange) { sinks.on_http(exchange); }) {}
 
   Status start() {
     RETURN_IF_ERROR(http_.listen());
@@ -223,9 +237,9 @@ class Server final {
   const ServeOptions& options_;
   const Log& log_;
   EndEvents events_;
-  Engine engine_;
+  engine::Engine engine_;
   Service service_;
-  HttpServer http_;
+  http::HttpServer http_;
 };
 
 TelemetrySinks::Options telemetry_options(const ServeOptions& options,

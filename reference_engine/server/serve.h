@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/result.h"
+#include "http/server.h"
 #include "reference_engine/scheduler/types.h"
-#include "reference_engine/server/http_server.h"
-#include "telemetry/environment.h"
 
 namespace touchstone::server {
 
@@ -50,12 +50,12 @@ struct ServeOptions {
   bool log_stats = true;  ///< off: the metrics stand still
   std::vector<std::string> api_keys;
 
-  HttpServerOptions http;
+  http::HttpServerOptions http;
   std::string port_file;                            ///< gets the bound port once ready
   int64_t shutdown_timeout_ns = 30 * kNsPerSecond;  ///< then running requests are aborted
 
-  std::string otlp_traces_endpoint;    ///< empty: no spans
-  telemetry::Environment environment;  ///< OTEL_*, TRACEPARENT
+  std::string otlp_traces_endpoint;  ///< empty: no spans
+  Environment environment;           ///< OTEL_*, TRACEPARENT
   int64_t process_id = 0;
   std::string step_log;
   std::string request_log;

@@ -6,29 +6,29 @@
 
 #include "base/ids.h"
 #include "base/text.h"
+#include "records/trace_context.h"
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/generation.h"
-#include "telemetry/trace_context.h"
 
 namespace touchstone::server {
 namespace {
 
-api::RequestHeaders request_headers(const HttpRequest& request) {
+api::RequestHeaders request_headers(const http::HttpRequest& request) {
   return {.content_type = request.header("content-type").value_or(""),
           .x_request_id = request.header("x-request-id"),
           .x_vllm_priority = request.header("x-vllm-priority")};
 }
 
-bool is_preflight(const HttpRequest& request) {
+bool is_preflight(const http::HttpRequest& request) {
   return request.method == "OPTIONS" && request.header("origin") &&
          request.header("access-control-request-method");
 }
 
 /// Every origin, method and header may: vLLM's defaults.
-Reply preflight(const HttpRequest& request) {
-  HttpResponse response{
+http::Reply preflight(const http::HttpRequest& request) {
+  http::HttpResponse response{
       .status = 200, .content_type = "text/plain; charset=utf-8", .headers = {}, .body = "OK"};
   response.headers.emplace_back("access-control-allow-methods",
                                 "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
@@ -53,7 +53,7 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 struct Service::Route {
   std::string_view method;
   std::string_view path;
-  Reply (Service::*handle)(const HttpRequest&);
+  http::Reply (Service::*handle)(const http::HttpRequest&);
 };
 
 const std::vector<Service::Route>& Service::routes() {
@@ -76,7 +76,7 @@ const std::vector<Service::Route>& Service::routes() {
 // Ids must differ between runs with the same seed, since they name requests in what is stored
 // about them: the time of the start goes in too.
 Service::Service(const ServiceOptions& options, const Clock& clock, const api::ApiContext& context,
-                 Engine& engine, ServiceTelemetry& telemetry)
+                 engine::Engine& engine, ServiceTelemetry& telemetry)
     : options_(options),
       clock_(clock),
       context_(context),
@@ -84,11 +84,11 @@ Service::Service(const ServiceOptions& options, const Clock& clock, const api::A
       telemetry_(telemetry),
       ids_(options.seed ^ static_cast<uint64_t>(clock.unix_ns()), "response ids") {}
 
-Reply Service::handle(const HttpRequest& request) {
-  Reply answer = is_preflight(request) ? preflight(request)
-                 : authorized(request)
-                     ? dispatch(request)
-                     : reply(401, api::kJsonContentType, api::unauthorized_body());
+http::Reply Service::handle(const http::HttpRequest& request) {
+  http::Reply answer = is_preflight(request) ? preflight(request)
+                       : authorized(request)
+                           ? dispatch(request)
+                           : reply(401, api::kJsonContentType, api::unauthorized_body());
   if (!answer.pending) {
     for (auto& header : common_headers(request)) {
       answer.response.headers.push_back(std::move(header));
@@ -97,25 +97,25 @@ Reply Service::handle(const HttpRequest& request) {
   return answer;
 }
 
-Reply Service::dispatch(const HttpRequest& request) {
+http::Reply Service::dispatch(const http::HttpRequest& request) {
   std::vector<std::string> allowed;
   for (const Route& route : routes()) {
     if (route.path != request.path) continue;
     if (route.method == request.method) {
-      Reply answer = (this->*route.handle)(request);
+      http::Reply answer = (this->*route.handle)(request);
       answer.route = route.path;
       return answer;
     }
     allowed.emplace_back(route.method);
   }
   const int status = allowed.empty() ? 404 : 405;
-  Reply answer = reply(status, api::kJsonContentType, api::detail_body(status));
+  http::Reply answer = reply(status, api::kJsonContentType, api::detail_body(status));
   if (!allowed.empty()) answer.response.headers.emplace_back("allow", join(allowed, ", "));
   return answer;
 }
 
 /// Keys are asked for under /v1 only; health, metrics and tokens are open, as in vLLM.
-bool Service::authorized(const HttpRequest& request) const {
+bool Service::authorized(const http::HttpRequest& request) const {
   if (options_.api_keys.empty() || request.method == "OPTIONS") return true;
   if (request.path != "/v1" && !request.path.starts_with("/v1/")) return true;
   const std::string given = request.header("authorization").value_or("");
@@ -128,8 +128,8 @@ bool Service::authorized(const HttpRequest& request) const {
   return known;
 }
 
-HttpHeaders Service::common_headers(const HttpRequest& request) {
-  HttpHeaders headers;
+http::HttpHeaders Service::common_headers(const http::HttpRequest& request) {
+  http::HttpHeaders headers;
   if (request.header("origin")) headers.emplace_back("access-control-allow-origin", "*");
   headers.emplace_back("vary", "Origin");
   if (options_.enable_request_id_headers) {
@@ -152,7 +152,7 @@ std::string Service::random_hex(size_t digits) {
   return hex;
 }
 
-Reply Service::reply(int status, std::string_view content_type, std::string body) const {
+http::Reply Service::reply(int status, std::string_view content_type, std::string body) const {
   return {.response = {.status = status,
                        .content_type = std::string(content_type),
                        .headers = {},
@@ -161,15 +161,15 @@ Reply Service::reply(int status, std::string_view content_type, std::string body
           .route = {}};
 }
 
-Reply Service::completions(const HttpRequest& request) {
+http::Reply Service::completions(const http::HttpRequest& request) {
   return generate(request, api::parse_completion(request.body, request_headers(request), context_));
 }
 
-Reply Service::chat_completions(const HttpRequest& request) {
+http::Reply Service::chat_completions(const http::HttpRequest& request) {
   return generate(request, api::parse_chat(request.body, request_headers(request), context_));
 }
 
-Reply Service::generate(const HttpRequest& request, api::ParsedGeneration parsed) {
+http::Reply Service::generate(const http::HttpRequest& request, api::ParsedGeneration parsed) {
   if (draining_.load()) {
     parsed = api::overloaded("The server is shutting down.");
   }
@@ -184,19 +184,19 @@ Reply Service::generate(const HttpRequest& request, api::ParsedGeneration parsed
   start.arrival_unix_ns = request.arrival_unix_ns;
   start.arrival_ns = request.arrival_ns;
   const auto traceparent = request.header("traceparent");
-  start.trace = traceparent ? telemetry::parse_trace_context(
+  start.trace = traceparent ? records::parse_trace_context(
                                   *traceparent, request.header("tracestate").value_or(""))
                             : options_.process_trace;
   start.headers = common_headers(request);
   if (options_.enable_server_load_tracking) {
     start.in_flight = std::make_unique<InFlight>(in_flight_);
   }
-  Reply answer = start_generation(std::move(start), engine_, context_, options_.block_size);
+  http::Reply answer = start_generation(std::move(start), engine_, context_, options_.block_size);
   if (answer.response.status == 503) telemetry_.on_rejection();
   return answer;
 }
 
-Reply Service::tokenize(const HttpRequest& request) {
+http::Reply Service::tokenize(const http::HttpRequest& request) {
   const auto parsed = api::parse_tokenize(request.body, request_headers(request), context_);
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
@@ -205,7 +205,7 @@ Reply Service::tokenize(const HttpRequest& request) {
                api::tokenize_response(std::get<api::TokenizeRequest>(parsed), context_));
 }
 
-Reply Service::detokenize(const HttpRequest& request) {
+http::Reply Service::detokenize(const http::HttpRequest& request) {
   const auto parsed = api::parse_detokenize(request.body, request_headers(request), context_);
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
@@ -214,25 +214,25 @@ Reply Service::detokenize(const HttpRequest& request) {
                api::detokenize_response(std::get<api::DetokenizeRequest>(parsed), context_));
 }
 
-Reply Service::models(const HttpRequest&) {
+http::Reply Service::models(const http::HttpRequest&) {
   return reply(200, api::kJsonContentType,
                api::models_response(context_, clock_.unix_ns() / kNsPerSecond));
 }
 
-Reply Service::health(const HttpRequest&) {
+http::Reply Service::health(const http::HttpRequest&) {
   const bool healthy = !engine_.failed() && !draining_.load();
   return reply(healthy ? 200 : 503, "", "");
 }
 
-Reply Service::version(const HttpRequest&) {
+http::Reply Service::version(const http::HttpRequest&) {
   return reply(200, api::kJsonContentType, api::version_response(options_.version));
 }
 
-Reply Service::load(const HttpRequest&) {
+http::Reply Service::load(const http::HttpRequest&) {
   return reply(200, api::kJsonContentType, api::load_response(in_flight_.load()));
 }
 
-Reply Service::metrics(const HttpRequest&) {
+http::Reply Service::metrics(const http::HttpRequest&) {
   MetricsText text = telemetry_.metrics();
   return reply(200, text.content_type, std::move(text.body));
 }

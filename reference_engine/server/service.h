@@ -1,5 +1,5 @@
-// The routes of the server and what each does: from an HttpRequest to a Reply. Everything here runs
-// on the I/O threads; only generation goes on to the engine. Thread-safe.
+// The routes of the server and what each does: from an http::HttpRequest to a http::Reply.
+// Everything here runs on the I/O threads; only generation goes on to the engine. Thread-safe.
 // Source: vLLM 0.32.0, recorded exchanges.
 #pragma once
 
@@ -14,9 +14,9 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "http/http.h"
+#include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
-#include "reference_engine/server/engine.h"
-#include "reference_engine/server/http.h"
 
 namespace touchstone::server {
 
@@ -26,7 +26,7 @@ struct ServiceOptions {
   bool enable_request_id_headers = false;
   bool enable_server_load_tracking = false;
   /// From the process environment: adopts every request without a traceparent, as in vLLM.
-  std::optional<telemetry::TraceContext> process_trace;
+  std::optional<records::TraceContext> process_trace;
   int32_t block_size = 16;
   uint64_t seed = 0;  ///< of the ids that it makes
 };
@@ -50,35 +50,35 @@ class Service final {
  public:
   /// All references outlive the service and its pending replies.
   Service(const ServiceOptions& options, const Clock& clock, const api::ApiContext& context,
-          Engine& engine, ServiceTelemetry& telemetry);
+          engine::Engine& engine, ServiceTelemetry& telemetry);
 
-  Reply handle(const HttpRequest& request);
+  http::Reply handle(const http::HttpRequest& request);
   /// From now on /health says 503 and generation is refused.
   void drain() { draining_.store(true); }
 
  private:
   struct Route;
   static const std::vector<Route>& routes();
-  Reply dispatch(const HttpRequest& request);
-  Reply completions(const HttpRequest& request);
-  Reply chat_completions(const HttpRequest& request);
-  Reply tokenize(const HttpRequest& request);
-  Reply detokenize(const HttpRequest& request);
-  Reply models(const HttpRequest& request);
-  Reply health(const HttpRequest& request);
-  Reply version(const HttpRequest& request);
-  Reply load(const HttpRequest& request);
-  Reply metrics(const HttpRequest& request);
-  Reply generate(const HttpRequest& request, api::ParsedGeneration parsed);
-  bool authorized(const HttpRequest& request) const;
-  HttpHeaders common_headers(const HttpRequest& request);
-  Reply reply(int status, std::string_view content_type, std::string body) const;
+  http::Reply dispatch(const http::HttpRequest& request);
+  http::Reply completions(const http::HttpRequest& request);
+  http::Reply chat_completions(const http::HttpRequest& request);
+  http::Reply tokenize(const http::HttpRequest& request);
+  http::Reply detokenize(const http::HttpRequest& request);
+  http::Reply models(const http::HttpRequest& request);
+  http::Reply health(const http::HttpRequest& request);
+  http::Reply version(const http::HttpRequest& request);
+  http::Reply load(const http::HttpRequest& request);
+  http::Reply metrics(const http::HttpRequest& request);
+  http::Reply generate(const http::HttpRequest& request, api::ParsedGeneration parsed);
+  bool authorized(const http::HttpRequest& request) const;
+  http::HttpHeaders common_headers(const http::HttpRequest& request);
+  http::Reply reply(int status, std::string_view content_type, std::string body) const;
   std::string random_hex(size_t digits);
 
   const ServiceOptions options_;
   const Clock& clock_;
   const api::ApiContext& context_;
-  Engine& engine_;
+  engine::Engine& engine_;
   ServiceTelemetry& telemetry_;
   std::atomic<bool> draining_{false};
   std::mutex ids_mutex_;

@@ -7,10 +7,10 @@
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "reference_engine/schedule_log/schedule_log.h"
-#include "telemetry/dialect.h"
-#include "telemetry/otlp_grpc_transport.h"
-#include "telemetry/otlp_options.h"
+#include "reference_engine/lifecycle/schedule_log.h"
+#include "telemetry/dialects/dialect.h"
+#include "telemetry/export/otlp_grpc_transport.h"
+#include "telemetry/export/otlp_options.h"
 #include "telemetry/resource.h"
 
 namespace touchstone::server {
@@ -45,8 +45,7 @@ Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(
     auto writer = LineWriter::open(options.step_log);
     if (!writer) return std::move(writer).error().with_context("--step-log");
     sinks->steps_ = std::move(*writer);
-    RETURN_IF_ERROR(
-        sinks->steps_->write(to_json_line(schedule_log::header_of(config, "monotonic"))));
+    RETURN_IF_ERROR(sinks->steps_->write(to_json_line(lifecycle::header_of(config, "monotonic"))));
     RETURN_IF_ERROR(sinks->steps_->flush());
   }
   if (!options.request_log.empty()) {
@@ -63,7 +62,7 @@ Status TelemetrySinks::open_spans(const Options& options) {
     return {};
   }
   const std::string protocol =
-      telemetry::lookup(options.environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").value_or("grpc");
+      lookup(options.environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").value_or("grpc");
   if (protocol != "grpc") {
     return invalid_argument("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got " + quote(protocol) +
                             ", expected grpc, the only one that is implemented");
@@ -99,7 +98,7 @@ void TelemetrySinks::close() {
        (complete || counters.last_problem.empty() ? "" : "; " + counters.last_problem));
 }
 
-void TelemetrySinks::on_step(const telemetry::StepRecord& step) {
+void TelemetrySinks::on_step(const records::StepRecord& step) {
   if (steps_) keep_unless_failed(steps_, steps_->write(to_json_line(step)));
 }
 
@@ -107,7 +106,7 @@ void TelemetrySinks::on_stats(const telemetry::StepStats& stats) {
   if (log_stats_) metrics_.on_step(stats);
 }
 
-void TelemetrySinks::on_request(const telemetry::RequestRecord& record) {
+void TelemetrySinks::on_request(const records::RequestRecord& record) {
   if (log_stats_) metrics_.on_finish(record);
   if (spans_) spans_->on_request(record);
   if (requests_) keep_unless_failed(requests_, requests_->write(to_json_line(record)));
@@ -118,7 +117,7 @@ void TelemetrySinks::on_idle() {
   if (requests_) keep_unless_failed(requests_, requests_->flush());
 }
 
-void TelemetrySinks::on_http(const HttpExchange& exchange) {
+void TelemetrySinks::on_http(const http::HttpExchange& exchange) {
   metrics_.on_http({.handler = exchange.route,
                     .method = exchange.method,
                     .status = exchange.status,

@@ -8,27 +8,27 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/files.h"
 #include "base/result.h"
+#include "reference_engine/engine/engine.h"
 #include "reference_engine/scheduler/types.h"
-#include "reference_engine/server/engine.h"
 #include "reference_engine/server/service.h"
-#include "telemetry/environment.h"
-#include "telemetry/exporter.h"
-#include "telemetry/span_pipeline.h"
-#include "telemetry/vllm_metrics.h"
+#include "telemetry/export/exporter.h"
+#include "telemetry/export/span_pipeline.h"
+#include "telemetry/prometheus/vllm_metrics.h"
 
 namespace touchstone::server {
 
-class TelemetrySinks final : public EngineObserver, public ServiceTelemetry {
+class TelemetrySinks final : public engine::EngineObserver, public ServiceTelemetry {
  public:
   struct Options {
     std::string step_log;     ///< path; empty: none
     std::string request_log;  ///< path; empty: none
     telemetry::VllmMetricsConfig metrics;
-    bool log_stats = true;               ///< false: the metrics stand still
-    std::string otlp_traces_endpoint;    ///< empty: no spans
-    telemetry::Environment environment;  ///< OTEL_*
+    bool log_stats = true;             ///< false: the metrics stand still
+    std::string otlp_traces_endpoint;  ///< empty: no spans
+    Environment environment;           ///< OTEL_*
     uint64_t seed = 0;
     int64_t process_id = 0;
   };
@@ -47,16 +47,16 @@ class TelemetrySinks final : public EngineObserver, public ServiceTelemetry {
       const Options& options, const scheduler::Config& config, const Clock& clock,
       const std::function<void(const std::string&)>& log);
 
-  void on_step(const telemetry::StepRecord& step) override;
+  void on_step(const records::StepRecord& step) override;
   void on_stats(const telemetry::StepStats& stats) override;
-  void on_request(const telemetry::RequestRecord& record) override;
+  void on_request(const records::RequestRecord& record) override;
   void on_idle() override;
 
   /// After the engine's end: sends the spans that wait, writes the logs out.
   void close();
 
   // Thread-safe, for the I/O threads:
-  void on_http(const HttpExchange& exchange);
+  void on_http(const http::HttpExchange& exchange);
   void on_rejection() override;
   MetricsText metrics() const override;
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "reference_engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace touchstone::tokenizer {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "reference_engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace touchstone::tokenizer {
 namespace {

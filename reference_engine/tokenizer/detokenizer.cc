@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "reference_engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace touchstone::tokenizer {
 namespace {
@@ -60,10 +60,10 @@ void Detokenizer::add_stop_token(int32_t token) {
 void Detokenizer::take_whole_characters() {
   std::string_view rest = pending_;
   while (!rest.empty()) {
-    const Sequence sequence = next_sequence(rest);
-    if (sequence.kind == SequenceKind::kIncomplete) break;
-    held_ += sequence.kind == SequenceKind::kValid ? rest.substr(0, sequence.size)
-                                                   : kReplacementCharacter;
+    const Utf8Sequence sequence = next_sequence(rest);
+    if (sequence.kind == Utf8Kind::kIncomplete) break;
+    held_ +=
+        sequence.kind == Utf8Kind::kValid ? rest.substr(0, sequence.size) : kReplacementCharacter;
     rest.remove_prefix(sequence.size);
   }
   pending_.erase(0, pending_.size() - rest.size());

@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "reference_engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace touchstone::tokenizer {
 namespace {

@@ -8,11 +8,11 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "reference_engine/tokenizer/added_tokens.h"
 #include "reference_engine/tokenizer/bpe.h"
 #include "reference_engine/tokenizer/byte_level.h"
 #include "reference_engine/tokenizer/pre_tokenizer.h"
-#include "reference_engine/tokenizer/utf8.h"
 #include "reference_engine/tokenizer/word_cache.h"
 
 namespace touchstone::tokenizer {

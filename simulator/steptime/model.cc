@@ -24,9 +24,9 @@ StepFeatures features_of(const scheduler::StepPlan& plan) {
   return features;
 }
 
-StepFeatures features_of(const telemetry::StepRecord& step) {
+StepFeatures features_of(const records::StepRecord& step) {
   StepFeatures features{.step = step.step};
-  for (const telemetry::StepEntry& r : step.requests) {
+  for (const records::StepEntry& r : step.requests) {
     add_request(features, r.computed, r.scheduled);
   }
   return features;

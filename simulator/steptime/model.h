@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "records/step_log.h"
 #include "reference_engine/scheduler/types.h"
-#include "telemetry/step_log.h"
 
 namespace touchstone::simulator {
 
@@ -21,7 +21,7 @@ struct StepFeatures {
 };
 
 StepFeatures features_of(const scheduler::StepPlan& plan);
-StepFeatures features_of(const telemetry::StepRecord& step);
+StepFeatures features_of(const records::StepRecord& step);
 
 class StepTimeModel {
  public:

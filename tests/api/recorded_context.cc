@@ -7,7 +7,7 @@ namespace touchstone::server::api {
 RecordedContext::RecordedContext() {
   const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
   tokenizer_ = std::move(tokenizer::Tokenizer::load(folder)).value();
-  template_ = std::move(tokenizer::ChatTemplate::load(folder)).value();
+  template_ = std::move(chat_template::ChatTemplate::load(folder)).value();
   context_.served_model_names = {"tiny", "tiny-alias"};
   context_.tokenizer = tokenizer_.get();
   context_.chat_template = template_.get();

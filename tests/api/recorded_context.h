@@ -17,7 +17,7 @@ class RecordedContext {
 
  private:
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
-  std::unique_ptr<tokenizer::ChatTemplate> template_;
+  std::unique_ptr<chat_template::ChatTemplate> template_;
   ApiContext context_;
 };
 

@@ -7,39 +7,48 @@
 namespace touchstone::architecture {
 namespace {
 
-const std::vector<std::string> kFolders = {
-    "base",    "result",  "workload",  "telemetry", "conformance",
-    "harness", "reports", "simulator", "cli",       "reference_engine"};
+const std::vector<std::string> kFolders = {"base",    "result",    "workload", "http",
+                                           "records", "telemetry", "harness",  "conformance",
+                                           "reports", "simulator", "cli",      "reference_engine"};
 
 Arrows arrows() {
   return {
       {"base", {}},
       {"result", {"base"}},
       {"workload", {"base"}},
-      {"telemetry", {"base"}},
-      {"conformance", {"base", "telemetry", "result"}},
-      {"harness", {"base", "telemetry", "result", "workload", "conformance"}},
+      {"http", {"base"}},
+      {"records", {"base"}},
+      {"telemetry", {"base", "records", "http"}},
+      {"conformance", {"base", "records", "telemetry", "result"}},
+      {"harness", {"base", "http", "records", "telemetry", "result", "workload", "conformance"}},
       {"reports", {"base", "result"}},
       {"simulator",
-       {"base", "result", "workload", "telemetry", "reference_engine/scheduler",
-        "reference_engine/schedule_log"}},
+       {"base", "result", "workload", "records", "telemetry", "reference_engine/scheduler",
+        "reference_engine/lifecycle"}},
       {"reference_engine/scheduler", {"base"}},
-      {"reference_engine/schedule_log", {"base", "telemetry", "reference_engine/scheduler"}},
+      {"reference_engine/lifecycle", {"base", "records", "reference_engine/scheduler"}},
       {"reference_engine/sampling", {"base"}},
       {"reference_engine/model", {"base"}},
       {"reference_engine/tokenizer", {"base"}},
+      {"reference_engine/chat_template", {"base"}},
       {"reference_engine/backend", {"base", "reference_engine/model", "reference_engine/sampling"}},
-      {"reference_engine/server/api",
-       {"base", "reference_engine/sampling", "reference_engine/tokenizer"}},
-      {"reference_engine/server",
-       {"base", "telemetry", "reference_engine/server/api", "reference_engine/scheduler",
-        "reference_engine/schedule_log", "reference_engine/backend", "reference_engine/model",
+      {"reference_engine/engine",
+       {"base", "records", "telemetry", "reference_engine/server/api", "reference_engine/scheduler",
+        "reference_engine/lifecycle", "reference_engine/backend", "reference_engine/model",
         "reference_engine/sampling", "reference_engine/tokenizer"}},
+      {"reference_engine/server/api",
+       {"base", "reference_engine/sampling", "reference_engine/tokenizer",
+        "reference_engine/chat_template"}},
+      {"reference_engine/server",
+       {"base", "http", "records", "telemetry", "reference_engine/engine",
+        "reference_engine/server/api", "reference_engine/scheduler", "reference_engine/lifecycle",
+        "reference_engine/backend", "reference_engine/model", "reference_engine/sampling",
+        "reference_engine/tokenizer", "reference_engine/chat_template"}},
       {"cli",
-       {"base", "result", "workload", "telemetry", "conformance", "harness", "reports", "simulator",
-        "reference_engine/scheduler", "reference_engine/backend", "reference_engine/model",
-        "reference_engine/tokenizer", "reference_engine/sampling", "reference_engine/server",
-        "reference_engine/server/api"}},
+       {"base", "result", "workload", "http", "records", "telemetry", "conformance", "harness",
+        "reports", "simulator", "reference_engine/scheduler", "reference_engine/backend",
+        "reference_engine/model", "reference_engine/tokenizer", "reference_engine/sampling",
+        "reference_engine/engine", "reference_engine/server", "reference_engine/server/api"}},
   };
 }
 

@@ -16,9 +16,9 @@ constexpr int kMaxFileLines = 800;
 constexpr int kMaxFunctionLines = 70;
 constexpr int kMaxReadmeLines = 40;
 
-const std::vector<std::string> kCode = {"base",        "result",          "workload", "telemetry",
-                                        "conformance", "harness",         "reports",  "simulator",
-                                        "cli",         "reference_engine"};
+const std::vector<std::string> kCode = {"base",    "result",    "workload",    "telemetry",
+                                        "http",    "records",   "conformance", "harness",
+                                        "reports", "simulator", "cli",         "reference_engine"};
 
 /// What may not be written, why, and the files that exist to do just that.
 struct Ban {
@@ -101,7 +101,8 @@ TEST(Tidy, ALongFunctionIsFound) {
 }
 
 TEST(Tidy, EveryTopFolderHasAShortReadme) {
-  const std::vector<std::string> folders = {"base",        "result",
+  const std::vector<std::string> folders = {"base",        "http",
+                                            "records",     "result",
                                             "workload",    "telemetry",
                                             "conformance", "harness",
                                             "reports",     "simulator",

@@ -127,20 +127,21 @@ telemetry::ResourceSpans read_span(const json& item) {
   return group;
 }
 
-ClientOutcome client_outcome_of(const std::string& word) {
-  for (const ClientOutcome outcome : {ClientOutcome::kCompleted, ClientOutcome::kHungUp,
-                                      ClientOutcome::kRefused, ClientOutcome::kFailed}) {
+records::ClientOutcome client_outcome_of(const std::string& word) {
+  for (const records::ClientOutcome outcome :
+       {records::ClientOutcome::kCompleted, records::ClientOutcome::kHungUp,
+        records::ClientOutcome::kRefused, records::ClientOutcome::kFailed}) {
     if (word == to_string(outcome)) return outcome;
   }
   BASE_CHECK(false, "no outcome ", word);
-  return ClientOutcome::kFailed;
+  return records::ClientOutcome::kFailed;
 }
 
-LedgerEntry read_entry(const json& item) {
+records::LedgerEntry read_entry(const json& item) {
   only_keys(item, {"i", "trace", "span", "sampled", "outcome", "status", "expect_status", "choices",
                    "done_ms", "usage", "prompt_tokens", "output_tokens", "finish_reasons",
                    "response_id"});
-  LedgerEntry entry;
+  records::LedgerEntry entry;
   entry.index = item.value("i", 0);
   entry.trace_id = trace_of(item.value("trace", 1));
   entry.span_id = span_of(item.value("span", 100));
@@ -157,9 +158,9 @@ LedgerEntry read_entry(const json& item) {
   entry.response_id = item.value("response_id", "cmpl-1");
   const json usage = item.value("usage", json::object());
   if (!usage.is_null()) {
-    entry.usage = Usage{.prompt_tokens = usage.value("prompt_tokens", 16),
-                        .completion_tokens = usage.value("completion_tokens", 8),
-                        .cached_tokens = std::nullopt};
+    entry.usage = records::Usage{.prompt_tokens = usage.value("prompt_tokens", 16),
+                                 .completion_tokens = usage.value("completion_tokens", 8),
+                                 .cached_tokens = std::nullopt};
   }
   return entry;
 }

@@ -101,10 +101,10 @@ Mutant on_family(const std::string& name, const std::string& killer, const std::
 
 /// Damages the ledger entry whose span stands at the position.
 Mutant on_entry(const std::string& name, const std::string& killer,
-                const std::function<void(LedgerEntry&)>& damage) {
+                const std::function<void(records::LedgerEntry&)>& damage) {
   return {name, killer, [damage](Evidence& evidence, size_t position) {
             const TraceId trace = spans_of(evidence)[position]->trace_id;
-            for (LedgerEntry& entry : *evidence.ledger) {
+            for (records::LedgerEntry& entry : *evidence.ledger) {
               if (entry.trace_id == trace) damage(entry);
             }
           }};
@@ -261,14 +261,15 @@ std::vector<Mutant> accounting_mutants() {
        [](Evidence& evidence, size_t i) {
          const TraceId trace = spans_of(evidence)[i]->trace_id;
          std::erase_if(*evidence.ledger,
-                       [&](const LedgerEntry& entry) { return entry.trace_id == trace; });
+                       [&](const records::LedgerEntry& entry) { return entry.trace_id == trace; });
        }},
       on_entry("not sampled", "completeness.surplus",
-               [](LedgerEntry& entry) { entry.sampled = false; }),
-      on_entry("refused", "completeness.surplus",
-               [](LedgerEntry& entry) { entry.outcome = ClientOutcome::kRefused; }),
+               [](records::LedgerEntry& entry) { entry.sampled = false; }),
+      on_entry(
+          "refused", "completeness.surplus",
+          [](records::LedgerEntry& entry) { entry.outcome = records::ClientOutcome::kRefused; }),
       on_entry("one more choice", "completeness.missing",
-               [](LedgerEntry& entry) { ++entry.choices; }),
+               [](records::LedgerEntry& entry) { ++entry.choices; }),
       {"one context twice", "completeness.ledger",
        [](Evidence& evidence, size_t) { evidence.ledger->push_back(evidence.ledger->front()); }},
       {"a damaged line", "input.readable",
@@ -278,9 +279,9 @@ std::vector<Mutant> accounting_mutants() {
 
 /// Entries with usage are not at every position; these take the first that has it.
 Mutant on_usage(const std::string& name, const std::string& killer,
-                const std::function<void(Usage&)>& damage) {
+                const std::function<void(records::Usage&)>& damage) {
   return {name, killer, [damage](Evidence& evidence, size_t) {
-            for (LedgerEntry& entry : *evidence.ledger) {
+            for (records::LedgerEntry& entry : *evidence.ledger) {
               if (!entry.usage || !entry.sampled) continue;
               damage(*entry.usage);
               return;
@@ -292,9 +293,9 @@ std::vector<Mutant> metric_mutants() {
   const std::string e2e = "vllm:e2e_request_latency_seconds";
   return {
       on_usage("usage with another prompt", "reconcile.usage_prompt",
-               [](Usage& usage) { ++usage.prompt_tokens; }),
+               [](records::Usage& usage) { ++usage.prompt_tokens; }),
       on_usage("usage with another completion", "reconcile.usage_completion",
-               [](Usage& usage) { --usage.completion_tokens; }),
+               [](records::Usage& usage) { --usage.completion_tokens; }),
       on_sample("too few prompt tokens", "reconcile.counters", "vllm:prompt_tokens_total", {},
                 [](double& value) { value /= 2; }),
       on_sample("too few output tokens", "reconcile.counters", "vllm:generation_tokens_total", {},

@@ -1,4 +1,4 @@
-#include "conformance/profile.h"
+#include "conformance/profile/profile.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <set>
 
 #include "base/files.h"
-#include "conformance/pattern.h"
-#include "conformance/relation.h"
+#include "conformance/profile/pattern.h"
+#include "conformance/profile/relation.h"
 #include "tests/conformance/recorded.h"
 
 namespace touchstone::conformance {

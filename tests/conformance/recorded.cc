@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "telemetry/otlp_file.h"
+#include "telemetry/otlp/file.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -23,12 +23,13 @@ int64_t prompts_in(const json& body) {
 }
 
 /// What one JSON object of a response adds: id, usage, finish reasons.
-void read_response(const json& part, LedgerEntry& entry) {
+void read_response(const json& part, records::LedgerEntry& entry) {
   entry.response_id = part.value("id", entry.response_id);
   if (part.contains("usage") && part["usage"].is_object()) {
-    entry.usage = Usage{.prompt_tokens = part["usage"].value("prompt_tokens", int64_t{0}),
-                        .completion_tokens = part["usage"].value("completion_tokens", int64_t{0}),
-                        .cached_tokens = std::nullopt};
+    entry.usage =
+        records::Usage{.prompt_tokens = part["usage"].value("prompt_tokens", int64_t{0}),
+                       .completion_tokens = part["usage"].value("completion_tokens", int64_t{0}),
+                       .cached_tokens = std::nullopt};
   }
   for (const json& choice : part.value("choices", json::array())) {
     if (choice.contains("finish_reason") && choice["finish_reason"].is_string()) {
@@ -37,7 +38,7 @@ void read_response(const json& part, LedgerEntry& entry) {
   }
 }
 
-void read_traceparent(const json& headers, LedgerEntry& entry) {
+void read_traceparent(const json& headers, records::LedgerEntry& entry) {
   const std::vector<std::string> parts = split(headers.value("traceparent", ""), '-');
   if (parts.size() != 4) return;
   entry.trace_id = TraceId::parse(parts[1]).value_or(TraceId{});
@@ -45,8 +46,8 @@ void read_traceparent(const json& headers, LedgerEntry& entry) {
   entry.sampled = parts[3] != "00";
 }
 
-LedgerEntry entry_of(const json& exchange, int64_t index) {
-  LedgerEntry entry;
+records::LedgerEntry entry_of(const json& exchange, int64_t index) {
+  records::LedgerEntry entry;
   entry.index = index;
   entry.name = exchange["name"];
   entry.endpoint = exchange["path"];
@@ -59,12 +60,13 @@ LedgerEntry entry_of(const json& exchange, int64_t index) {
   entry.choices = prompts_in(body) * (counted ? body["n"].get<int64_t>() : 1);
   entry.stream = body.contains("stream") && body["stream"] == true;
   if (exchange.value("aborted", false)) {
-    entry.outcome = ClientOutcome::kHungUp;
+    entry.outcome = records::ClientOutcome::kHungUp;
     return entry;
   }
-  entry.outcome = entry.status == 200 ? ClientOutcome::kCompleted : ClientOutcome::kRefused;
+  entry.outcome =
+      entry.status == 200 ? records::ClientOutcome::kCompleted : records::ClientOutcome::kRefused;
   const std::string response = exchange["response"];
-  if (entry.outcome == ClientOutcome::kRefused) return entry;
+  if (entry.outcome == records::ClientOutcome::kRefused) return entry;
   if (!entry.stream) {
     read_response(json::parse(response), entry);
     return entry;
@@ -75,8 +77,8 @@ LedgerEntry entry_of(const json& exchange, int64_t index) {
   return entry;
 }
 
-std::vector<LedgerEntry> recorded_ledger() {
-  std::vector<LedgerEntry> ledger;
+std::vector<records::LedgerEntry> recorded_ledger() {
+  std::vector<records::LedgerEntry> ledger;
   const std::string path = kFixtures + "captures/vllm-0.32.0/exchanges.jsonl";
   const Status read = for_each_line(path, [&](int64_t, std::string_view line) -> Status {
     const json exchange = json::parse(line);

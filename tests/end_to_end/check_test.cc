@@ -9,10 +9,10 @@
 
 #include "base/text.h"
 #include "conformance/judge.h"
-#include "conformance/ledger.h"
 #include "harness/evidence.h"
 #include "harness/process/child.h"
 #include "harness/process/ports.h"
+#include "records/ledger.h"
 #include "tests/end_to_end/stack.h"
 
 namespace touchstone::end_to_end {
@@ -225,7 +225,7 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   EXPECT_TRUE(ran->status.good()) << ran->errors;
   EXPECT_THAT(ran->output, HasSubstr("20 requests to model touchstone-tiny"));
   EXPECT_THAT(ran->output, HasSubstr("20 completed"));
-  const auto ledger = conformance::read_ledger(path("run/requests.jsonl"));
+  const auto ledger = records::read_ledger(path("run/requests.jsonl"));
   ASSERT_TRUE(ledger) << ledger.error().message;
   ASSERT_EQ(ledger->size(), 20u);
   for (const auto& entry : *ledger) {

@@ -8,7 +8,7 @@
 #include <regex>
 
 #include "base/text.h"
-#include "harness/http_client.h"
+#include "http/client.h"
 
 namespace touchstone::end_to_end {
 namespace {
@@ -132,7 +132,7 @@ std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp
       supervision_);
   EXPECT_TRUE(child);
   const Status ready = (*child)->wait_until(
-      [&] { return harness::http_get_body(url + "/health", kNsPerSecond).has_value(); },
+      [&] { return http::http_get_body(url + "/health", kNsPerSecond).has_value(); },
       url + "/health", 60 * kNsPerSecond);
   EXPECT_TRUE(ready) << ready.error().message;
   return std::move(*child);

@@ -16,8 +16,8 @@ using namespace touchstone::server::api;  // NOLINT
 struct Server {
   std::unique_ptr<tokenizer::Tokenizer> tokenizer =
       tokenizer::parse_small(tokenizer::small_tokenizer_json());
-  std::unique_ptr<tokenizer::ChatTemplate> chat_template =
-      std::move(tokenizer::ChatTemplate::parse(
+  std::unique_ptr<chat_template::ChatTemplate> chat_template =
+      std::move(chat_template::ChatTemplate::parse(
                     "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"))
           .value();
   ApiContext context;

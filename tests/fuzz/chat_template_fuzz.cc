@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/check.h"
-#include "reference_engine/tokenizer/chat_template.h"
+#include "reference_engine/chat_template/chat_template.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const nlohmann::json context = {{"messages",
@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                          {"add_generation_prompt", true},
                                          {"bos_token", "<s>"},
                                          {"eos_token", "</s>"}};
-  const auto parsed = touchstone::tokenizer::ChatTemplate::parse(
+  const auto parsed = touchstone::chat_template::ChatTemplate::parse(
       std::string(reinterpret_cast<const char*>(data), size));
   if (!parsed) {
     BASE_CHECK(!parsed.error().message.empty());

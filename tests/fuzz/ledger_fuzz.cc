@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
-#include "conformance/ledger.h"
+#include "records/ledger.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace touchstone;
@@ -15,12 +15,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     BASE_CHECK(write_file_atomic(path, text).has_value(), path);
   };
   write(std::string_view(reinterpret_cast<const char*>(data), size));
-  const auto entries = conformance::read_ledger(path);
+  const auto entries = records::read_ledger(path);
   if (!entries) return 0;
   std::string lines;
   for (const auto& entry : *entries) lines += to_json_line(entry) + "\n";
   write(lines);
-  const auto again = conformance::read_ledger(path);
+  const auto again = records::read_ledger(path);
   BASE_CHECK(again.has_value() && again->size() == entries->size(), lines);
   return 0;
 }

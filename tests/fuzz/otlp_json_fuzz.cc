@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "telemetry/otlp_json.h"
+#include "telemetry/otlp/json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace touchstone::telemetry;

@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "telemetry/otlp_protobuf.h"
+#include "telemetry/otlp/protobuf.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace touchstone::telemetry;

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "telemetry/prometheus_text.h"
+#include "telemetry/prometheus/text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

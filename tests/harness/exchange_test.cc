@@ -11,11 +11,11 @@
 namespace touchstone::harness {
 namespace {
 
-using conformance::ClientOutcome;
-using conformance::LedgerEntry;
+using records::ClientOutcome;
+using records::LedgerEntry;
 
 std::vector<std::string> events(const std::vector<std::string>& pieces) {
-  SseParser parser;
+  http::SseParser parser;
   std::vector<std::string> found;
   for (const std::string& piece : pieces) {
     parser.feed(piece, [&](std::string_view data) {
@@ -64,7 +64,7 @@ RC_GTEST_PROP(Sse, DoesNotDependOnHowTheBytesWereCut, (const std::vector<std::st
 }
 
 TEST(Sse, StopsWhereItIsToldTo) {
-  SseParser parser;
+  http::SseParser parser;
   int seen = 0;
   parser.feed("data: a\n\ndata: b\n\n", [&](std::string_view) { return ++seen < 1; });
   EXPECT_EQ(seen, 1);
@@ -134,8 +134,8 @@ TEST(RequestBody, ATraceWithoutTextGetsEqualTokensForEqualPrefixBlocks) {
   }
 }
 
-LedgerEntry streamed(const std::vector<std::string>& chunks, int64_t hang_up_after = -1) {
-  LedgerEntry entry;
+records::LedgerEntry streamed(const std::vector<std::string>& chunks, int64_t hang_up_after = -1) {
+  records::LedgerEntry entry;
   ResponseReader reader(entry, hang_up_after, true);
   reader.on_status(200, true);
   int64_t offset = 0;
@@ -147,13 +147,13 @@ LedgerEntry streamed(const std::vector<std::string>& chunks, int64_t hang_up_aft
 }
 
 TEST(ResponseReader, AStreamGivesTimesTextReasonAndUsage) {
-  const LedgerEntry entry = streamed(
+  const records::LedgerEntry entry = streamed(
       {R"({"id":"cmpl-1","choices":[{"index":0,"text":"Once"}]})",
        R"({"id":"cmpl-1","choices":[{"index":0,"text":" upon","finish_reason":"length"}]})",
        R"({"id":"cmpl-1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,)"
        R"("prompt_tokens_details":{"cached_tokens":1}}})",
        "[DONE]"});
-  EXPECT_EQ(entry.outcome, ClientOutcome::kCompleted);
+  EXPECT_EQ(entry.outcome, records::ClientOutcome::kCompleted);
   EXPECT_EQ(entry.text, "Once upon");
   EXPECT_EQ(entry.response_id, "cmpl-1");
   EXPECT_EQ(entry.finish_reasons, std::vector<std::string>{"length"});
@@ -166,19 +166,19 @@ TEST(ResponseReader, AStreamGivesTimesTextReasonAndUsage) {
 }
 
 TEST(ResponseReader, TheRoleChunkOfAChatIsNotAToken) {
-  const LedgerEntry entry = streamed(
+  const records::LedgerEntry entry = streamed(
       {R"({"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]})",
        R"({"choices":[{"index":0,"delta":{"content":"Hi"}}]})",
        R"({"choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}]})", "[DONE]"});
-  EXPECT_EQ(entry.outcome, ClientOutcome::kCompleted);
+  EXPECT_EQ(entry.outcome, records::ClientOutcome::kCompleted);
   EXPECT_EQ(entry.chunk_offsets_ns, (std::vector<int64_t>{20}));
   EXPECT_EQ(entry.finish_reasons, std::vector<std::string>{"stop"});
 }
 
 TEST(ResponseReader, HangsUpAfterTheGivenNumberOfChunks) {
   const std::string chunk = R"({"choices":[{"index":0,"text":"x"}]})";
-  const LedgerEntry entry = streamed({chunk, chunk, chunk, "[DONE]"}, 2);
-  EXPECT_EQ(entry.outcome, ClientOutcome::kHungUp);
+  const records::LedgerEntry entry = streamed({chunk, chunk, chunk, "[DONE]"}, 2);
+  EXPECT_EQ(entry.outcome, records::ClientOutcome::kHungUp);
   EXPECT_EQ(entry.chunk_offsets_ns.size(), 2u);
   EXPECT_EQ(entry.done_ns, 20);
 }
@@ -197,8 +197,8 @@ TEST(ResponseReader, BrokenStreamsAreFailures) {
        "InternalServerError"},
   };
   for (const auto& row : rows) {
-    const LedgerEntry entry = streamed(row.chunks);
-    EXPECT_EQ(entry.outcome, ClientOutcome::kFailed) << row.error;
+    const records::LedgerEntry entry = streamed(row.chunks);
+    EXPECT_EQ(entry.outcome, records::ClientOutcome::kFailed) << row.error;
     EXPECT_EQ(entry.error, row.error);
   }
 }
@@ -207,23 +207,24 @@ TEST(ResponseReader, WholeResponsesByStatus) {
   const struct {
     int64_t status;
     std::string body;
-    ClientOutcome outcome;
+    records::ClientOutcome outcome;
     std::string error;
   } rows[] = {
       {200, R"({"id":"a","choices":[{"index":0,"text":"x","finish_reason":"stop"}]})",
-       ClientOutcome::kCompleted, ""},
-      {200, "<html>", ClientOutcome::kFailed, "broken body: got \"<html>\", expected JSON"},
-      {400, R"({"error":{"type":"BadRequestError","message":"m"}})", ClientOutcome::kRefused,
-       "BadRequestError"},
-      {404, R"({"detail":"Not Found"})", ClientOutcome::kRefused, "detail"},
-      {413, "too large", ClientOutcome::kRefused, "status 413"},
-      {503, "", ClientOutcome::kRefused, "status 503"},
-      {500, R"({"error":{"type":"InternalServerError"}})", ClientOutcome::kFailed,
+       records::ClientOutcome::kCompleted, ""},
+      {200, "<html>", records::ClientOutcome::kFailed,
+       "broken body: got \"<html>\", expected JSON"},
+      {400, R"({"error":{"type":"BadRequestError","message":"m"}})",
+       records::ClientOutcome::kRefused, "BadRequestError"},
+      {404, R"({"detail":"Not Found"})", records::ClientOutcome::kRefused, "detail"},
+      {413, "too large", records::ClientOutcome::kRefused, "status 413"},
+      {503, "", records::ClientOutcome::kRefused, "status 503"},
+      {500, R"({"error":{"type":"InternalServerError"}})", records::ClientOutcome::kFailed,
        "InternalServerError"},
-      {500, "oops", ClientOutcome::kFailed, "broken body: got \"oops\", expected JSON"},
+      {500, "oops", records::ClientOutcome::kFailed, "broken body: got \"oops\", expected JSON"},
   };
   for (const auto& row : rows) {
-    LedgerEntry entry;
+    records::LedgerEntry entry;
     ResponseReader reader(entry, -1, false);
     reader.on_status(row.status, false);
     EXPECT_TRUE(reader.on_body(row.body, 5));

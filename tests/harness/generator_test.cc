@@ -6,14 +6,14 @@
 #include <set>
 
 #include "base/files.h"
-#include "harness/http_client.h"
 #include "harness/process/ports.h"
+#include "http/client.h"
 #include "tests/harness/tiny_server.h"
 
 namespace touchstone::harness {
 namespace {
 
-using conformance::ClientOutcome;
+using records::ClientOutcome;
 
 class LoadGenerator : public ::testing::Test {
  protected:
@@ -62,26 +62,26 @@ TEST_F(LoadGenerator, EveryRequestEndsInTheLedgerAsItsClientSawIt) {
   ASSERT_TRUE(outcome) << outcome.error().message;
   const auto& entries = outcome->entries;
   ASSERT_EQ(entries.size(), 7u);
-  EXPECT_EQ(entries[0].outcome, ClientOutcome::kCompleted);
+  EXPECT_EQ(entries[0].outcome, records::ClientOutcome::kCompleted);
   EXPECT_EQ(entries[0].usage->completion_tokens, 1);
-  EXPECT_EQ(entries[1].outcome, ClientOutcome::kCompleted) << entries[1].error;
+  EXPECT_EQ(entries[1].outcome, records::ClientOutcome::kCompleted) << entries[1].error;
   EXPECT_EQ(entries[1].chunk_offsets_ns.size(), 20u);
-  EXPECT_EQ(entries[2].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(entries[2].outcome, records::ClientOutcome::kFailed);
   EXPECT_EQ(entries[2].status, 200);
   EXPECT_EQ(entries[2].chunk_offsets_ns.size(), 3u) << "what came before the break is kept";
-  EXPECT_EQ(entries[3].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(entries[3].outcome, records::ClientOutcome::kFailed);
   EXPECT_EQ(entries[3].status, 0);
-  EXPECT_EQ(entries[4].outcome, ClientOutcome::kFailed);
-  EXPECT_EQ(entries[5].outcome, ClientOutcome::kHungUp);
+  EXPECT_EQ(entries[4].outcome, records::ClientOutcome::kFailed);
+  EXPECT_EQ(entries[5].outcome, records::ClientOutcome::kHungUp);
   EXPECT_EQ(entries[5].chunk_offsets_ns.size(), 3u);
-  EXPECT_EQ(entries[6].outcome, ClientOutcome::kRefused);
+  EXPECT_EQ(entries[6].outcome, records::ClientOutcome::kRefused);
   EXPECT_EQ(entries[6].status, 400);
   EXPECT_EQ(entries[6].error, "BadRequestError");
-  const auto read = conformance::read_ledger(folder_->path() + "/requests.jsonl");
+  const auto read = records::read_ledger(folder_->path() + "/requests.jsonl");
   ASSERT_TRUE(read) << read.error().message;
   ASSERT_EQ(read->size(), 7u);
   for (size_t i = 0; i < read->size(); ++i) {
-    EXPECT_EQ(conformance::to_json_line((*read)[i]), conformance::to_json_line(entries[i]));
+    EXPECT_EQ(records::to_json_line((*read)[i]), records::to_json_line(entries[i]));
     EXPECT_EQ((*read)[i].index, static_cast<int64_t>(i)) << "the ledger is in order of index";
   }
 }
@@ -126,11 +126,11 @@ TEST_F(LoadGenerator, ASlowServerDoesNotHoldBackTheNextRequests) {
   const auto outcome = run(
       {request("silent"), request("whole", 50 * kNsPerMs), request("whole", 100 * kNsPerMs)}, load);
   ASSERT_TRUE(outcome) << outcome.error().message;
-  EXPECT_EQ(outcome->entries[0].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(outcome->entries[0].outcome, records::ClientOutcome::kFailed);
   EXPECT_GE(outcome->entries[0].done_ns, 300 * kNsPerMs);
   for (size_t i = 1; i < 3; ++i) {
     const auto& entry = outcome->entries[i];
-    EXPECT_EQ(entry.outcome, ClientOutcome::kCompleted);
+    EXPECT_EQ(entry.outcome, records::ClientOutcome::kCompleted);
     const int64_t late = entry.sent_unix_ns - outcome->start_unix_ns - entry.intended_ns;
     EXPECT_GE(late, 0);
     EXPECT_LT(late, 200 * kNsPerMs);
@@ -145,7 +145,7 @@ TEST_F(LoadGenerator, BeyondTheMostConnectionsRequestsWaitAndTheirLatencyShowsIt
   const auto outcome = run({request("silent"), request("whole")}, load);
   ASSERT_TRUE(outcome);
   const auto& second = outcome->entries[1];
-  EXPECT_EQ(second.outcome, ClientOutcome::kCompleted);
+  EXPECT_EQ(second.outcome, records::ClientOutcome::kCompleted);
   EXPECT_GE(second.sent_unix_ns - outcome->start_unix_ns - second.intended_ns, 150 * kNsPerMs);
 }
 
@@ -157,7 +157,8 @@ TEST_F(LoadGenerator, ConnectionsAreUsedAgainWhereTheServerAllowsIt) {
     const auto outcome =
         run({request("whole"), request("whole"), request("refuse"), request("stream")}, load);
     EXPECT_TRUE(outcome);
-    for (const auto& entry : outcome->entries) EXPECT_NE(entry.outcome, ClientOutcome::kFailed);
+    for (const auto& entry : outcome->entries)
+      EXPECT_NE(entry.outcome, records::ClientOutcome::kFailed);
     EXPECT_EQ(server.requests(), 4);
     return server.connections();
   };
@@ -172,7 +173,7 @@ TEST_F(LoadGenerator, NobodyListeningIsAFailureOfEachRequest) {
   const auto outcome =
       run({request("whole")}, options("http://127.0.0.1:" + std::to_string(*port)));
   ASSERT_TRUE(outcome);
-  EXPECT_EQ(outcome->entries[0].outcome, ClientOutcome::kFailed);
+  EXPECT_EQ(outcome->entries[0].outcome, records::ClientOutcome::kFailed);
   EXPECT_EQ(outcome->entries[0].error, "connect: Connection refused");
 }
 
@@ -191,7 +192,7 @@ TEST_F(LoadGenerator, AWatchEndsTheLoadAtOnceAndTheLedgerHasWhatWasSent) {
       run({request("whole"), request("silent"), request("whole", 3600 * kNsPerSecond)}, load);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kCancelled);
-  const auto ledger = conformance::read_ledger(load.ledger_path);
+  const auto ledger = records::read_ledger(load.ledger_path);
   ASSERT_TRUE(ledger) << ledger.error().message;
   ASSERT_EQ(ledger->size(), 2u) << "the third was never sent";
   EXPECT_EQ((*ledger)[1].error, "given up: the load was stopped");
@@ -249,7 +250,7 @@ TEST(Url, GoodAndBadRows) {
               {"http://host:1/v1/", "host", "1", "/v1"},
               {"http://[::1]:8000/x", "::1", "8000", "/x"}};
   for (const auto& row : good) {
-    const auto url = parse_url(row.text);
+    const auto url = http::parse_url(row.text);
     ASSERT_TRUE(url) << row.text;
     EXPECT_EQ(url->host, row.host);
     EXPECT_EQ(url->port, row.port);
@@ -257,20 +258,21 @@ TEST(Url, GoodAndBadRows) {
   }
   for (const char* bad : {"", "host:80", "https://host", "http://", "http://:80", "http://h:0",
                           "http://h:70000", "http://h:x", "ftp://h"}) {
-    EXPECT_FALSE(parse_url(bad)) << bad;
+    EXPECT_FALSE(http::parse_url(bad)) << bad;
   }
 }
 
 TEST(HttpGet, AnswersAndFailures) {
   TinyServer server;
-  const auto refused = http_get(server.url() + "/x", 5 * kNsPerSecond);
+  const auto refused = http::http_get(server.url() + "/x", 5 * kNsPerSecond);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->status, 400);
-  const auto body = http_get_body(server.url() + "/x", 5 * kNsPerSecond);
+  const auto body = http::http_get_body(server.url() + "/x", 5 * kNsPerSecond);
   ASSERT_FALSE(body);
   EXPECT_NE(body.error().message.find("got status 400, expected 200"), std::string::npos);
   PortReservation ports;
-  const auto nobody = http_get("http://127.0.0.1:" + std::to_string(*ports.take()), kNsPerSecond);
+  const auto nobody =
+      http::http_get("http://127.0.0.1:" + std::to_string(*ports.take()), kNsPerSecond);
   ASSERT_FALSE(nobody);
   EXPECT_NE(nobody.error().message.find("Connection refused"), std::string::npos);
 }

@@ -9,10 +9,10 @@
 #include <set>
 
 #include "base/files.h"
-#include "telemetry/otlp_file.h"
-#include "telemetry/otlp_receiver.h"
-#include "telemetry/request_record.h"
-#include "telemetry/trace_context.h"
+#include "records/request_record.h"
+#include "records/trace_context.h"
+#include "telemetry/export/otlp_receiver.h"
+#include "telemetry/otlp/file.h"
 #include "tests/support/exchange_compare.h"
 #include "tests/support/server_process.h"
 
@@ -199,11 +199,11 @@ TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
   EXPECT_EQ(server.stop(), 0) << server.log();
 
   // A client may be slower to hang up than this small model is to end: such a request is whole.
-  const auto records = telemetry::read_request_records(server.path("requests.jsonl"));
+  const auto records = records::read_request_records(server.path("requests.jsonl"));
   ASSERT_TRUE(records) << records.error().message;
   std::set<std::string> ended;
-  for (const telemetry::RequestRecord& record : *records) {
-    if (record.trace && record.outcome == telemetry::Outcome::kLength) {
+  for (const records::RequestRecord& record : *records) {
+    if (record.trace && record.outcome == records::Outcome::kLength) {
       ended.insert(record.trace->trace_id.hex());
     }
   }
@@ -215,7 +215,7 @@ TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
   for (const test::Exchange& exchange : *exchanges) {
     const auto header = exchange.headers.find("traceparent");
     if (header == exchange.headers.end()) continue;
-    const auto context = telemetry::parse_trace_context(header->second, "");
+    const auto context = records::parse_trace_context(header->second, "");
     if (!context) continue;  // malformed: a new root
     const std::string trace = context->trace_id.hex();
     const auto found = ours.by_trace.find(trace);

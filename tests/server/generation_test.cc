@@ -6,10 +6,16 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "tests/server/engine_fixture.h"
+#include "tests/engine/engine_fixture.h"
 
 namespace touchstone::server {
 namespace {
+
+using engine::capture_tokenizer;
+using engine::EngineUnderTest;
+using engine::greedy;
+using engine::KeepingObserver;
+using engine::roomy_config;
 
 using nlohmann::json;
 
@@ -25,7 +31,7 @@ api::ApiContext capture_context() {
 /// What a connection does: waits to be woken and takes.
 class Woken {
  public:
-  explicit Woken(PendingReply& reply) : reply_(reply) {
+  explicit Woken(http::PendingReply& reply) : reply_(reply) {
     reply.set_wake([this] {
       const std::lock_guard lock(mutex_);
       woken_ = true;
@@ -42,7 +48,7 @@ class Woken {
   }
 
  private:
-  PendingReply& reply_;
+  http::PendingReply& reply_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool woken_ = false;
@@ -67,12 +73,13 @@ GenerationStart start_of(const api::GenerationRequest& request) {
 TEST(Generation, ASlowReaderGetsTheSameTextInFewerEvents) {
   const api::ApiContext context = capture_context();
   EngineUnderTest engine({.scheduler = roomy_config()});
-  Reply full = start_generation(start_of(eight_choices(false)), engine.engine(), context, 16);
+  http::Reply full = start_generation(start_of(eight_choices(false)), engine.engine(), context, 16);
   Woken waiting(*full.pending);
   while (!full.pending->finished()) waiting.take();
   const json expected = json::parse(full.pending->response().body);
 
-  Reply streamed = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
+  http::Reply streamed =
+      start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
   engine.end();  // everything is said; nothing was taken
   const std::string text = streamed.pending->take();
   ASSERT_TRUE(streamed.pending->finished());
@@ -96,21 +103,22 @@ TEST(Generation, ASlowReaderGetsTheSameTextInFewerEvents) {
 TEST(Generation, LettingGoOfTheReplyAbortsTheRequest) {
   const api::ApiContext context = capture_context();
   EngineUnderTest engine({.scheduler = roomy_config()});
-  Reply reply = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
+  http::Reply reply = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
   Woken waiting(*reply.pending);
   while (waiting.take().empty()) {
   }
   reply.pending.reset();
   const KeepingObserver& seen = engine.end();
   ASSERT_EQ(seen.records.size(), 8u);
-  for (const auto& record : seen.records) EXPECT_EQ(record.outcome, telemetry::Outcome::kAbort);
+  for (const auto& record : seen.records) EXPECT_EQ(record.outcome, records::Outcome::kAbort);
 }
 
 TEST(Generation, AnEngineThatTakesNoMoreIsA503) {
   const api::ApiContext context = capture_context();
   EngineUnderTest engine({.scheduler = roomy_config()});
   engine.end();
-  const Reply reply = start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
+  const http::Reply reply =
+      start_generation(start_of(eight_choices(true)), engine.engine(), context, 16);
   EXPECT_EQ(reply.pending, nullptr);
   EXPECT_EQ(reply.response.status, 503);
   EXPECT_EQ(json::parse(reply.response.body)["error"]["code"], 503);

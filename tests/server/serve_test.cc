@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/process/capture.h"
-#include "telemetry/request_record.h"
-#include "telemetry/step_log.h"
+#include "records/request_record.h"
+#include "records/step_log.h"
 #include "tests/support/server_process.h"
 
 namespace touchstone::testing {
@@ -69,11 +69,11 @@ TEST(Serve, SaysWhatItServesAndWritesEverythingBeforeItEnds) {
         "ready: listening on http://127.0.0.1:" + std::to_string(server.port())}) {
     EXPECT_THAT(log, HasSubstr(part));
   }
-  const auto steps = telemetry::read_step_log(server.path("steps.jsonl"));
+  const auto steps = records::read_step_log(server.path("steps.jsonl"));
   ASSERT_TRUE(steps) << steps.error().message;
   EXPECT_EQ(steps->steps.size(), 15u);
   EXPECT_EQ(steps->header.block_size, 128);
-  const auto records = telemetry::read_request_records(server.path("requests.jsonl"));
+  const auto records = records::read_request_records(server.path("requests.jsonl"));
   ASSERT_TRUE(records) << records.error().message;
   ASSERT_EQ(records->size(), 3u);
   for (const auto& record : *records) EXPECT_EQ(record.completion_tokens, 5);

@@ -28,7 +28,7 @@ class Comparison : public ::testing::Test {
     ASSERT_TRUE(run_simulation(config_, *source, *model, keeper_).has_value());
   }
 
-  void write(const telemetry::StepLog& log) {
+  void write(const records::StepLog& log) {
     std::string steps = to_json_line(log.header) + "\n";
     for (const auto& step : log.steps) steps += to_json_line(step) + "\n";
     std::string records;
@@ -73,7 +73,7 @@ TEST_F(Comparison, AnEqualScheduleAndEqualFiguresPass) {
 }
 
 TEST_F(Comparison, ADifferentScheduleFailsAndNamesStepAndRequest) {
-  telemetry::StepLog log = log_of(keeper_, config_);
+  records::StepLog log = log_of(keeper_, config_);
   log.steps[7].requests[0].computed += 1;
   write(log);
   result::Report report;

@@ -14,8 +14,8 @@ namespace touchstone::simulator {
 namespace {
 
 struct LoggedRun {
-  telemetry::StepLog log;
-  std::vector<telemetry::RequestRecord> records;
+  records::StepLog log;
+  std::vector<records::RequestRecord> records;
 };
 
 /// A simulated run with shared prefixes, hang-ups, priorities and a tight pool.
@@ -83,7 +83,7 @@ TEST(Replay, ReproducesTimesOfRequests) {
   ASSERT_TRUE(replay.has_value());
   std::map<uint64_t, RequestTimes> replayed;
   for (const RequestTimes& r : replay->requests) replayed[r.id] = r;
-  for (const telemetry::RequestRecord& r : run.records) {
+  for (const records::RequestRecord& r : run.records) {
     if (!replayed.contains(r.id)) continue;  // aborted after the last step
     const RequestTimes& times = replayed[r.id];
     EXPECT_EQ(times.first_token_ns, r.first_token_ns) << r.id;
@@ -94,7 +94,7 @@ TEST(Replay, ReproducesTimesOfRequests) {
 }
 
 TEST(Replay, EveryChangeOfTheLogIsFoundWhereItIs) {
-  using Step = telemetry::StepRecord;
+  using Step = records::StepRecord;
   const std::pair<const char*, std::function<void(Step&)>> rows[] = {
       {"step", [](Step& s) { ++s.step; }},
       {"preempted", [](Step& s) { s.preempted.push_back(1); }},
@@ -117,7 +117,7 @@ TEST(Replay, EveryChangeOfTheLogIsFoundWhereItIs) {
   const LoggedRun run = random_run(1);
   const size_t at = run.log.steps.size() / 2;
   for (const auto& [what, change] : rows) {
-    telemetry::StepLog log = run.log;
+    records::StepLog log = run.log;
     change(log.steps[at]);
     const auto replay = replay_step_log(log, run.records);
     ASSERT_TRUE(replay.has_value()) << what;

@@ -101,7 +101,7 @@ RC_GTEST_PROP(Simulation, KeepsAccountOfEveryRequest, (uint64_t seed)) {
     } else {
       RC_ASSERT(r.completion_tokens == 0);
     }
-    if (r.outcome == telemetry::Outcome::kLength) {
+    if (r.outcome == records::Outcome::kLength) {
       RC_ASSERT(r.completion_tokens ==
                 std::min(asked.request.max_tokens,
                          config.max_model_len - asked.request.num_prompt_tokens));

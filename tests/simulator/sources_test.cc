@@ -72,7 +72,7 @@ TEST(Sources, AHangUpEndsTheRequestThere) {
   r.hang_up_after_chunks = 3;
   const auto made = simulated_requests(r, 1, small_config()).value();
   EXPECT_EQ(made[0].request.max_tokens, 3);
-  EXPECT_EQ(made[0].outcome, telemetry::Outcome::kAbort);
+  EXPECT_EQ(made[0].outcome, records::Outcome::kAbort);
 }
 
 TEST(Sources, WhatTheServerRefusesIsNotSimulatedAndWhatIsUnknownIsAnError) {
@@ -92,7 +92,7 @@ TEST(Sources, WhatTheServerRefusesIsNotSimulatedAndWhatIsUnknownIsAnError) {
 TEST(Sources, BlockHashesAreReadAsTheyAreWritten) {
   const scheduler::BlockHash hash{{0x0123456789abcdefu, 0xfedcba9876543210u}};
   EXPECT_EQ(format_block_hash(hash), "0123456789abcdeffedcba9876543210");
-  telemetry::RequestRecord record;
+  records::RequestRecord record;
   record.block_hashes = {format_block_hash(hash)};
   EXPECT_EQ(parse_block_hashes(record)->front(), hash);
   for (const char* bad : {"", "01", "0123456789abcdeffedcba987654321g"}) {
@@ -102,16 +102,16 @@ TEST(Sources, BlockHashesAreReadAsTheyAreWritten) {
 }
 
 TEST(Sources, RecordsArriveInOrderFromZero) {
-  std::vector<telemetry::RequestRecord> records(3);
+  std::vector<records::RequestRecord> records(3);
   for (size_t i = 0; i < 3; ++i) {
     records[i].id = i + 1;
     records[i].arrival_ns = 1000 - static_cast<int64_t>(i) * 100;
     records[i].prompt_tokens = 5;
     records[i].completion_tokens = 2;
   }
-  records[0].outcome = telemetry::Outcome::kRefused;
+  records[0].outcome = records::Outcome::kRefused;
   records[1].completion_tokens = 0;
-  records[1].outcome = telemetry::Outcome::kAbort;
+  records[1].outcome = records::Outcome::kAbort;
   records[1].finished_ns = 950;
   const auto source = make_record_source(records);
   SimulatedRequest r;

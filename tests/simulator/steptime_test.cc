@@ -14,7 +14,7 @@ namespace touchstone::simulator {
 namespace {
 
 TEST(StepTime, FeaturesAreThoseOfTheWork) {
-  telemetry::StepRecord step;
+  records::StepRecord step;
   step.step = 3;
   step.requests = {{.id = 1, .computed = 10, .scheduled = 1},
                    {.id = 2, .computed = 4, .scheduled = 3},
@@ -65,8 +65,8 @@ TEST(StepTime, TheTableAcceptsAndRefuses) {
 }
 
 /// Steps of a plausible server whose times follow `ns`, times 1 + noise.
-telemetry::StepRecord busy_step(int64_t number, int64_t start_ns, int64_t running) {
-  telemetry::StepRecord step;
+records::StepRecord busy_step(int64_t number, int64_t start_ns, int64_t running) {
+  records::StepRecord step;
   step.step = number;
   step.start_ns = start_ns;
   step.duration_ns = 100;
@@ -77,11 +77,11 @@ telemetry::StepRecord busy_step(int64_t number, int64_t start_ns, int64_t runnin
 
 /// A step's time runs to the next step's start, unless the engine may have had nothing to do.
 TEST(StepSamples, TimeRunsToTheNextStepWhileThereIsWork) {
-  telemetry::StepLog log;
+  records::StepLog log;
   log.steps = {busy_step(1, 0, 2), busy_step(2, 150, 2), busy_step(3, 260, 1),
                busy_step(4, 9000, 1), busy_step(5, 20000, 1)};
-  log.steps[1].finished.push_back({2, "length"});                          // one is left
-  log.steps[3].inputs.push_back({telemetry::StepInput::Kind::kAbort, 1});  // none was left
+  log.steps[1].finished.push_back({2, "length"});                        // one is left
+  log.steps[3].inputs.push_back({records::StepInput::Kind::kAbort, 1});  // none was left
   log.steps[3].finished.push_back({3, "length"});
   const std::vector<StepSample> samples = step_samples(log);
   std::vector<int64_t> times;

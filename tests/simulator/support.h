@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "reference_engine/schedule_log/schedule_log.h"
+#include "reference_engine/lifecycle/schedule_log.h"
 #include "simulator/logs.h"
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
@@ -21,7 +21,7 @@ class Keeper final : public Observer {
   void on_request(const RequestTimes& request) override { requests.push_back(request); }
   bool wants_hashes() const override { return true; }
 
-  std::vector<telemetry::StepRecord> steps;
+  std::vector<records::StepRecord> steps;
   std::vector<RequestTimes> requests;
 };
 
@@ -55,12 +55,12 @@ inline scheduler::Config small_config() {
 }
 
 /// Steps and requests of a run as telemetry would have them.
-inline telemetry::StepLog log_of(const Keeper& keeper, const scheduler::Config& config) {
-  return {schedule_log::header_of(config, "virtual"), keeper.steps};
+inline records::StepLog log_of(const Keeper& keeper, const scheduler::Config& config) {
+  return {lifecycle::header_of(config, "virtual"), keeper.steps};
 }
-inline std::vector<telemetry::RequestRecord> records_of(const Keeper& keeper,
-                                                        const scheduler::Config& config) {
-  std::vector<telemetry::RequestRecord> records;
+inline std::vector<records::RequestRecord> records_of(const Keeper& keeper,
+                                                      const scheduler::Config& config) {
+  std::vector<records::RequestRecord> records;
   for (const RequestTimes& r : keeper.requests) {
     records.push_back(request_record(r, config.block_size));
   }

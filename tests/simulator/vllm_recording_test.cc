@@ -62,7 +62,7 @@ TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
     std::map<std::string, RequestTimes> by_name;
     for (const RequestTimes& r : keeper.requests) {
       by_name[r.name] = r;
-      if (r.outcome != telemetry::Outcome::kAbort) ++times[r.preemptions];
+      if (r.outcome != records::Outcome::kAbort) ++times[r.preemptions];
     }
     EXPECT_EQ(times, kPreemptedTimes) << step_ms << " ms";
 

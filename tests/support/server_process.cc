@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "base/text.h"
-#include "telemetry/prometheus_text.h"
+#include "telemetry/prometheus/text.h"
 
 namespace touchstone::testing {
 

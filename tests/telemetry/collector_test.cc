@@ -7,12 +7,12 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "harness/collector/find.h"
-#include "harness/http_client.h"
 #include "harness/process/ports.h"
-#include "telemetry/otlp_file.h"
-#include "telemetry/otlp_grpc_transport.h"
+#include "http/client.h"
+#include "telemetry/export/otlp_grpc_transport.h"
+#include "telemetry/export/span_pipeline.h"
+#include "telemetry/otlp/file.h"
 #include "telemetry/resource.h"
-#include "telemetry/span_pipeline.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -87,7 +87,7 @@ TEST(RealCollector, WritesTheSpansThatTheExporterSent) {
                                               supervision);
   ASSERT_TRUE(process) << process.error().message;
   const Status ready = (*process)->wait_until(
-      [&] { return harness::http_get_body("http://" + health, kNsPerSecond).has_value(); },
+      [&] { return http::http_get_body("http://" + health, kNsPerSecond).has_value(); },
       "the Collector's health", kLong);
   ASSERT_TRUE(ready) << ready.error().message;
 
@@ -98,8 +98,8 @@ TEST(RealCollector, WritesTheSpansThatTheExporterSent) {
   ASSERT_TRUE(exporter);
   SpanPipeline pipeline({*find_dialect("vllm")}, 7, **exporter);
   constexpr int kRequests = 1000;
-  RequestRecord record;
-  record.trace = TraceContext{};
+  records::RequestRecord record;
+  record.trace = records::TraceContext{};
   record.trace->trace_id.bytes[0] = 9;
   record.trace->parent_span_id.bytes[0] = 9;
   record.trace->flags = 1;

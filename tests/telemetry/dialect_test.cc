@@ -1,9 +1,9 @@
-#include "telemetry/dialect.h"
+#include "telemetry/dialects/dialect.h"
 
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
-#include "telemetry/otlp_file.h"
+#include "telemetry/otlp/file.h"
 #include "telemetry/resource.h"
 
 namespace touchstone::telemetry {
@@ -12,8 +12,8 @@ namespace {
 constexpr char kRecordedSpans[] =
     TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
 
-RequestRecord record_at_seconds() {
-  RequestRecord record;
+records::RequestRecord record_at_seconds() {
+  records::RequestRecord record;
   record.request_id = "cmpl-x-0";
   record.arrival_unix_ns = 1'795'254'032 * kNsPerSecond;
   record.arrival_ns = 10 * kNsPerSecond;
@@ -32,8 +32,8 @@ RequestRecord record_at_seconds() {
 }
 
 /// A record that must give a span like `recorded`, times aside.
-RequestRecord equivalent(const Span& recorded) {
-  RequestRecord record = record_at_seconds();
+records::RequestRecord equivalent(const Span& recorded) {
+  records::RequestRecord record = record_at_seconds();
   const auto integer = [&](const char* key) { return *find(recorded.attributes, key)->integer(); };
   record.request_id = *find(recorded.attributes, "gen_ai.request.id")->string();
   record.prompt_tokens = integer("gen_ai.usage.prompt_tokens");
@@ -43,13 +43,13 @@ RequestRecord equivalent(const Span& recorded) {
   const Value* temperature = find(recorded.attributes, "gen_ai.request.temperature");
   record.temperature = temperature == nullptr ? 0.0 : *temperature->number();
   if (recorded.parent_span_id.is_valid()) {
-    record.trace = TraceContext{recorded.trace_id, recorded.parent_span_id, kFlagSampled,
-                                recorded.trace_state};
+    record.trace = records::TraceContext{recorded.trace_id, recorded.parent_span_id, kFlagSampled,
+                                         recorded.trace_state};
   }
   return record;
 }
 
-std::vector<Span> spans_of(const RequestRecord& record) {
+std::vector<Span> spans_of(const records::RequestRecord& record) {
   SpanIds ids(7);
   std::vector<Span> spans;
   vllm_dialect().append_spans(record, ids, spans);
@@ -106,22 +106,22 @@ TEST(VllmDialect, ComputesTheLatencies) {
 }
 
 TEST(VllmDialect, HasNoSpanForWhatVllmDoesNotTrace) {
-  RequestRecord record = record_at_seconds();
-  for (const Outcome outcome : {Outcome::kAbort, Outcome::kRefused}) {
+  records::RequestRecord record = record_at_seconds();
+  for (const records::Outcome outcome : {records::Outcome::kAbort, records::Outcome::kRefused}) {
     record.outcome = outcome;
     EXPECT_TRUE(spans_of(record).empty());
   }
-  record.outcome = Outcome::kError;
+  record.outcome = records::Outcome::kError;
   EXPECT_EQ(spans_of(record).size(), 1u);
-  record.trace = TraceContext{};
+  record.trace = records::TraceContext{};
   EXPECT_TRUE(spans_of(record).empty()) << "the caller does not sample";
   record.trace->flags = 1;
   EXPECT_EQ(spans_of(record).size(), 1u);
 }
 
 TEST(VllmDialect, ARequestThatNeverRanHasZeroTimes) {
-  RequestRecord record;
-  record.outcome = Outcome::kError;
+  records::RequestRecord record;
+  record.outcome = records::Outcome::kError;
   const std::vector<Span> spans = spans_of(record);
   ASSERT_EQ(spans.size(), 1u);
   EXPECT_EQ(*find(spans[0].attributes, "gen_ai.latency.time_to_first_token")->number(), 0);

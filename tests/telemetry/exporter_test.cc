@@ -5,9 +5,9 @@
 #include <atomic>
 #include <thread>
 
-#include "telemetry/batch_exporter.h"
-#include "telemetry/otlp_grpc_transport.h"
-#include "telemetry/otlp_receiver.h"
+#include "telemetry/export/batch_exporter.h"
+#include "telemetry/export/otlp_grpc_transport.h"
+#include "telemetry/export/otlp_receiver.h"
 
 namespace touchstone::telemetry {
 namespace {

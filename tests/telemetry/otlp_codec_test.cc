@@ -6,10 +6,10 @@
 #include <limits>
 
 #include "base/files.h"
-#include "telemetry/otlp_file.h"
-#include "telemetry/otlp_json.h"
-#include "telemetry/otlp_messages.h"
-#include "telemetry/otlp_protobuf.h"
+#include "telemetry/otlp/file.h"
+#include "telemetry/otlp/json.h"
+#include "telemetry/otlp/messages.h"
+#include "telemetry/otlp/protobuf.h"
 #include "tests/telemetry/generators.h"
 
 namespace touchstone::telemetry {

@@ -1,11 +1,10 @@
-#include "telemetry/otlp_file.h"
-
 #include <gtest/gtest.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "base/files.h"
-#include "telemetry/otlp_json.h"
+#include "telemetry/otlp/file.h"
+#include "telemetry/otlp/json.h"
 
 namespace touchstone::telemetry {
 namespace {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "telemetry/prometheus_registry.h"
-#include "telemetry/prometheus_text.h"
+#include "telemetry/prometheus/registry.h"
+#include "telemetry/prometheus/text.h"
 #include "tests/telemetry/generators.h"
 
 namespace touchstone::telemetry {

@@ -1,4 +1,4 @@
-#include "telemetry/vllm_metrics.h"
+#include "telemetry/prometheus/vllm_metrics.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "telemetry/prometheus_text.h"
+#include "telemetry/prometheus/text.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -135,8 +135,8 @@ TEST(VllmMetrics, AStepMovesTheEnginesSeries) {
   EXPECT_EQ(value("vllm:inter_token_latency_seconds_count"), 4);
 }
 
-RequestRecord finished(int64_t n, int64_t tokens) {
-  RequestRecord record;
+records::RequestRecord finished(int64_t n, int64_t tokens) {
+  records::RequestRecord record;
   record.request_id = "cmpl-x-0";
   record.n = n;
   record.prompt_tokens = 40;
@@ -144,7 +144,7 @@ RequestRecord finished(int64_t n, int64_t tokens) {
   record.completion_tokens = tokens;
   record.preemptions = 2;
   record.max_tokens = 100;
-  record.outcome = Outcome::kLength;
+  record.outcome = records::Outcome::kLength;
   record.arrival_ns = 0;
   record.queued_ns = kNsPerSecond;
   record.first_scheduled_ns = 2 * kNsPerSecond;
@@ -183,8 +183,8 @@ TEST(VllmMetrics, AFinishedRequestIsCountedOnceAndItsSiblingsTogether) {
 TEST(VllmMetrics, AnAbandonedOrRefusedRequestCountsNowhere) {
   VllmMetrics metrics(recorded_config());
   const MetricsPage before = parsed(metrics);
-  for (const Outcome outcome : {Outcome::kAbort, Outcome::kRefused}) {
-    RequestRecord record = finished(2, 5);
+  for (const records::Outcome outcome : {records::Outcome::kAbort, records::Outcome::kRefused}) {
+    records::RequestRecord record = finished(2, 5);
     metrics.on_finish(record);
     record.outcome = outcome;
     metrics.on_finish(record);

@@ -7,9 +7,9 @@
 #include "base/files.h"
 #include "base/ids.h"
 #include "base/sha256.h"
-#include "reference_engine/tokenizer/chat_template.h"
+#include "base/utf8.h"
+#include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/tokenizer/tokenizer.h"
-#include "reference_engine/tokenizer/utf8.h"
 
 namespace touchstone::tokenizer {
 namespace {
@@ -143,7 +143,7 @@ TEST_P(Golden, IdsDecodeToTheRecordedTexts) {
 
 TEST_P(Golden, ChatsRenderAsRecorded) {
   const json golden = read_golden(std::string(GetParam()) + ".json");
-  auto chat_template = ChatTemplate::load(kModels + GetParam());
+  auto chat_template = chat_template::ChatTemplate::load(kModels + GetParam());
   ASSERT_TRUE(chat_template.has_value()) << chat_template.error().message;
   const auto config = read_file(kModels + GetParam() + "/tokenizer_config.json");
   ASSERT_TRUE(config.has_value());

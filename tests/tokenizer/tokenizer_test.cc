@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "reference_engine/tokenizer/bpe.h"
-#include "reference_engine/tokenizer/utf8.h"
 #include "tests/tokenizer/small_tokenizer.h"
 
 namespace touchstone::tokenizer {

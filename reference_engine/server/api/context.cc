@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
-#include "reference_engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 namespace touchstone::server::api {
 namespace {
@@ -84,7 +84,7 @@ Status load_model_defaults(const std::string& folder, ApiContext& context) {
   defaults.max_tokens = integer(*generation, "max_new_tokens");
 
   for (int32_t id = 0; id < context.tokenizer->vocab_size(); ++id) {
-    const size_t characters = tokenizer::count_characters(context.tokenizer->token_string(id));
+    const size_t characters = count_characters(context.tokenizer->token_string(id));
     context.max_chars_per_token =
         std::max(context.max_chars_per_token, static_cast<int32_t>(characters));
   }

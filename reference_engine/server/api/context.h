@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "reference_engine/tokenizer/chat_template.h"
+#include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/tokenizer/tokenizer.h"
 
 namespace touchstone::server::api {
@@ -28,9 +28,9 @@ struct ApiContext {
   std::vector<std::string> served_model_names;
   /// "root" of the model cards; empty: the first served name.
   std::string model_root;
-  const tokenizer::Tokenizer* tokenizer = nullptr;         ///< outlives the context
-  const tokenizer::ChatTemplate* chat_template = nullptr;  ///< null: chat is refused
-  std::string bos_token;                                   ///< text, for the chat template
+  const tokenizer::Tokenizer* tokenizer = nullptr;             ///< outlives the context
+  const chat_template::ChatTemplate* chat_template = nullptr;  ///< null: chat is refused
+  std::string bos_token;                                       ///< text, for the chat template
   std::string eos_token;
   /// The tokenizer's end of sequence: finishes with "stop" and stop_reason null.
   std::optional<int32_t> eos_token_id;

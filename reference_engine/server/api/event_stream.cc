@@ -1,10 +1,10 @@
 // Streams of server-sent events. The contract is in response.h.
 #include "base/check.h"
+#include "base/utf8.h"
 #include "reference_engine/server/api/json_text.h"
 #include "reference_engine/server/api/logprobs_json.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_parts.h"
-#include "reference_engine/tokenizer/utf8.h"
 
 namespace touchstone::server::api {
 
@@ -94,7 +94,7 @@ void EventStream::completion_delta(const Choice& choice, size_t prompt_index, st
   } else {
     out += "null";
   }
-  state.text_characters += static_cast<int64_t>(tokenizer::count_characters(said.text));
+  state.text_characters += static_cast<int64_t>(count_characters(said.text));
   out += ",\"finish_reason\":";
   append_json_optional(out, choice.finish_reason);
   out += ",\"stop_reason\":";

@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "reference_engine/server/api/python_text.h"
-#include "reference_engine/tokenizer/utf8.h"
 
 namespace touchstone::server::api {
 namespace {
@@ -55,7 +55,7 @@ void append_json_string(std::string& out, std::string_view text) {
     append_escaped(out, text);
   } else {
     std::string repaired;
-    tokenizer::append_lossy(text, repaired);
+    append_lossy(text, repaired);
     append_escaped(out, repaired);
   }
   out.push_back('"');

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/utf8.h"
 #include "reference_engine/server/api/json_text.h"
-#include "reference_engine/tokenizer/utf8.h"
 
 namespace touchstone::server::api {
 namespace {
@@ -67,7 +67,7 @@ void append_completion_logprobs(std::string& out, const CompletionLogprobs& toke
   for (const int32_t token : tokens.token_ids) {
     offsets.push_back(offset);
     texts.push_back(token_text(token, request, context));
-    offset += static_cast<int32_t>(tokenizer::count_characters(texts.back()));
+    offset += static_cast<int32_t>(count_characters(texts.back()));
   }
   out += "{\"text_offset\":";
   append_json_integers(out, offsets);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "reference_engine/server/api/sampling_fields.h"
-#include "reference_engine/tokenizer/utf8.h"
 
 namespace touchstone::server::api {
 namespace {
@@ -18,7 +18,7 @@ int64_t input_tokens_max(const PromptLimits& limits, const ApiContext& context) 
 std::optional<ApiError> check_text_length(const std::string& text, const PromptLimits& limits,
                                           const ApiContext& context) {
   if (limits.truncate_prompt_tokens) return std::nullopt;
-  const auto characters = static_cast<int64_t>(tokenizer::count_characters(text));
+  const auto characters = static_cast<int64_t>(count_characters(text));
   const int64_t limit = int64_t{context.max_model_len} * context.max_chars_per_token;
   if (characters <= limit) return std::nullopt;
   return parameter_error(

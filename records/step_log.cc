@@ -1,0 +1,175 @@
+#include "records/step_log.h"
+
+#include <utility>
+
+#include "base/document.h"
+#include "base/files.h"
+#include "base/json_text.h"
+
+namespace touchstone::records {
+namespace {
+
+constexpr const char* kVersionKey = "step_log";
+
+const char* to_string(StepInput::Kind kind) {
+  return kind == StepInput::Kind::kArrive ? "arrive" : "abort";
+}
+
+/// Ids are unsigned; a negative one is a broken log, never a large number.
+uint64_t read_id(const Fields& fields, const std::string& key) {
+  const int64_t id = fields.required_int(key);
+  if (id < 0) fields.fail(key, "got " + std::to_string(id) + ", expected a request id >= 0");
+  return static_cast<uint64_t>(id);
+}
+
+StepLogHeader read_header(const Fields& root) {
+  const int64_t version = root.required_int(kVersionKey);
+  if (version != kStepLogVersion) {
+    root.fail(kVersionKey, "got version " + std::to_string(version) + ", expected " +
+                               std::to_string(kStepLogVersion));
+  }
+  StepLogHeader header;
+  header.engine = root.required_string("engine");
+  header.clock = root.required_string("clock");
+  header.num_blocks = root.required_int("num_blocks");
+  header.block_size = root.required_int("block_size");
+  header.max_num_seqs = root.required_int("max_num_seqs");
+  header.max_num_batched_tokens = root.required_int("max_num_batched_tokens");
+  header.max_model_len = root.required_int("max_model_len");
+  header.long_prefill_token_threshold = root.required_int("long_prefill_token_threshold");
+  header.watermark_blocks = root.required_int("watermark_blocks");
+  header.enable_prefix_caching = root.required_bool("enable_prefix_caching");
+  header.enable_chunked_prefill = root.required_bool("enable_chunked_prefill");
+  header.reserve_full_prompt = root.required_bool("reserve_full_prompt");
+  header.policy = root.required_string("policy");
+  return header;
+}
+
+StepInput read_input(const Fields& fields) {
+  StepInput input;
+  input.kind = fields
+                   .optional_enum<StepInput::Kind>("kind", {{"arrive", StepInput::Kind::kArrive},
+                                                            {"abort", StepInput::Kind::kAbort}})
+                   .value_or(StepInput::Kind::kArrive);
+  if (!fields.has("kind")) fields.fail("", "missing key \"kind\"");
+  input.id = read_id(fields, "id");
+  input.time_ns = fields.required_int("time_ns");
+  return input;
+}
+
+StepEntry read_entry(const Fields& fields) {
+  StepEntry entry;
+  entry.id = read_id(fields, "id");
+  entry.computed = fields.required_int("computed");
+  entry.scheduled = fields.required_int("scheduled");
+  entry.samples = fields.optional_bool("samples").value_or(false);
+  entry.cached = fields.optional_int("cached").value_or(0);
+  entry.prefill = fields.optional_bool("prefill").value_or(false);
+  return entry;
+}
+
+StepRecord read_step(const Fields& root) {
+  StepRecord step;
+  step.step = root.required_int("step");
+  step.start_ns = root.required_int("start_ns");
+  step.duration_ns = root.required_int("duration_ns");
+  for (const Fields& input : root.objects("inputs")) step.inputs.push_back(read_input(input));
+  for (const Fields& entry : root.objects("requests")) step.requests.push_back(read_entry(entry));
+  for (const int64_t id : root.ints("preempted")) {
+    if (id < 0) root.fail("preempted", "got " + std::to_string(id) + ", expected ids >= 0");
+    step.preempted.push_back(static_cast<uint64_t>(id));
+  }
+  for (const Fields& finish : root.objects("finished")) {
+    step.finished.push_back({read_id(finish, "id"), finish.required_string("reason")});
+  }
+  step.running = root.required_int("running");
+  step.waiting = root.required_int("waiting");
+  step.free_blocks = root.required_int("free_blocks");
+  step.cached_blocks = root.required_int("cached_blocks");
+  return step;
+}
+
+}  // namespace
+
+std::string to_json_line(const StepLogHeader& header) {
+  std::string line;
+  JsonText json(line);
+  json.begin_object();
+  json.key(kVersionKey).integer(kStepLogVersion);
+  json.key("engine").string(header.engine);
+  json.key("clock").string(header.clock);
+  json.key("num_blocks").integer(header.num_blocks);
+  json.key("block_size").integer(header.block_size);
+  json.key("max_num_seqs").integer(header.max_num_seqs);
+  json.key("max_num_batched_tokens").integer(header.max_num_batched_tokens);
+  json.key("max_model_len").integer(header.max_model_len);
+  json.key("long_prefill_token_threshold").integer(header.long_prefill_token_threshold);
+  json.key("watermark_blocks").integer(header.watermark_blocks);
+  json.key("enable_prefix_caching").boolean(header.enable_prefix_caching);
+  json.key("enable_chunked_prefill").boolean(header.enable_chunked_prefill);
+  json.key("reserve_full_prompt").boolean(header.reserve_full_prompt);
+  json.key("policy").string(header.policy);
+  json.end_object();
+  return line;
+}
+
+std::string to_json_line(const StepRecord& record) {
+  std::string line;
+  line.reserve(160 + 64 * (record.requests.size() + record.inputs.size()));
+  JsonText json(line);
+  json.begin_object();
+  json.key("step").integer(record.step);
+  json.key("start_ns").integer(record.start_ns);
+  json.key("duration_ns").integer(record.duration_ns);
+  json.key("inputs").begin_array();
+  for (const StepInput& input : record.inputs) {
+    json.begin_object().key("kind").string(to_string(input.kind));
+    json.key("id").unsigned_integer(input.id).key("time_ns").integer(input.time_ns).end_object();
+  }
+  json.end_array().key("requests").begin_array();
+  for (const StepEntry& entry : record.requests) {
+    json.begin_object().key("id").unsigned_integer(entry.id);
+    json.key("computed").integer(entry.computed).key("scheduled").integer(entry.scheduled);
+    if (entry.samples) json.key("samples").boolean(true);
+    if (entry.cached != 0) json.key("cached").integer(entry.cached);
+    if (entry.prefill) json.key("prefill").boolean(true);
+    json.end_object();
+  }
+  json.end_array().key("preempted").begin_array();
+  for (const uint64_t id : record.preempted) json.unsigned_integer(id);
+  json.end_array().key("finished").begin_array();
+  for (const StepFinish& finish : record.finished) {
+    json.begin_object().key("id").unsigned_integer(finish.id);
+    json.key("reason").string(finish.reason).end_object();
+  }
+  json.end_array();
+  json.key("running").integer(record.running).key("waiting").integer(record.waiting);
+  json.key("free_blocks").integer(record.free_blocks);
+  json.key("cached_blocks").integer(record.cached_blocks);
+  json.end_object();
+  return line;
+}
+
+Result<StepLog> read_step_log(const std::string& path) {
+  StepLog log;
+  bool has_header = false;
+  Status status = for_each_line(path, [&](int64_t number, std::string_view line) -> Status {
+    Result<Document> document = Document::parse_json_line(path, number, line);
+    if (!document) return invalid_argument(document.error().message, "is the file cut short?");
+    document->ignore_unknown_keys();
+    if (has_header) {
+      log.steps.push_back(read_step(document->root()));
+    } else {
+      log.header = read_header(document->root());
+      has_header = true;
+    }
+    return document->finish();
+  });
+  if (!status) return std::move(status).error();
+  if (!has_header) {
+    return invalid_argument(path + ": got an empty file, expected a step log with its header line");
+  }
+  return log;
+}
+
+}  // namespace touchstone::records

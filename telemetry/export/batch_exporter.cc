@@ -1,0 +1,159 @@
+#include "telemetry/export/batch_exporter.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+
+#include "base/check.h"
+
+namespace touchstone::telemetry {
+namespace {
+
+std::chrono::nanoseconds duration(int64_t ns) {
+  return std::chrono::nanoseconds(std::max<int64_t>(ns, 0));
+}
+
+}  // namespace
+
+BatchExporter::BatchExporter(Resource resource, const BatchOptions& options,
+                             std::unique_ptr<SpanTransport> transport, const Clock& clock)
+    : resource_(std::move(resource)),
+      options_(options),
+      transport_(std::move(transport)),
+      clock_(clock),
+      jitter_(static_cast<uint64_t>(clock.unix_ns()), "exporter back-off") {
+  BASE_CHECK(options_.batch_spans_max > 0 && options_.batch_spans_max <= options_.queue_spans_max,
+             options_.batch_spans_max, " of ", options_.queue_spans_max);
+  thread_ = std::thread([this] { run(); });
+}
+
+BatchExporter::~BatchExporter() { (void)shutdown(0); }
+
+void BatchExporter::submit(const Scope& scope, Span span) {
+  bool full_batch = false;
+  {
+    const std::lock_guard lock(mutex_);
+    ++counters_.submitted;
+    if (stop_by_ns_ || queue_.size() >= options_.queue_spans_max) {
+      ++counters_.dropped;
+      return;
+    }
+    queue_.emplace_back(&scope, std::move(span));
+    ++counters_.pending;
+    full_batch = queue_.size() == options_.batch_spans_max;
+  }
+  if (full_batch) work_.notify_one();
+}
+
+ExporterCounters BatchExporter::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+bool BatchExporter::shutdown(int64_t timeout_ns) {
+  std::unique_lock lock(mutex_);
+  if (!stop_by_ns_) {
+    stop_by_ns_ = clock_.monotonic_ns() + timeout_ns;
+    work_.notify_all();
+    stopped_changed_.wait_for(lock, duration(timeout_ns), [&] { return stopped_; });
+    lock.unlock();
+    // A send that outlives the deadline is given up here; otherwise this finds nothing to cancel.
+    transport_->cancel();
+    thread_.join();
+    lock.lock();
+  } else {
+    stopped_changed_.wait(lock, [&] { return stopped_; });
+  }
+  return counters_.failed == 0 && counters_.dropped == 0;
+}
+
+void BatchExporter::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_.wait_for(lock, duration(options_.delay_ns), [&] {
+      return stop_by_ns_.has_value() || queue_.size() >= options_.batch_spans_max;
+    });
+    while (!queue_.empty()) {
+      if (stop_by_ns_ && clock_.monotonic_ns() >= *stop_by_ns_) break;
+      const size_t count = std::min(queue_.size(), options_.batch_spans_max);
+      const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+      std::vector<Item> items(std::make_move_iterator(queue_.begin()),
+                              std::make_move_iterator(end));
+      queue_.erase(queue_.begin(), end);
+      lock.unlock();
+      export_batch(make_batch(std::move(items)), static_cast<int64_t>(count));
+      lock.lock();
+    }
+    if (stop_by_ns_) break;
+  }
+  counters_.dropped += static_cast<int64_t>(queue_.size());
+  counters_.pending -= static_cast<int64_t>(queue_.size());
+  queue_.clear();
+  stopped_ = true;
+  stopped_changed_.notify_all();
+}
+
+TraceBatch BatchExporter::make_batch(std::vector<Item> items) const {
+  TraceBatch batch(1);
+  batch[0].resource = resource_;
+  std::vector<const Scope*> scopes;  // in order of appearance
+  for (auto& [scope, span] : items) {
+    const auto found = std::find(scopes.begin(), scopes.end(), scope);
+    const auto index = static_cast<size_t>(found - scopes.begin());
+    if (found == scopes.end()) {
+      scopes.push_back(scope);
+      batch[0].scope_spans.push_back({*scope, "", {}});
+    }
+    batch[0].scope_spans[index].spans.push_back(std::move(span));
+  }
+  return batch;
+}
+
+void BatchExporter::export_batch(const TraceBatch& batch, int64_t spans) {
+  const int64_t give_up_ns = clock_.monotonic_ns() + options_.export_timeout_ns;
+  for (int64_t retry = 0;; ++retry) {
+    const int64_t left_ns = give_up_ns - clock_.monotonic_ns();
+    SendResult result = transport_->send(
+        batch, std::max<int64_t>(std::min(options_.attempt_timeout_ns, left_ns), kNsPerMs));
+    std::unique_lock lock(mutex_);
+    if (!result.problem.empty()) counters_.last_problem = std::move(result.problem);
+    if (result.outcome == SendResult::Outcome::kDelivered) {
+      const int64_t rejected = std::clamp<int64_t>(result.rejected, 0, spans);
+      counters_.rejected += rejected;
+      counters_.exported += spans - rejected;
+      counters_.pending -= spans;
+      ++counters_.batches;
+      return;
+    }
+    const int64_t wait_ns = std::max(backoff_ns(retry), result.retry_after_ns.value_or(0));
+    const bool in_time = clock_.monotonic_ns() + wait_ns < give_up_ns;
+    if (result.outcome == SendResult::Outcome::kFailed || !in_time || !pause(lock, wait_ns)) {
+      counters_.failed += spans;
+      counters_.pending -= spans;
+      return;
+    }
+    ++counters_.retries;
+  }
+}
+
+bool BatchExporter::pause(std::unique_lock<std::mutex>& lock, int64_t ns) {
+  const int64_t until_ns = clock_.monotonic_ns() + ns;
+  for (;;) {
+    const int64_t now_ns = clock_.monotonic_ns();
+    if (stop_by_ns_ && now_ns >= *stop_by_ns_) return false;
+    if (now_ns >= until_ns) return true;
+    const int64_t wake_ns = stop_by_ns_ ? std::min(until_ns, *stop_by_ns_) : until_ns;
+    // shutdown() notifies, so that a pause never outlasts its deadline.
+    work_.wait_for(lock, duration(wake_ns - now_ns));
+  }
+}
+
+int64_t BatchExporter::backoff_ns(int64_t retry) {
+  int64_t ns = options_.first_backoff_ns;
+  for (; retry > 0 && ns < options_.backoff_max_ns; --retry) ns *= 2;
+  ns = std::min(ns, options_.backoff_max_ns);
+  // 80 to 120 percent, so that many engines do not come back at once.
+  return ns / 100 * jitter_.between(80, 120);
+}
+
+}  // namespace touchstone::telemetry

@@ -1,0 +1,71 @@
+// The batch span processor of the OpenTelemetry SDK specification (v1.50, trace/sdk.md, "Batching
+// processor") with retries: a bounded queue and one thread that sends batches. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "telemetry/export/exporter.h"
+
+namespace touchstone::telemetry {
+
+struct BatchOptions {
+  size_t queue_spans_max = 2048;        ///< OTEL_BSP_MAX_QUEUE_SIZE
+  size_t batch_spans_max = 512;         ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE
+  int64_t delay_ns = 5 * kNsPerSecond;  ///< OTEL_BSP_SCHEDULE_DELAY
+  /// OTEL_BSP_EXPORT_TIMEOUT: one batch, retries included.
+  int64_t export_timeout_ns = 30 * kNsPerSecond;
+  int64_t attempt_timeout_ns = 10 * kNsPerSecond;  ///< OTEL_EXPORTER_OTLP_TIMEOUT
+  int64_t first_backoff_ns = 500 * kNsPerMs;
+  int64_t backoff_max_ns = 5 * kNsPerSecond;
+};
+
+class BatchExporter final : public SpanExporter {
+ public:
+  /// `clock` outlives this. REQUIRES: the sizes are positive, a batch fits the queue.
+  BatchExporter(Resource resource, const BatchOptions& options,
+                std::unique_ptr<SpanTransport> transport, const Clock& clock);
+  ~BatchExporter() override;
+  BatchExporter(const BatchExporter&) = delete;
+  BatchExporter& operator=(const BatchExporter&) = delete;
+
+  void submit(const Scope& scope, Span span) override;
+  ExporterCounters counters() const override;
+  bool shutdown(int64_t timeout_ns) override;
+
+ private:
+  using Item = std::pair<const Scope*, Span>;
+
+  void run();
+  TraceBatch make_batch(std::vector<Item> items) const;
+  /// Sends until delivered, refused for good, or out of time.
+  void export_batch(const TraceBatch& batch, int64_t spans);
+  /// Waits for at most `ns`; false when shutdown's time is over.
+  bool pause(std::unique_lock<std::mutex>& lock, int64_t ns);
+  int64_t backoff_ns(int64_t retry);
+
+  const Resource resource_;
+  const BatchOptions options_;
+  const std::unique_ptr<SpanTransport> transport_;
+  const Clock& clock_;
+  RandomStream jitter_;  // the thread's own
+
+  mutable std::mutex mutex_;  // over everything below
+  std::condition_variable work_;
+  std::condition_variable stopped_changed_;
+  std::deque<Item> queue_;
+  ExporterCounters counters_;
+  std::optional<int64_t> stop_by_ns_;  // set by shutdown
+  bool stopped_ = false;               // the thread has returned
+  std::thread thread_;
+};
+
+}  // namespace touchstone::telemetry

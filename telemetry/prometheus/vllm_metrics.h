@@ -1,0 +1,130 @@
+// The `/metrics` page of vLLM 0.32.0 for a text engine: names, types, help, labels, buckets and
+// order as recorded (fixtures/spans/vllm-0.32.0/metrics.txt); what is missing of it is listed in
+// tests/telemetry/vllm_metrics_test.cc. Source of the meanings: vllm/v1/metrics/loggers.py.
+//
+// Thread-safe. The engine thread's calls hold a lock for a few additions; render() holds that lock
+// only to copy the numbers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "records/request_record.h"
+#include "telemetry/prometheus/registry.h"
+
+namespace touchstone::telemetry {
+
+/// What one engine step adds; made by engine and simulator.
+struct StepStats {
+  int64_t running = 0;  ///< after schedule()
+  int64_t waiting = 0;
+  /// Of `waiting`, those that something other than capacity holds back (an adapter, a transfer).
+  int64_t waiting_deferred = 0;
+  double kv_cache_usage = 0;  ///< 0 to 1
+  /// Tokens looked up in the prefix cache and found, by requests first admitted in this step.
+  int64_t prefix_cache_queries = 0;
+  int64_t prefix_cache_hits = 0;
+  int64_t preemptions = 0;
+  /// Prompt tokens of the requests whose first token came in this step.
+  int64_t prompt_tokens_computed = 0;
+  int64_t prompt_tokens_cached = 0;
+  int64_t generation_tokens = 0;
+  std::vector<int64_t> time_to_first_token_ns;  ///< since the request's arrival
+  std::vector<int64_t> inter_token_latency_ns;  ///< since the request's previous output
+};
+
+/// One HTTP exchange, when its response is complete.
+struct HttpExchange {
+  std::string handler;  ///< the route's template; empty: no route matched
+  std::string method;
+  int64_t status = 200;
+  int64_t request_bytes = 0;   ///< Content-Length, 0 without one
+  int64_t response_bytes = 0;  ///< Content-Length, 0 for a stream
+  int64_t duration_ns = 0;
+};
+
+/// The labels of vllm:cache_config_info that this engine can set. The others show vLLM's defaults.
+struct CacheConfigInfo {
+  int64_t block_size = 16;
+  bool user_specified_block_size = false;
+  int64_t num_gpu_blocks = 0;
+  std::optional<int64_t> num_gpu_blocks_override;
+  bool enable_prefix_caching = true;
+  std::string cache_dtype = "auto";
+  std::string prefix_caching_hash_algo = "sha256";
+  double gpu_memory_utilization = 0.92;
+  std::optional<int64_t> kv_cache_memory_bytes;
+};
+
+struct VllmMetricsConfig {
+  std::string model_name;
+  std::string engine = "0";
+  int64_t max_model_len = 0;  ///< the last bucket of token histograms is at most this
+  CacheConfigInfo cache;
+  int64_t started_unix_ns = 0;  ///< of the `_created` series
+};
+
+class VllmMetrics final {
+ public:
+  explicit VllmMetrics(const VllmMetricsConfig& config);
+  VllmMetrics(const VllmMetrics&) = delete;
+  VllmMetrics& operator=(const VllmMetrics&) = delete;
+
+  void on_step(const StepStats& stats);
+  /// As vLLM: a request that its client abandoned or that was refused counts nowhere.
+  void on_finish(const records::RequestRecord& record);
+  enum class Rejection { kQueuedRequests, kQueuedTokens };
+  void on_rejection(Rejection reason);
+  /// The handlers that vLLM leaves out (/metrics, /health, …) are left out here.
+  void on_http(const HttpExchange& exchange, int64_t now_unix_ns);
+
+  /// The whole page.
+  std::string render() const;
+
+ private:
+  using Series = PrometheusRegistry::SeriesId;
+  struct StepSeries {
+    Series running, waiting, waiting_capacity, waiting_deferred, kv_cache_usage;
+    Series prefix_cache_queries, prefix_cache_hits, cached_by_device, preemptions;
+    Series prompt_tokens, prompt_computed, prompt_cached, prompt_tokens_cached, generation_tokens;
+    Series iteration_tokens, time_to_first_token, inter_token_latency;
+  };
+  struct RequestSeries {
+    std::map<records::Outcome, Series> success;
+    Series prompt_tokens, generation_tokens, max_generation_tokens, params_n, params_max_tokens;
+    Series time_per_output_token, e2e, queue, inference, prefill, decode;
+    Series preemptions, prefill_computed_tokens;
+  };
+  /// The completions of one prompt, whose maximum is known when the last of them has finished.
+  struct Siblings {
+    int64_t remaining = 0;
+    int64_t max_generation_tokens = 0;
+  };
+  class Builder;
+
+  void observe_parent(const records::RequestRecord& record);
+
+  mutable std::mutex engine_mutex_;  // over engine_'s values and siblings_
+  PrometheusRegistry engine_;        // no family or series is added after construction
+  StepSeries step_;
+  RequestSeries request_;
+  Series rejected_requests_, rejected_tokens_;
+  std::map<std::string, Siblings> siblings_;  // by request id
+
+  mutable std::mutex http_mutex_;  // over everything below
+  PrometheusRegistry http_;
+  PrometheusRegistry::FamilyId http_requests_, http_request_size_, http_response_size_;
+  PrometheusRegistry::FamilyId http_duration_;
+  Series http_duration_highr_;
+  std::map<std::string, Series> http_series_;  // by family and labels
+};
+
+/// process_* of this process, from /proc; empty where there is no /proc.
+std::string render_process_metrics();
+
+}  // namespace touchstone::telemetry

@@ -1,0 +1,153 @@
+#include "tests/engine/engine_fixture.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "reference_engine/backend/cpu/cpu_backend.h"
+#include "reference_engine/scheduler/block_hash.h"
+
+namespace touchstone::engine {
+namespace {
+
+const std::string kModel = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
+
+}  // namespace
+
+void KeepingSink::deliver(std::vector<EngineOutput> outputs) {
+  const std::lock_guard lock(mutex_);
+  for (const EngineOutput& output : outputs) {
+    if (output.prompt_done) prompts_done_ += 1;
+    Spoken& choice = choices_.at(static_cast<size_t>(output.delta.index));
+    BASE_CHECK(!choice.finish_reason, "an output after the last one");
+    choice.text += output.delta.text;
+    choice.token_ids.insert(choice.token_ids.end(), output.delta.token_ids.begin(),
+                            output.delta.token_ids.end());
+    choice.finish_reason = output.delta.finish_reason;
+    choice.stop_reason = output.delta.stop_reason;
+    choice.outputs += 1;
+    outputs_ += 1;
+  }
+  changed_.notify_all();
+}
+
+void KeepingSink::fail(const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  failure_ = message;
+  changed_.notify_all();
+}
+
+bool KeepingSink::ended() const {
+  if (!failure_.empty()) return true;
+  for (const Spoken& choice : choices_) {
+    if (!choice.finish_reason) return false;
+  }
+  return true;
+}
+
+std::vector<Spoken> KeepingSink::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return ended(); });
+  return choices_;
+}
+
+void KeepingSink::wait_for_outputs(size_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return outputs_ >= count || ended(); });
+}
+
+std::string KeepingSink::failure() {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+size_t KeepingSink::num_outputs() {
+  const std::lock_guard lock(mutex_);
+  return outputs_;
+}
+
+size_t KeepingSink::num_prompts_done() {
+  const std::lock_guard lock(mutex_);
+  return prompts_done_;
+}
+
+const tokenizer::Tokenizer& capture_tokenizer() {
+  static const std::unique_ptr<tokenizer::Tokenizer> kTokenizer =
+      std::move(tokenizer::Tokenizer::load(kModel)).value();
+  return *kTokenizer;
+}
+
+std::unique_ptr<backend::Backend> capture_backend(const scheduler::Config& config) {
+  auto backend = backend::cpu::make_cpu_backend(kModel, {.threads = 1}).value();
+  const Status allocated = backend->allocate_kv(config.num_blocks, config.block_size);
+  BASE_CHECK(allocated.has_value());
+  return backend;
+}
+
+scheduler::Config roomy_config() {
+  return {.num_blocks = 513,
+          .block_size = 16,
+          .max_num_seqs = 64,
+          .max_num_batched_tokens = 4096,
+          .max_model_len = 256};
+}
+
+scheduler::Config tight_config() {
+  return {.num_blocks = 13,
+          .block_size = 16,
+          .max_num_seqs = 8,
+          .max_num_batched_tokens = 32,
+          .max_model_len = 192};
+}
+
+server::api::GenerationRequest greedy(const std::string& prompt, int32_t max_tokens) {
+  server::api::GenerationRequest request;
+  request.model = "tiny";
+  request.prompts.push_back({.token_ids = capture_tokenizer().encode(prompt, true),
+                             .text = prompt,
+                             .max_tokens = max_tokens});
+  request.sampling.temperature = 0;
+  request.ignore_eos = true;
+  return request;
+}
+
+EngineUnderTest::EngineUnderTest(const EngineOptions& options,
+                                 std::unique_ptr<backend::Backend> backend)
+    : options_(options),
+      backend_(backend ? std::move(backend) : capture_backend(options.scheduler)),
+      engine_(
+          std::make_unique<Engine>(options_, clock_, *backend_, capture_tokenizer(), observer_)) {
+  engine_->start([] {});
+}
+
+EngineUnderTest::Started EngineUnderTest::start(const server::api::GenerationRequest& request) {
+  Started started;
+  started.sink =
+      std::make_shared<KeepingSink>(request.prompts.size() * static_cast<size_t>(request.n));
+  Submission submission{.request = std::make_shared<const server::api::GenerationRequest>(request),
+                        .response_id = "cmpl-test",
+                        .trace = std::nullopt,
+                        .arrival_unix_ns = clock_.unix_ns(),
+                        .arrival_ns = clock_.monotonic_ns(),
+                        .prompt_hashes = {},
+                        .sink = started.sink};
+  for (const server::api::Prompt& prompt : request.prompts) {
+    submission.prompt_hashes.push_back(scheduler::hash_blocks(request.cache_salt, prompt.token_ids,
+                                                              options_.scheduler.block_size));
+  }
+  const Engine::Submitted submitted = engine_->submit(std::move(submission));
+  started.admission = submitted.admission;
+  started.ticket = submitted.ticket;
+  return started;
+}
+
+std::vector<Spoken> EngineUnderTest::run(const server::api::GenerationRequest& request) {
+  return start(request).sink->wait();
+}
+
+const KeepingObserver& EngineUnderTest::end() {
+  engine_->close();
+  engine_->join();
+  return observer_;
+}
+
+}  // namespace touchstone::engine

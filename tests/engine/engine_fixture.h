@@ -1,0 +1,107 @@
+// An engine on the real scheduler and the real CPU backend, with sinks and an observer that keep
+// what they are told. For the tests of this folder.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "reference_engine/backend/backend.h"
+#include "reference_engine/engine/engine.h"
+#include "reference_engine/tokenizer/tokenizer.h"
+
+namespace touchstone::engine {
+
+/// One choice as it came out of the engine.
+struct Spoken {
+  std::string text;
+  std::vector<int32_t> token_ids;
+  std::optional<std::string> finish_reason;
+  server::api::StopReason stop_reason;
+  size_t outputs = 0;
+};
+
+/// Keeps a request's outputs. Thread-safe.
+class KeepingSink final : public OutputSink {
+ public:
+  explicit KeepingSink(size_t choices) : choices_(choices) {}
+
+  void deliver(std::vector<EngineOutput> outputs) override;
+  void fail(const std::string& message) override;
+
+  /// Waits until every choice has ended or the engine failed.
+  std::vector<Spoken> wait();
+  /// Waits until `count` outputs have come.
+  void wait_for_outputs(size_t count);
+  std::string failure();
+  size_t num_outputs();
+  size_t num_prompts_done();
+
+ private:
+  bool ended() const;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Spoken> choices_;
+  std::string failure_;
+  size_t outputs_ = 0;
+  size_t prompts_done_ = 0;
+};
+
+/// Keeps all telemetry. Read it after the engine has ended.
+class KeepingObserver final : public EngineObserver {
+ public:
+  void on_step(const records::StepRecord& step) override { steps.push_back(step); }
+  void on_stats(const telemetry::StepStats& step_stats) override { stats.push_back(step_stats); }
+  void on_request(const records::RequestRecord& record) override { records.push_back(record); }
+  void on_idle() override {}
+
+  std::vector<records::StepRecord> steps;
+  std::vector<telemetry::StepStats> stats;
+  std::vector<records::RequestRecord> records;
+};
+
+/// The capture model's tokenizer, loaded once.
+const tokenizer::Tokenizer& capture_tokenizer();
+/// A backend of the capture model with `config`'s blocks.
+std::unique_ptr<backend::Backend> capture_backend(const scheduler::Config& config);
+
+/// Room for everything: no request ever waits or is preempted.
+scheduler::Config roomy_config();
+/// 12 blocks of 16 tokens, 32 tokens a step: chunked prefills and preemptions.
+scheduler::Config tight_config();
+
+/// A request for greedy text of at most `max_tokens` tokens.
+server::api::GenerationRequest greedy(const std::string& prompt, int32_t max_tokens);
+
+/// An engine that runs until end() or its destruction.
+class EngineUnderTest final {
+ public:
+  explicit EngineUnderTest(const EngineOptions& options,
+                           std::unique_ptr<backend::Backend> backend = nullptr);
+
+  struct Started {
+    Engine::Admission admission;
+    uint64_t ticket;
+    std::shared_ptr<KeepingSink> sink;
+  };
+  Started start(const server::api::GenerationRequest& request);
+  /// Starts and waits.
+  std::vector<Spoken> run(const server::api::GenerationRequest& request);
+  /// Closes, waits for the end, and gives the telemetry.
+  const KeepingObserver& end();
+  Engine& engine() { return *engine_; }
+
+ private:
+  RealClock clock_;
+  EngineOptions options_;
+  KeepingObserver observer_;
+  std::unique_ptr<backend::Backend> backend_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace touchstone::engine

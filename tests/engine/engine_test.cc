@@ -1,0 +1,314 @@
+#include "reference_engine/engine/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/engine/engine_fixture.h"
+
+namespace touchstone::engine {
+namespace {
+
+const std::string kQuestion = "To be, or not to be, that is the question: ";
+
+/// Requests of every kind: short and long, greedy and seeded, some with a common prefix.
+std::vector<server::api::GenerationRequest> mixed_requests() {
+  std::vector<server::api::GenerationRequest> requests;
+  for (int i = 0; i < 10; ++i) {
+    std::string prompt = i % 2 == 0 ? kQuestion + kQuestion : "Speak, ";
+    for (int k = 0; k < i; ++k) prompt += "word " + std::to_string(k) + " ";
+    server::api::GenerationRequest request = greedy(prompt, 20 + 7 * i);
+    if (i % 3 == 1) {
+      request.sampling.temperature = 0.9;
+      request.sampling.top_p = 0.95;
+      request.sampling.top_k = 50;
+      request.seed = 1000 + i;
+    }
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+TEST(Engine, TokensDependNeitherOnTheBatchNorOnChunksNorOnPreemption) {
+  std::vector<std::vector<Spoken>> alone;
+  {
+    EngineUnderTest engine({.scheduler = roomy_config()});
+    for (const auto& request : mixed_requests()) alone.push_back(engine.run(request));
+    for (const auto& record : engine.end().records) EXPECT_EQ(record.preemptions, 0);
+  }
+  EngineUnderTest crowded({.scheduler = tight_config()});
+  std::vector<EngineUnderTest::Started> started;
+  for (const auto& request : mixed_requests()) started.push_back(crowded.start(request));
+  for (size_t i = 0; i < started.size(); ++i) {
+    const std::vector<Spoken> spoken = started[i].sink->wait();
+    EXPECT_EQ(spoken[0].token_ids, alone[i][0].token_ids) << "request " << i;
+    EXPECT_EQ(spoken[0].text, alone[i][0].text) << "request " << i;
+  }
+  int64_t preemptions = 0;
+  for (const auto& record : crowded.end().records) preemptions += record.preemptions;
+  EXPECT_GT(preemptions, 0) << "the test shows nothing without them";
+}
+
+TEST(Engine, AnAbortedRequestIsOutOfTheNextStepAndItsBlocksAreFree) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  const auto long_one = engine.start(greedy(kQuestion, 200));
+  const auto other = engine.start(greedy("Speak, ", 200));
+  long_one.sink->wait_for_outputs(5);
+  engine.engine().abort(long_one.ticket);
+  EXPECT_EQ(other.sink->wait()[0].token_ids.size(), 200u);
+  const size_t outputs = long_one.sink->num_outputs();
+  EXPECT_LT(outputs, 200u);
+
+  const KeepingObserver& seen = engine.end();
+  const uint64_t id = 1;
+  bool aborted = false;
+  for (const records::StepRecord& step : seen.steps) {
+    for (const auto& input : step.inputs) {
+      aborted |= input.kind == records::StepInput::Kind::kAbort && input.id == id;
+    }
+    for (const auto& entry : step.requests) {
+      EXPECT_FALSE(aborted && entry.id == id) << "step " << step.step;
+    }
+    if (aborted) {
+      EXPECT_EQ(step.running, 1);
+    }
+  }
+  EXPECT_TRUE(aborted);
+  EXPECT_EQ(seen.stats.back().running, 0);
+  EXPECT_EQ(seen.stats.back().kv_cache_usage, 0);
+  const auto record = std::find_if(seen.records.begin(), seen.records.end(),
+                                   [&](const auto& r) { return r.id == id; });
+  ASSERT_NE(record, seen.records.end());
+  EXPECT_EQ(record->outcome, records::Outcome::kAbort);
+  EXPECT_EQ(record->completion_tokens, static_cast<int64_t>(outputs));
+}
+
+TEST(Engine, AnAbortThatLeavesItIdleIsLoggedAndShownInTheGauges) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  const auto started = engine.start(greedy(kQuestion, 200));
+  started.sink->wait_for_outputs(3);
+  engine.engine().abort(started.ticket);
+  const KeepingObserver& seen = engine.end();
+  ASSERT_FALSE(seen.steps.empty());
+  EXPECT_TRUE(seen.steps.back().requests.empty());
+  ASSERT_EQ(seen.steps.back().inputs.size(), 1u);
+  EXPECT_EQ(seen.steps.back().inputs[0].kind, records::StepInput::Kind::kAbort);
+  EXPECT_EQ(seen.stats.back().running, 0);
+  EXPECT_EQ(seen.stats.back().kv_cache_usage, 0);
+}
+
+TEST(Engine, RecordsAndStepsTellOneStory) {
+  EngineUnderTest engine({.scheduler = tight_config()});
+  std::vector<EngineUnderTest::Started> started;
+  for (const auto& request : mixed_requests()) started.push_back(engine.start(request));
+  for (const auto& one : started) one.sink->wait();
+  const KeepingObserver& seen = engine.end();
+  ASSERT_EQ(seen.records.size(), 10u);
+
+  std::set<int64_t> ends;
+  std::set<int64_t> starts;
+  int64_t sampled = 0;
+  int64_t preempted = 0;
+  int64_t expected_step = 0;
+  for (const auto& step : seen.steps) {
+    EXPECT_EQ(step.step, expected_step++);
+    starts.insert(step.start_ns);
+    ends.insert(step.start_ns + step.duration_ns);
+    for (const auto& entry : step.requests) sampled += entry.samples ? 1 : 0;
+    preempted += static_cast<int64_t>(step.preempted.size());
+  }
+  int64_t completion_tokens = 0;
+  std::set<int64_t> finishes;
+  for (const records::RequestRecord& record : seen.records) {
+    completion_tokens += record.completion_tokens;
+    preempted -= record.preemptions;
+    EXPECT_EQ(record.outcome, records::Outcome::kLength);
+    EXPECT_LE(record.arrival_ns, *record.queued_ns);
+    EXPECT_LE(*record.queued_ns, *record.first_scheduled_ns);
+    EXPECT_LT(*record.first_scheduled_ns, *record.first_token_ns);
+    EXPECT_LE(*record.first_token_ns, *record.last_token_ns);
+    EXPECT_LE(*record.last_token_ns, record.finished_ns);
+    EXPECT_TRUE(finishes.insert(record.finished_ns).second) << "two ended at the same instant";
+    EXPECT_TRUE(starts.contains(*record.first_scheduled_ns));
+    EXPECT_TRUE(ends.contains(*record.first_token_ns));
+    EXPECT_TRUE(ends.contains(*record.last_token_ns));
+    EXPECT_EQ(record.block_hashes.size(),
+              static_cast<size_t>((record.prompt_tokens + record.completion_tokens) / 16));
+  }
+  EXPECT_EQ(sampled, completion_tokens);
+  EXPECT_EQ(preempted, 0);
+  int64_t generation_tokens = 0;
+  for (const auto& stats : seen.stats) generation_tokens += stats.generation_tokens;
+  EXPECT_EQ(generation_tokens, completion_tokens);
+}
+
+TEST(Engine, AStopStringEndsTheTextBeforeOrAfterIt) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  const std::string whole = engine.run(greedy(kQuestion, 40))[0].text;
+  ASSERT_GT(whole.size(), 20u);
+  server::api::GenerationRequest request = greedy(kQuestion, 40);
+  const std::string stop = whole.substr(8, 5);
+  const size_t at = whole.find(stop);
+  request.stop = {"never said", stop};
+  Spoken spoken = engine.run(request)[0];
+  EXPECT_EQ(spoken.text, whole.substr(0, at));
+  EXPECT_EQ(spoken.finish_reason, "stop");
+  EXPECT_EQ(std::get<std::string>(spoken.stop_reason), stop);
+  request.include_stop_str_in_output = true;
+  spoken = engine.run(request)[0];
+  EXPECT_EQ(spoken.text, whole.substr(0, at + stop.size()));
+}
+
+TEST(Engine, AStopTokenEndsTheTextBeforeItButIsCounted) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  const Spoken whole = engine.run(greedy(kQuestion, 20))[0];
+  const int32_t stop = whole.token_ids[6];
+  const auto first = std::find(whole.token_ids.begin(), whole.token_ids.end(), stop);
+  const std::vector<int32_t> before(whole.token_ids.begin(), first);
+  server::api::GenerationRequest request = greedy(kQuestion, 20);
+  request.stop_token_ids = {stop};
+  const Spoken spoken = engine.run(request)[0];
+  EXPECT_EQ(spoken.text, capture_tokenizer().decode(before, true));
+  EXPECT_EQ(spoken.token_ids.size(), before.size() + 1);
+  EXPECT_EQ(std::get<int32_t>(spoken.stop_reason), stop);
+
+  // The same token as an end of sequence has no stop reason, and ignore_eos goes past it.
+  request.stop_token_ids = {};
+  request.eos_token_ids = {stop};
+  EXPECT_EQ(engine.run(request)[0].finish_reason, "length");
+  request.ignore_eos = false;
+  const Spoken ended = engine.run(request)[0];
+  EXPECT_EQ(ended.finish_reason, "stop");
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(ended.stop_reason));
+}
+
+TEST(Engine, ChoicesOfOnePromptHaveTheirOwnSeedsAndShareThePrompt) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  server::api::GenerationRequest request = greedy(kQuestion, 12);
+  request.sampling.temperature = 1;
+  request.seed = 7;
+  request.n = 3;
+  const auto started = engine.start(request);
+  const std::vector<Spoken> three = started.sink->wait();
+  EXPECT_EQ(started.sink->num_prompts_done(), 1u);
+  EXPECT_NE(three[0].token_ids, three[1].token_ids);
+  request.n = 1;
+  for (int i = 0; i < 3; ++i) {
+    request.seed = 7 + i;
+    EXPECT_EQ(engine.run(request)[0].token_ids, three[static_cast<size_t>(i)].token_ids);
+  }
+}
+
+TEST(Engine, UnseededRequestsRepeatWithTheEnginesSeed) {
+  server::api::GenerationRequest request = greedy(kQuestion, 12);
+  request.sampling.temperature = 1;
+  const auto two_answers = [&](uint64_t seed) {
+    EngineUnderTest engine({.scheduler = roomy_config(), .seed = seed});
+    return std::vector<std::vector<int32_t>>{engine.run(request)[0].token_ids,
+                                             engine.run(request)[0].token_ids};
+  };
+  const auto first = two_answers(5);
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_EQ(first, two_answers(5));
+  EXPECT_NE(first, two_answers(6));
+}
+
+TEST(Engine, TwoPromptsAreTwoRecordsWithTheirOwnIds) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  server::api::GenerationRequest request = greedy(kQuestion, 4);
+  request.prompts.push_back(greedy("Speak, ", 6).prompts[0]);
+  const std::vector<Spoken> spoken = engine.run(request);
+  EXPECT_EQ(spoken[0].token_ids.size(), 4u);
+  EXPECT_EQ(spoken[1].token_ids.size(), 6u);
+  const KeepingObserver& seen = engine.end();
+  std::vector<std::string> ids;
+  for (const auto& record : seen.records) ids.push_back(record.request_id);
+  EXPECT_THAT(ids, ::testing::UnorderedElementsAre("cmpl-test-0", "cmpl-test-1"));
+}
+
+TEST(Engine, ShutdownEndsEveryAnswerWithAbort) {
+  EngineUnderTest engine({.scheduler = tight_config()});
+  std::vector<EngineUnderTest::Started> started;
+  for (int i = 0; i < 12; ++i) started.push_back(engine.start(greedy(kQuestion, 100)));
+  started[0].sink->wait_for_outputs(2);
+  engine.engine().close();
+  engine.engine().abort_all();
+  size_t aborted = 0;
+  for (const auto& one : started) aborted += one.sink->wait()[0].finish_reason == "abort" ? 1 : 0;
+  EXPECT_GT(aborted, 0u);
+  EXPECT_EQ(engine.end().records.size(), 12u);
+  EXPECT_EQ(engine.start(greedy(kQuestion, 1)).admission, Engine::Admission::kClosed);
+}
+
+TEST(Engine, ClosingLetsWhatRunsEnd) {
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  const auto started = engine.start(greedy(kQuestion, 100));
+  engine.end();
+  EXPECT_EQ(started.sink->wait()[0].token_ids.size(), 100u);
+}
+
+TEST(Engine, MoreWaitingCompletionsThanAllowedAreTurnedAway) {
+  scheduler::Config config = roomy_config();
+  config.max_num_seqs = 1;
+  config.max_num_batched_tokens = 512;
+  EngineUnderTest engine({.scheduler = config, .max_num_queued_reqs = 2});
+  const auto running = engine.start(greedy(kQuestion, 150));
+  running.sink->wait_for_outputs(1);
+  const auto waiting = engine.start(greedy(kQuestion, 1));
+  server::api::GenerationRequest two = greedy(kQuestion, 1);
+  two.sampling.temperature = 1;
+  two.n = 2;
+  EXPECT_EQ(engine.start(two).admission, Engine::Admission::kOverloaded);
+  EXPECT_EQ(engine.start(greedy(kQuestion, 1)).admission, Engine::Admission::kAccepted);
+  EXPECT_EQ(engine.start(greedy(kQuestion, 1)).admission, Engine::Admission::kOverloaded);
+  waiting.sink->wait();
+}
+
+/// The real backend, until it has run `steps` steps.
+class BreakingBackend final : public backend::Backend {
+ public:
+  BreakingBackend(std::unique_ptr<backend::Backend> real, int steps)
+      : real_(std::move(real)), steps_(steps) {}
+  const backend::ModelInfo& model() const override { return real_->model(); }
+  int64_t kv_block_bytes(int32_t block_size) const override {
+    return real_->kv_block_bytes(block_size);
+  }
+  Status allocate_kv(int64_t num_blocks, int32_t block_size) override {
+    return real_->allocate_kv(num_blocks, block_size);
+  }
+  Status execute(std::span<const backend::SequenceStep> sequences,
+                 std::vector<backend::SequenceOutput>& outputs) override {
+    if (steps_-- <= 0) return unavailable("the device fell off the bus");
+    return real_->execute(sequences, outputs);
+  }
+
+ private:
+  std::unique_ptr<backend::Backend> real_;
+  int steps_;
+};
+
+TEST(Engine, ABrokenBackendFailsEveryRequestAndEndsTheEngine) {
+  const scheduler::Config config = tight_config();
+  EngineUnderTest engine({.scheduler = config},
+                         std::make_unique<BreakingBackend>(capture_backend(config), 9));
+  std::vector<EngineUnderTest::Started> started;
+  for (int i = 0; i < 12; ++i) started.push_back(engine.start(greedy(kQuestion, 100)));
+  for (const auto& one : started) {
+    if (one.admission != Engine::Admission::kAccepted) continue;  // came after the failure
+    one.sink->wait();
+    EXPECT_EQ(one.sink->failure(), "the device fell off the bus");
+  }
+  const KeepingObserver& seen = engine.end();
+  EXPECT_TRUE(engine.engine().failed());
+  EXPECT_EQ(engine.engine().failure(), "the device fell off the bus");
+  EXPECT_EQ(engine.start(greedy(kQuestion, 1)).admission, Engine::Admission::kClosed);
+  for (const auto& record : seen.records) {
+    EXPECT_EQ(record.outcome, records::Outcome::kError);
+    EXPECT_EQ(record.http_status, 500);
+  }
+}
+
+}  // namespace
+}  // namespace touchstone::engine
