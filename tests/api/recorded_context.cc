@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/paths.h"
+
 namespace touchstone::server::api {
 
 RecordedContext::RecordedContext() {
-  const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
+  const std::string folder = support::source_dir() + "/fixtures/models/vllm-capture";
   tokenizer_ = std::move(tokenizer::Tokenizer::load(folder)).value();
   template_ = std::move(chat_template::ChatTemplate::load(folder)).value();
   context_.served_model_names = {"tiny", "tiny-alias"};
@@ -20,7 +22,7 @@ RecordedContext::RecordedContext() {
 }
 
 std::vector<test::Exchange> recorded_exchanges() {
-  auto exchanges = test::load_exchanges(std::string(TOUCHSTONE_SOURCE_DIR) +
+  auto exchanges = test::load_exchanges(support::source_dir() +
                                         "/fixtures/captures/vllm-0.32.0/exchanges.jsonl");
   if (!exchanges) {
     ADD_FAILURE() << exchanges.error().message;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "tests/architecture/source_tree.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::architecture {
 namespace {
@@ -53,13 +54,13 @@ Arrows arrows() {
 }
 
 TEST(Arrows, EveryIncludeFollowsAnArrow) {
-  const auto files = read_sources(TOUCHSTONE_SOURCE_DIR, kFolders);
+  const auto files = read_sources(support::source_dir(), kFolders);
   ASSERT_GT(files.size(), 20u);
   EXPECT_EQ(join(wrong_arrows(arrows(), files), "\n"), "");
 }
 
 TEST(Arrows, NoFileIncludesItself) {
-  EXPECT_EQ(join(include_circle(read_sources(TOUCHSTONE_SOURCE_DIR, kFolders)), " -> "), "");
+  EXPECT_EQ(join(include_circle(read_sources(support::source_dir(), kFolders)), " -> "), "");
 }
 
 TEST(Arrows, TheTableItselfHasNoCircle) {

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "tests/architecture/source_tree.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::architecture {
 namespace {
@@ -66,7 +67,7 @@ std::vector<std::string> violations(const std::vector<SourceFile>& files) {
 }
 
 TEST(Tidy, TimeChanceAndEnvironmentHaveOneSource) {
-  EXPECT_EQ(join(violations(read_sources(TOUCHSTONE_SOURCE_DIR, kCode)), "\n"), "");
+  EXPECT_EQ(join(violations(read_sources(support::source_dir(), kCode)), "\n"), "");
 }
 
 TEST(Tidy, ABannedWordIsFoundAndACommentIsNot) {
@@ -81,7 +82,7 @@ TEST(Tidy, ABannedWordIsFoundAndACommentIsNot) {
 
 TEST(Tidy, FilesAndFunctionsStayShort) {
   std::string found;
-  for (const SourceFile& file : read_sources(TOUCHSTONE_SOURCE_DIR, kCode)) {
+  for (const SourceFile& file : read_sources(support::source_dir(), kCode)) {
     if (file.lines.size() > kMaxFileLines) {
       found += file.path + ": " + std::to_string(file.lines.size()) + " lines\n";
     }
@@ -111,7 +112,7 @@ TEST(Tidy, EveryTopFolderHasAShortReadme) {
                                             "scripts",     "collector_configs",
                                             "docs",        "reference_engine"};
   for (const std::string& folder : folders) {
-    std::ifstream in(std::string(TOUCHSTONE_SOURCE_DIR) + "/" + folder + "/README.md");
+    std::ifstream in(support::source_dir() + "/" + folder + "/README.md");
     EXPECT_TRUE(in) << folder << "/README.md is missing";
     int lines = 0;
     for (std::string line; std::getline(in, line);) ++lines;
@@ -120,7 +121,7 @@ TEST(Tidy, EveryTopFolderHasAShortReadme) {
 }
 
 TEST(Tidy, EveryHeaderSaysWhatItIs) {
-  for (const SourceFile& file : read_sources(TOUCHSTONE_SOURCE_DIR, kCode)) {
+  for (const SourceFile& file : read_sources(support::source_dir(), kCode)) {
     if (!file.path.ends_with(".h")) continue;
     ASSERT_FALSE(file.lines.empty()) << file.path;
     EXPECT_TRUE(file.lines[0].starts_with("// "))

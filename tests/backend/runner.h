@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "reference_engine/backend/cpu/cpu_backend.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::backend::cpu {
 
@@ -22,7 +23,7 @@ struct Piece {
 };
 
 inline std::string fixture(const std::string& name) {
-  return std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/" + name;
+  return support::source_dir() + "/fixtures/models/" + name;
 }
 
 inline std::vector<BlockId> consecutive_blocks(int32_t first, int64_t count) {

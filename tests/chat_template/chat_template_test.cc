@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::chat_template {
 namespace {
@@ -12,8 +13,7 @@ namespace {
 using nlohmann::json;
 
 TEST(ChatTemplate, RendersWhatJinjaRenders) {
-  const auto text =
-      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/templates/cases.json");
+  const auto text = read_file(support::source_dir() + "/fixtures/templates/cases.json");
   ASSERT_TRUE(text.has_value()) << text.error().message;
   const json golden = json::parse(*text);
   ASSERT_GT(golden["cases"].size(), 150u);

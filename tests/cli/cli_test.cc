@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "harness/process/capture.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::cli {
 namespace {
@@ -24,7 +25,7 @@ struct Answer {
 };
 
 Answer touchstone(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), TOUCHSTONE_BINARY);
+  arguments.insert(arguments.begin(), support::touchstone_binary());
   const RealClock clock;
   const harness::Supervision supervision{clock};
   auto captured = harness::run_and_capture({.name = "touchstone", .argv = std::move(arguments)},
@@ -112,8 +113,7 @@ TEST(CommandLine, AnEmptyFileOfSpansIsNeverAPass) {
 
 TEST(CommandLine, EqualRunsPrintEqualBytes) {
   const std::vector<std::string> audit = {
-      "audit", "--file",
-      std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl",
+      "audit", "--file", support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl",
       "--format", "json"};
   const Answer first = touchstone(audit);
   EXPECT_EQ(first.code, 0) << first.err;

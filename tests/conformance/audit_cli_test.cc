@@ -8,14 +8,13 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "result/result_json.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::conformance {
 namespace {
 
-const std::string kSpans =
-    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
-const std::string kMetrics =
-    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/metrics.txt";
+const std::string kSpans = support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+const std::string kMetrics = support::source_dir() + "/fixtures/spans/vllm-0.32.0/metrics.txt";
 
 struct Ran {
   int exit_code = -1;
@@ -24,8 +23,7 @@ struct Ran {
 
 /// `redirect` comes after stderr was joined to what is read.
 Ran run(const std::string& arguments, const std::string& redirect = "") {
-  const std::string command =
-      std::string(TOUCHSTONE_BINARY) + " " + arguments + " 2>&1 " + redirect;
+  const std::string command = support::touchstone_binary() + " " + arguments + " 2>&1 " + redirect;
   Ran ran;
   FILE* pipe = popen(command.c_str(), "r");
   char buffer[4096];

@@ -10,6 +10,7 @@
 #include "conformance/checks/check.h"
 #include "tests/conformance/case_file.h"
 #include "tests/conformance/recorded.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -18,7 +19,7 @@ using nlohmann::json;
 
 std::map<std::string, json> case_files() {
   std::map<std::string, json> files;
-  const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/tests/conformance/cases";
+  const std::string folder = support::source_dir() + "/tests/conformance/cases";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const auto text = read_file(entry.path().string());
     BASE_CHECK(text.has_value(), entry.path().string());

@@ -9,6 +9,7 @@
 #include "conformance/profile/pattern.h"
 #include "conformance/profile/relation.h"
 #include "tests/conformance/recorded.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -113,8 +114,7 @@ std::set<std::string> keys_of(const nlohmann::json& schema) {
 }
 
 TEST(Profile, TheSchemaNamesEveryKeyThatVllmV1Uses) {
-  const auto text =
-      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/conformance/profiles/profile.schema.json");
+  const auto text = read_file(support::source_dir() + "/conformance/profiles/profile.schema.json");
   ASSERT_TRUE(text.has_value());
   const std::set<std::string> allowed = keys_of(nlohmann::json::parse(*text));
   for (const char* key : {"profile",

@@ -6,13 +6,14 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "telemetry/otlp/file.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::conformance {
 namespace {
 
 using nlohmann::json;
 
-const std::string kFixtures = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/";
+const std::string kFixtures = support::source_dir() + "/fixtures/";
 
 /// Prompts of a completion request: a text, tokens, or a list of either.
 int64_t prompts_in(const json& body) {

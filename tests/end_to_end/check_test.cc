@@ -14,6 +14,7 @@
 #include "harness/process/ports.h"
 #include "records/ledger.h"
 #include "tests/end_to_end/stack.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::end_to_end {
 namespace {
@@ -56,8 +57,7 @@ TEST_F(Check, TheQuickstartPasses) {
 }
 
 TEST_F(Check, ADemandThatIsNotMetFailsAndNamesTheSpans) {
-  const auto shipped =
-      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/conformance/profiles/vllm-v1.yaml");
+  const auto shipped = read_file(support::source_dir() + "/conformance/profiles/vllm-v1.yaml");
   ASSERT_TRUE(shipped);
   const std::string profile = write(
       "own.yaml", replaced(*shipped, "    attributes:\n",
@@ -131,9 +131,9 @@ TEST_F(Check, ABrokenCollectorConfigurationIsSaidBeforeAnythingStarts) {
         "receivers: {otlp: {protocols: {grpc: {endpont: x}}}}\n"
         "exporters: {debug: {}}\n"
         "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}\n");
-  const std::string text = replaced(
-      small_suite_text(2, 0.1),
-      std::string(TOUCHSTONE_SOURCE_DIR) + "/collector_configs/quickstart.yaml", "collector.yaml");
+  const std::string text =
+      replaced(small_suite_text(2, 0.1),
+               support::source_dir() + "/collector_configs/quickstart.yaml", "collector.yaml");
   const Ran ran = check(write("suite.yaml", text));
   EXPECT_EQ(ran.code, 2) << ran.errors;
   EXPECT_THAT(ran.errors, HasSubstr("endpont"));
@@ -217,9 +217,9 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   const auto server = serve(*port, *ports.take());
   const auto ran = harness::run_and_capture(
       {.name = "load",
-       .argv = {TOUCHSTONE_BINARY, "load", "--url", "http://127.0.0.1:" + std::to_string(*port),
-                "--requests", "20", "--rate", "40", "--prompt-tokens", "16-32", "--output-tokens",
-                "8", "--record", path("run")}},
+       .argv = {support::touchstone_binary(), "load", "--url",
+                "http://127.0.0.1:" + std::to_string(*port), "--requests", "20", "--rate", "40",
+                "--prompt-tokens", "16-32", "--output-tokens", "8", "--record", path("run")}},
       supervision_, 60 * kNsPerSecond);
   ASSERT_TRUE(ran) << ran.error().message;
   EXPECT_TRUE(ran->status.good()) << ran->errors;

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "http/client.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::end_to_end {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kHang = 180 * kNsPerSecond;  // a deadline that only a hang reaches
-const std::string kSource = TOUCHSTONE_SOURCE_DIR;
+const std::string kSource = support::source_dir();
 
 }  // namespace
 
@@ -25,7 +26,8 @@ void Check::SetUp() {
   ASSERT_TRUE(made);
   folder_ = std::make_unique<TemporaryDirectory>(std::move(*made));
   const auto found = harness::run_and_capture(
-      {.name = "find", .argv = {TOUCHSTONE_BINARY, "collector", "find"}}, supervision_, kHang);
+      {.name = "find", .argv = {support::touchstone_binary(), "collector", "find"}}, supervision_,
+      kHang);
   ASSERT_TRUE(found) << found.error().message;
   if (!found->status.good()) GTEST_SKIP() << "no real Collector here: " << found->errors;
 }
@@ -42,9 +44,10 @@ std::string Check::write(const std::string& name, const std::string& content) co
 
 harness::SpawnOptions Check::check_command(const std::string& suite,
                                            const std::vector<std::string>& more) const {
-  harness::SpawnOptions options{.name = "check",
-                                .argv = {TOUCHSTONE_BINARY, "check", "--output", path("report")},
-                                .working_directory = folder_->path()};
+  harness::SpawnOptions options{
+      .name = "check",
+      .argv = {support::touchstone_binary(), "check", "--output", path("report")},
+      .working_directory = folder_->path()};
   if (!suite.empty()) options.argv.push_back(suite);
   options.argv.insert(options.argv.end(), more.begin(), more.end());
   return options;
@@ -122,7 +125,7 @@ std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp
   const std::string url = "http://127.0.0.1:" + std::to_string(port);
   auto child = harness::ChildProcess::spawn(
       {.name = "serve",
-       .argv = {TOUCHSTONE_BINARY, "serve", kSource + "/fixtures/models/touchstone-tiny",
+       .argv = {support::touchstone_binary(), "serve", kSource + "/fixtures/models/touchstone-tiny",
                 "--host=127.0.0.1", "--port=" + std::to_string(port),
                 "--served-model-name=touchstone-tiny", "--max-model-len=512",
                 "--num-gpu-blocks-override=64",

@@ -5,11 +5,12 @@
 #include "base/check.h"
 #include "reference_engine/backend/cpu/cpu_backend.h"
 #include "reference_engine/scheduler/block_hash.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::engine {
 namespace {
 
-const std::string kModel = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
+const std::string kModel = support::source_dir() + "/fixtures/models/vllm-capture";
 
 }  // namespace
 

@@ -7,12 +7,12 @@
 #include "harness/collector/build.h"
 #include "harness/collector/config.h"
 #include "harness/collector/find.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::harness {
 namespace {
 
-const std::string kQuickstart =
-    std::string(TOUCHSTONE_SOURCE_DIR) + "/collector_configs/quickstart.yaml";
+const std::string kQuickstart = support::source_dir() + "/collector_configs/quickstart.yaml";
 
 class Collector : public ::testing::Test {
  protected:

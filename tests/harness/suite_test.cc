@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/files.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::harness {
 namespace {
@@ -160,7 +161,7 @@ TEST(FillPlaces, PutsEveryValueInItsPlace) {
 
 TEST(ShippedSuites, CanBeRead) {
   std::vector<std::string> names;
-  const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/harness/suites";
+  const std::string folder = support::source_dir() + "/harness/suites";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".yaml") continue;
     const auto suite = read_suite(entry.path().string());

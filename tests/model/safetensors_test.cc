@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "reference_engine/model/loaded_model.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::model {
 namespace {
@@ -103,9 +104,7 @@ TEST(Numbers, HalvesWidenExactlyAndRoundToNearestEven) {
   EXPECT_EQ(float_to_bf16(1.0F + 0x1p-8F + 0x1p-20F), 0x3F81);  // above the tie
 }
 
-std::string fixture_folder() {
-  return std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
-}
+std::string fixture_folder() { return support::source_dir() + "/fixtures/models/vllm-capture"; }
 
 TEST(LoadModel, ReadsTheRecordedModel) {
   const auto model = load_model(fixture_folder());

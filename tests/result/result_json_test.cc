@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "tests/result/full_report.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::result {
 namespace {
@@ -135,7 +136,7 @@ void validate(const json& root, const json& schema, const json& value, const std
 }
 
 TEST(ResultJson, AFullReportFitsTheSchemaAndTheSchemaHasNoOtherKeys) {
-  const auto text = read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/result/report.schema.json");
+  const auto text = read_file(support::source_dir() + "/result/report.schema.json");
   ASSERT_TRUE(text.has_value());
   const json schema = json::parse(*text);
   std::vector<std::string> problems;

@@ -14,14 +14,15 @@
 #include "telemetry/export/otlp_receiver.h"
 #include "telemetry/otlp/file.h"
 #include "tests/support/exchange_compare.h"
+#include "tests/support/paths.h"
 #include "tests/support/server_process.h"
 
 namespace touchstone::testing {
 namespace {
 
-const std::string kHere = std::string(TOUCHSTONE_SOURCE_DIR) + "/tests/server/";
+const std::string kHere = support::source_dir() + "/tests/server/";
 const std::string kRecording =
-    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/captures/vllm-0.32.0/exchanges.jsonl";
+    support::source_dir() + "/fixtures/captures/vllm-0.32.0/exchanges.jsonl";
 
 /// Names and reasons.
 std::map<std::string, std::string> known_differences() {
@@ -30,7 +31,7 @@ std::map<std::string, std::string> known_differences() {
 }
 
 const std::string kRecordedSpans =
-    std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+    support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
 
 ServerProcessOptions recorded_options() {
   return {.model = capture_model(),

@@ -13,6 +13,7 @@
 #include "harness/process/capture.h"
 #include "records/request_record.h"
 #include "records/step_log.h"
+#include "tests/support/paths.h"
 #include "tests/support/server_process.h"
 
 namespace touchstone::testing {
@@ -209,7 +210,7 @@ harness::Captured run_serve(const std::vector<std::string>& arguments) {
   const RealClock clock;
   harness::SpawnOptions spawn;
   spawn.name = "serve";
-  spawn.argv = {TOUCHSTONE_BINARY, "serve"};
+  spawn.argv = {support::touchstone_binary(), "serve"};
   spawn.argv.insert(spawn.argv.end(), arguments.begin(), arguments.end());
   auto captured = harness::run_and_capture(std::move(spawn), {.clock = clock}, 30 * kNsPerSecond);
   EXPECT_TRUE(captured) << captured.error().message;
@@ -257,7 +258,7 @@ TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
 }
 
 TEST(Serve, HelpIsAsWritten) {
-  const std::string path = std::string(TOUCHSTONE_SOURCE_DIR) + "/tests/server/serve_help.txt";
+  const std::string path = support::source_dir() + "/tests/server/serve_help.txt";
   const auto golden = read_file(path);
   ASSERT_TRUE(golden) << golden.error().message;
   EXPECT_EQ(run_serve({"--help"}).output, *golden)

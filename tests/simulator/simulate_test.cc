@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/files.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -19,7 +20,7 @@ class Simulate : public ::testing::Test {
   /// `redirect`: "2>/dev/null" for results, "2>&1 >/dev/null" for messages.
   Ran run(const std::string& arguments, const std::string& redirect = "2>/dev/null") {
     const std::string command =
-        std::string(TOUCHSTONE_BINARY) + " simulate " + arguments + " " + redirect;
+        support::touchstone_binary() + " simulate " + arguments + " " + redirect;
     Ran ran;
     FILE* const pipe = popen(command.c_str(), "r");
     std::array<char, 4096> buffer;

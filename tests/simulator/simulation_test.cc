@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/random.h"
 #include "tests/simulator/support.h"
+#include "tests/support/paths.h"
 #include "workload/generate.h"
 
 namespace touchstone::simulator {
@@ -205,8 +206,7 @@ std::string golden_transcript() {
 }
 
 TEST(Simulation, TheGoldenScenarioRunsAsWrittenDown) {
-  const std::string path =
-      std::string(TOUCHSTONE_SOURCE_DIR) + "/tests/simulator/golden/priorities.jsonl";
+  const std::string path = support::source_dir() + "/tests/simulator/golden/priorities.jsonl";
   const auto golden = read_file(path);
   ASSERT_TRUE(golden.has_value()) << golden.error().message;
   EXPECT_EQ(golden_transcript(), *golden) << "a new golden must be explained in its commit";

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "tests/simulator/support.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -41,7 +42,7 @@ class RecordedSource final : public RequestSource {
 };
 
 TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
-  const auto workload = workload::read_workload(std::string(TOUCHSTONE_SOURCE_DIR) +
+  const auto workload = workload::read_workload(support::source_dir() +
                                                 "/fixtures/scheduler/vllm-0.32.0/workload.jsonl");
   ASSERT_TRUE(workload.has_value()) << workload.error().message;
   const scheduler::Config config{.num_blocks = 28,

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "telemetry/prometheus/text.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::testing {
 
@@ -17,8 +18,18 @@ ServerProcess::ServerProcess(const ServerProcessOptions& options) {
   folder_ = std::make_unique<TemporaryDirectory>(std::move(*folder));
   harness::SpawnOptions spawn;
   spawn.name = "touchstone serve";
-  spawn.argv = {TOUCHSTONE_BINARY, "serve", "--model",     options.model, "--host",    "127.0.0.1",
-                "--port",          "0",     "--port-file", path("port"),  "--threads", "1"};
+  spawn.argv = {support::touchstone_binary(),
+                "serve",
+                "--model",
+                options.model,
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--port-file",
+                path("port"),
+                "--threads",
+                "1"};
   spawn.argv.insert(spawn.argv.end(), options.flags.begin(), options.flags.end());
   for (std::string& flag : spawn.argv) {
     // Files of a test live with its server: "@name" is a path there.
@@ -74,8 +85,6 @@ std::string ServerProcess::log() const {
   return text ? *text : std::string();
 }
 
-std::string capture_model() {
-  return std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
-}
+std::string capture_model() { return support::source_dir() + "/fixtures/models/vllm-capture"; }
 
 }  // namespace touchstone::testing

@@ -5,12 +5,13 @@
 #include "base/clock.h"
 #include "telemetry/otlp/file.h"
 #include "telemetry/resource.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::telemetry {
 namespace {
 
-constexpr char kRecordedSpans[] =
-    TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+const std::string kRecordedSpans =
+    support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
 
 records::RequestRecord record_at_seconds() {
   records::RequestRecord record;

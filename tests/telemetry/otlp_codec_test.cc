@@ -10,6 +10,7 @@
 #include "telemetry/otlp/json.h"
 #include "telemetry/otlp/messages.h"
 #include "telemetry/otlp/protobuf.h"
+#include "tests/support/paths.h"
 #include "tests/telemetry/generators.h"
 
 namespace touchstone::telemetry {
@@ -17,8 +18,8 @@ namespace {
 
 using Request = opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest;
 
-constexpr char kRecordedSpans[] =
-    TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
+const std::string kRecordedSpans =
+    support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
 
 RC_GTEST_PROP(OtlpProtobuf, EveryBatchSurvivesARoundTrip, ()) {
   const TraceBatch batch = *gen_batch();

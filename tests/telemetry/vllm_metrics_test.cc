@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "telemetry/prometheus/text.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -72,7 +73,7 @@ std::vector<std::pair<std::string, std::string>> shape(const std::string& page) 
 }
 
 TEST(VllmMetrics, ThePageIsTheRecordedOneButForTheListedDifferences) {
-  const auto text = read_file(TOUCHSTONE_SOURCE_DIR "/fixtures/spans/vllm-0.32.0/metrics.txt");
+  const auto text = read_file(support::source_dir() + "/fixtures/spans/vllm-0.32.0/metrics.txt");
   ASSERT_TRUE(text) << text.error().message;
   VllmMetrics metrics(recorded_config());
   make_recorded_exchanges(metrics);

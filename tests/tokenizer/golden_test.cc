@@ -10,13 +10,14 @@
 #include "base/utf8.h"
 #include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/tokenizer/tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::tokenizer {
 namespace {
 
 using nlohmann::json;
 
-const std::string kModels = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/";
+const std::string kModels = support::source_dir() + "/fixtures/models/";
 
 json read_golden(const std::string& name) {
   const auto text = read_file(kModels + "goldens/" + name);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "reference_engine/tokenizer/bpe.h"
+#include "tests/support/paths.h"
 #include "tests/tokenizer/small_tokenizer.h"
 
 namespace touchstone::tokenizer {
@@ -127,7 +128,7 @@ TEST(Tokenizer, UnsupportedAndDamagedFilesAreRefusedByName) {
 }
 
 TEST(Tokenizer, ThreadsShareOneTokenizer) {
-  const std::string folder = std::string(TOUCHSTONE_SOURCE_DIR) + "/fixtures/models/vllm-capture";
+  const std::string folder = support::source_dir() + "/fixtures/models/vllm-capture";
   const auto tokenizer = std::move(Tokenizer::load(folder)).value();
   std::vector<std::string> texts;
   for (int i = 0; i < 400; ++i) texts.push_back("unwonted word" + std::to_string(i * i) + " again");
@@ -183,9 +184,9 @@ RC_GTEST_PROP(Bpe, ALongWordMergesLikeItsRepeatedBestPair, ()) {
 }
 
 RC_GTEST_PROP(Tokenizer, DecodingWhatWasEncodedGivesTheText, ()) {
-  static const auto tokenizer = std::move(Tokenizer::load(std::string(TOUCHSTONE_SOURCE_DIR) +
-                                                          "/fixtures/models/touchstone-tiny"))
-                                    .value();
+  static const auto tokenizer =
+      std::move(Tokenizer::load(support::source_dir() + "/fixtures/models/touchstone-tiny"))
+          .value();
   const auto bytes = *rc::gen::arbitrary<std::string>();
   std::string text;
   append_lossy(bytes, text);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "tests/support/paths.h"
 #include "workload/workload.h"
 
 namespace touchstone::workload {
@@ -141,8 +142,7 @@ TEST_F(WorkloadFile, EveryTruncationOfALineIsRefused) {
 }
 
 TEST(WorkloadSchema, NamesEveryFieldThatIsWritten) {
-  const auto text =
-      read_file(std::string(TOUCHSTONE_SOURCE_DIR) + "/workload/workload.schema.json");
+  const auto text = read_file(support::source_dir() + "/workload/workload.schema.json");
   ASSERT_TRUE(text.has_value());
   const auto schema = nlohmann::json::parse(text.value());
   const auto& properties = schema["$defs"]["request"]["properties"];
