@@ -1,6 +1,7 @@
 #include "base/statistics.h"
 
 #include <algorithm>
+#include <boost/math/distributions/binomial.hpp>
 #include <cmath>
 #include <numeric>
 
@@ -9,17 +10,48 @@
 namespace touchstone {
 namespace {
 
-/// P(X <= k) for X ~ Binomial(n, p), summed in log space.
-double binomial_cdf(int64_t k, int64_t n, double p) {
-  double sum = 0;
-  for (int64_t i = 0; i <= k; ++i) {
-    const double log_pmf =
-        std::lgamma(static_cast<double>(n + 1)) - std::lgamma(static_cast<double>(i + 1)) -
-        std::lgamma(static_cast<double>(n - i + 1)) + static_cast<double>(i) * std::log(p) +
-        static_cast<double>(n - i) * std::log1p(-p);
-    sum += std::exp(log_pmf);
+using Binomial = boost::math::binomial_distribution<double>;
+
+/// How many k of 0 … n-1 come before the first for which `holds(k)` is false. `holds` is monotone.
+template <typename Holds>
+int64_t first_false(int64_t n, const Holds& holds) {
+  int64_t low = 0;
+  int64_t high = n;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (holds(middle)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
   }
-  return std::min(sum, 1.0);
+  return low;
+}
+
+/// Ranks are 1-based. The value of rank l is at most the q-quantile when at least l of n values lie
+/// below it, the value of rank h at least when fewer than h do: X ~ Binomial(n, q) of them do.
+/// Rank 0 and rank n + 1: there is no such value.
+int64_t lower_rank(int64_t n, double q, double tail) {
+  const Binomial below(static_cast<double>(n), q);
+  return first_false(n, [&](int64_t k) { return cdf(below, static_cast<double>(k)) <= tail; });
+}
+int64_t upper_rank(int64_t n, double q, double tail) {
+  const Binomial below(static_cast<double>(n), q);
+  return first_false(
+             n, [&](int64_t k) { return cdf(complement(below, static_cast<double>(k))) > tail; }) +
+         1;
+}
+
+std::optional<double> value_of_rank(std::vector<double>& values, int64_t rank) {
+  if (rank < 1 || rank > static_cast<int64_t>(values.size())) return std::nullopt;
+  const auto at = values.begin() + (rank - 1);
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
+}
+
+void check_levels(double q, double confidence) {
+  BASE_CHECK(q > 0 && q < 1, q);
+  BASE_CHECK(confidence > 0 && confidence < 1, confidence);
 }
 
 }  // namespace
@@ -45,20 +77,32 @@ double mean(const std::vector<double>& values) {
 
 std::optional<QuantileInterval> quantile_interval(std::vector<double> values, double q,
                                                   double confidence) {
-  BASE_CHECK(q > 0 && q < 1, q);
-  BASE_CHECK(confidence > 0 && confidence < 1, confidence);
+  check_levels(q, confidence);
   const auto n = static_cast<int64_t>(values.size());
   const double tail = (1 - confidence) / 2;
-  // Ranks are 1-based: P(rank-l value <= quantile) = P(X >= l), X = number of values below it.
-  int64_t low_rank = 0;
-  while (low_rank < n && binomial_cdf(low_rank, n, q) <= tail) ++low_rank;
-  int64_t high_rank = low_rank;
-  while (high_rank < n && 1 - binomial_cdf(high_rank, n, q) > tail) ++high_rank;
-  ++high_rank;
-  if (low_rank < 1 || high_rank > n) return std::nullopt;
-  std::sort(values.begin(), values.end());
-  return QuantileInterval{values[static_cast<size_t>(low_rank - 1)],
-                          values[static_cast<size_t>(high_rank - 1)]};
+  const auto low = value_of_rank(values, lower_rank(n, q, tail));
+  const auto high = value_of_rank(values, upper_rank(n, q, tail));
+  if (!low || !high) return std::nullopt;
+  return QuantileInterval{*low, *high};
+}
+
+std::optional<double> quantile_upper_bound(std::vector<double> values, double q,
+                                           double confidence) {
+  check_levels(q, confidence);
+  const auto n = static_cast<int64_t>(values.size());
+  return value_of_rank(values, upper_rank(n, q, 1 - confidence));
+}
+
+std::optional<double> quantile_lower_bound(std::vector<double> values, double q,
+                                           double confidence) {
+  check_levels(q, confidence);
+  const auto n = static_cast<int64_t>(values.size());
+  return value_of_rank(values, lower_rank(n, q, 1 - confidence));
+}
+
+int64_t quantile_upper_bound_samples(double q, double confidence) {
+  check_levels(q, confidence);
+  return static_cast<int64_t>(std::ceil(std::log(1 - confidence) / std::log(q)));
 }
 
 }  // namespace touchstone

@@ -24,4 +24,12 @@ struct QuantileInterval {
 std::optional<QuantileInterval> quantile_interval(std::vector<double> values, double q,
                                                   double confidence);
 
+/// One-sided bounds of the q-quantile from order statistics: it lies at or below (above) the result
+/// with at least `confidence`. nullopt when the sample is too small. Infinite values are fine.
+/// REQUIRES: 0 < q < 1, 0 < confidence < 1.
+std::optional<double> quantile_upper_bound(std::vector<double> values, double q, double confidence);
+std::optional<double> quantile_lower_bound(std::vector<double> values, double q, double confidence);
+/// The smallest sample for which quantile_upper_bound() has a result: 59 for p95 at 95 %.
+int64_t quantile_upper_bound_samples(double q, double confidence);
+
 }  // namespace touchstone

@@ -172,19 +172,26 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
 }
 
 std::optional<FigureTable> latency_table(const SpanIndex& index, const Profile& profile) {
+  constexpr std::pair<const char*, double> kQuantiles[] = {
+      {"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+  constexpr double kConfidence = 0.95;
   FigureTable table{.title = "Latency by phase, from spans",
                     .columns = {"p50", "p95", "p99", "max"},
                     .rows = {},
-                    .notes = {}};
+                    .notes = {"in brackets: 95 % interval, where the sample is large enough"}};
   for (const std::string& phase : known_phases()) {
     const std::vector<double> samples = phase_samples(index, profile, phase);
     if (samples.empty()) continue;
-    table.rows.push_back({.name = phase,
-                          .unit = "s",
-                          .values = {{"p50", quantile(samples, 0.5)},
-                                     {"p95", quantile(samples, 0.95)},
-                                     {"p99", quantile(samples, 0.99)},
-                                     {"max", quantile(samples, 1)}}});
+    Figure row{.name = phase, .unit = "s", .values = {}};
+    for (const auto& [column, q] : kQuantiles) {
+      result::Cell cell{column, quantile(samples, q)};
+      if (const auto interval = quantile_interval(samples, q, kConfidence)) {
+        cell.interval = {interval->low, interval->high, kConfidence};
+      }
+      row.values.push_back(cell);
+    }
+    row.values.push_back({"max", quantile(samples, 1)});
+    table.rows.push_back(std::move(row));
   }
   if (table.rows.empty()) return std::nullopt;
   return table;

@@ -38,15 +38,11 @@ std::string finding_html(const CheckOutcome& check, const Finding& finding) {
   add("expected", finding.expected);
   add("actual", finding.actual);
   add("subject", finding.subject);
+  for (const auto& [key, value] : finding.context) add(key, value);
+  add("rule", result::to_string(finding.rule));
   std::string places;
-  for (const auto& [key, value] : finding.context) {
-    if (key != "places") {
-      add(key, value);
-      continue;
-    }
-    for (const std::string& place : split(value, ' ')) {
-      places += "<div>" + escape_markup(place) + "</div>";
-    }
+  for (const result::Place& place : finding.places) {
+    places += "<div>" + escape_markup(result::to_string(place)) + "</div>";
   }
   const std::string count =
       finding.count > 1 ? pill("× " + format_count(finding.count), "plain") : "";
@@ -56,7 +52,7 @@ std::string finding_html(const CheckOutcome& check, const Finding& finding) {
       "<span class=\"text\">" + escape_markup(finding.message) + "<code class=\"id\">" +
       escape_markup(check.id) + "</code></span>" + count + "</summary><div class=\"body\"><dl>" +
       rows + "<dt>source</dt><dd>" + escape_markup(check.source) + "</dd></dl>";
-  if (finding.count > 1 && !places.empty()) {
+  if (!places.empty()) {
     out += "<div class=\"places mono\">" + places + "</div>";
   }
   return out + "</div></details>";
@@ -122,12 +118,33 @@ std::string table_html(const result::FigureTable& table) {
            "</td>";
     for (const std::string& column : table.columns) {
       std::string cell;
-      for (const auto& [name, value] : row.values) {
-        if (name == column) cell = figure_text(row.unit, value);
+      for (const result::Cell& value : row.values) {
+        if (value.column == column) cell = cell_text(row.unit, value);
       }
       out += "<td class=\"n\">" + cell + "</td>";
     }
     out += "</tr>";
+  }
+  out += "</table>";
+  for (const std::string& note : table.notes) {
+    out += "<p class=\"why skip\">" + escape_markup(note) + "</p>";
+  }
+  return out + "</div>";
+}
+
+std::string comparison_html(const result::ComparisonTable& table) {
+  std::string out = "<div class=\"card\"><h3>" + escape_markup(table.title) +
+                    "</h3><table><tr><th></th><th class=\"n\">" + escape_markup(table.baseline) +
+                    "</th><th class=\"n\">" + escape_markup(table.value) +
+                    "</th><th class=\"n\">difference</th><th></th></tr>";
+  for (const result::Comparison& row : table.rows) {
+    const char* kind = row.change == result::Comparison::Change::kWorse     ? "fail"
+                       : row.change == result::Comparison::Change::kUnknown ? "skip"
+                                                                            : "pass";
+    out += "<tr><td>" + escape_markup(row.name) + "</td><td class=\"n\">" +
+           figure_text(row.unit, row.baseline) + "</td><td class=\"n\">" +
+           figure_text(row.unit, row.value) + "</td><td class=\"n\">" + difference_text(row) +
+           "</td><td>" + pill(result::to_string(row.change), kind) + "</td></tr>";
   }
   out += "</table>";
   for (const std::string& note : table.notes) {
@@ -248,6 +265,7 @@ std::string budgets_html(const Report& report) {
 std::string tables_html(const Report& report) {
   std::string out;
   for (const result::FigureTable& table : report.tables) out += table_html(table);
+  for (const result::ComparisonTable& table : report.comparisons) out += comparison_html(table);
   return out.empty() ? out : "<div class=\"grid\">" + out + "</div>";
 }
 

@@ -24,6 +24,11 @@ std::string findings_text(const CheckOutcome& check) {
     text += finding.message + "\n";
     if (finding.count > 1) text += "  count: " + format_count(finding.count) + "\n";
     for (const auto& [key, value] : finding.context) text += "  " + key + ": " + value + "\n";
+    for (const result::Place& place : finding.places) {
+      text += "  at " + result::to_string(place) + "\n";
+    }
+    const std::string rule = result::to_string(finding.rule);
+    if (!rule.empty()) text += "  rule: " + rule + "\n";
   }
   return text;
 }

@@ -73,22 +73,21 @@ void write_checks(const Report& report, TextWriter& writer) {
 }
 
 std::string place_of(const Finding& finding) {
-  const auto get = [&](const char* key) {
-    const auto found = finding.context.find(key);
-    return found == finding.context.end() ? std::string() : found->second;
-  };
+  const result::Place first = finding.places.empty() ? result::Place() : finding.places.front();
   std::string place;
-  if (!get("span_id").empty()) {
-    place = "trace " + get("trace_id") + " span " + get("span_id");
-  } else if (!get("request").empty()) {
-    const std::string request = get("request");
-    place = request.starts_with("request ") ? request : "request " + request;
-  } else if (!get("hop").empty()) {
-    place = get("hop");
+  if (!first.span_id.empty()) {
+    place = "trace " + first.trace_id + " span " + first.span_id;
+  } else if (!first.request.empty()) {
+    place = first.request.starts_with("request ") ? first.request : "request " + first.request;
+  } else if (const auto hop = finding.context.find("hop"); hop != finding.context.end()) {
+    place = hop->second;
   } else {
-    place = finding.subject;
+    place = result::to_string(first);
   }
+  if (place.empty()) place = finding.subject;
   if (finding.count > 1) place += " and " + format_count(finding.count - 1) + " more";
+  const std::string rule = result::to_string(finding.rule);
+  if (!rule.empty()) place += "; rule " + rule;
   return place;
 }
 
@@ -179,33 +178,67 @@ void write_budgets(const Report& report, TextWriter& writer) {
   }
 }
 
+void write_notes(const std::vector<std::string>& notes, TextWriter& writer) {
+  for (const std::string& note : notes) {
+    for (const std::string& line : writer.wrapped(note, 2, kNoteLinesMax)) {
+      writer.line("  " + line);
+    }
+  }
+}
+
 void write_table(const result::FigureTable& table, TextWriter& writer) {
-  constexpr size_t kColumn = 14;
+  // Intervals stand beside their values where the line is wide enough for all columns.
+  bool intervals = std::any_of(table.rows.begin(), table.rows.end(), [](const result::Figure& row) {
+    return std::any_of(row.values.begin(), row.values.end(),
+                       [](const result::Cell& cell) { return cell.interval.has_value(); });
+  });
   const std::string title = plain_line(table.title);
   size_t name_width = std::max<size_t>(26, width_of(title));
   for (const result::Figure& row : table.rows) {
     name_width = std::max(name_width, width_of(plain_line(row.name)) + 2);
   }
+  constexpr size_t kColumn = 14, kIntervalColumn = 36;
+  intervals = intervals && name_width + kIntervalColumn * table.columns.size() <=
+                               static_cast<size_t>(writer.options().width);
+  const size_t column_width = intervals ? kIntervalColumn : kColumn;
   std::string header(name_width + 2 - width_of(title), ' ');
-  for (const std::string& column : table.columns) header += right(plain_line(column), kColumn);
+  for (const std::string& column : table.columns) header += right(plain_line(column), column_width);
   writer.heading(title, header);
   for (const result::Figure& row : table.rows) {
     std::string line = "  " + padded(plain_line(row.name), name_width);
     for (const std::string& column : table.columns) {
       std::string cell;
-      for (const auto& [name, value] : row.values) {
-        if (name == column) cell = figure_text(row.unit, value);
+      for (const result::Cell& value : row.values) {
+        if (value.column == column)
+          cell = intervals ? cell_text(row.unit, value) : figure_text(row.unit, value.value);
       }
-      line += right(cell, kColumn);
+      line += right(cell, column_width);
     }
     if (!row.unit.empty() && row.unit != "s") line += " " + plain_line(row.unit);
     writer.line(line);
   }
-  for (const std::string& note : table.notes) {
-    for (const std::string& line : writer.wrapped(note, 2, kNoteLinesMax)) {
-      writer.line("  " + line);
-    }
+  write_notes(table.notes, writer);
+}
+
+void write_comparison(const result::ComparisonTable& table, TextWriter& writer) {
+  constexpr size_t kName = 26, kColumn = 14, kDifference = 26;
+  const std::string title = plain_line(table.title);
+  const size_t name_width = std::max(kName, width_of(title));
+  writer.heading(title, std::string(name_width + 2 - width_of(title), ' ') +
+                            right(plain_line(table.baseline), kColumn) +
+                            right(plain_line(table.value), kColumn) +
+                            right("difference", kDifference));
+  for (const result::Comparison& row : table.rows) {
+    const Color color = row.change == result::Comparison::Change::kWorse     ? Color::kRed
+                        : row.change == result::Comparison::Change::kUnknown ? Color::kYellow
+                                                                             : Color::kGreen;
+    writer.line("  " + padded(plain_line(row.name), name_width) +
+                right(figure_text(row.unit, row.baseline), kColumn) +
+                right(figure_text(row.unit, row.value), kColumn) +
+                right(difference_text(row), kDifference) + "  " +
+                writer.painted(result::to_string(row.change), color));
   }
+  write_notes(table.notes, writer);
 }
 
 void write_samples(const Report& report, TextWriter& writer) {
@@ -248,6 +281,9 @@ std::string to_text(const Report& report, const TextOptions& options) {
   write_budgets(report, writer);
   for (const result::FigureTable& table : report.tables) {
     if (!table.detail) write_table(table, writer);
+  }
+  for (const result::ComparisonTable& table : report.comparisons) {
+    write_comparison(table, writer);
   }
   write_samples(report, writer);
   if (!report.notes.empty()) writer.line("");

@@ -33,4 +33,23 @@ std::string figure_text(const std::string& unit, double value) {
   return whole ? format_count(static_cast<int64_t>(value)) : format_fixed(value, 3);
 }
 
+std::string cell_text(const std::string& unit, const result::Cell& cell) {
+  const std::string value = figure_text(unit, cell.value);
+  if (!cell.interval) return value;
+  return value + " [" + figure_text(unit, cell.interval->low) + ", " +
+         figure_text(unit, cell.interval->high) + "]";
+}
+
+std::string difference_text(const result::Comparison& row) {
+  if (!row.difference) return "–";
+  const auto percent = [](double share) {
+    return (share < 0 ? "" : "+") + format_fixed(share * 100, 1);
+  };
+  std::string text = percent(*row.difference) + " %";
+  if (row.interval) {
+    text += " [" + percent(row.interval->low) + ", " + percent(row.interval->high) + "]";
+  }
+  return text;
+}
+
 }  // namespace touchstone::reports

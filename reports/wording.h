@@ -16,4 +16,9 @@ std::string seconds_text(double seconds);
 /// decimals; "–" for what is not a number.
 std::string figure_text(const std::string& unit, double value);
 
+/// figure_text() of a cell, with its interval when it has one: "12.9 ms [12.1 ms, 13.4 ms]".
+std::string cell_text(const std::string& unit, const result::Cell& cell);
+/// "+1.3 %", with the interval when there is one: "+1.3 % [-0.2, +2.9]"; "–" when there is none.
+std::string difference_text(const result::Comparison& row);
+
 }  // namespace touchstone::reports

@@ -1,5 +1,7 @@
 #include "result/result_model.h"
 
+#include <cmath>
+
 namespace touchstone::result {
 namespace {
 
@@ -43,6 +45,75 @@ const char* to_string(Level level) {
       return "MAY";
   }
   return "MUST";
+}
+
+const char* to_string(Chart::Kind kind) {
+  switch (kind) {
+    case Chart::Kind::kLine:
+      return "line";
+    case Chart::Kind::kStep:
+      return "step";
+    case Chart::Kind::kCdf:
+      return "cdf";
+  }
+  return "line";
+}
+
+const char* to_string(Comparison::Better better) {
+  switch (better) {
+    case Comparison::Better::kLower:
+      return "lower";
+    case Comparison::Better::kHigher:
+      return "higher";
+    case Comparison::Better::kEqual:
+      return "equal";
+  }
+  return "lower";
+}
+
+const char* to_string(Comparison::Change change) {
+  switch (change) {
+    case Comparison::Change::kBetter:
+      return "better";
+    case Comparison::Change::kSame:
+      return "same";
+    case Comparison::Change::kWorse:
+      return "worse";
+    case Comparison::Change::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+std::string to_string(const Location& location) {
+  return location.line > 0 ? location.file + ":" + std::to_string(location.line) : location.file;
+}
+
+std::string to_string(const Place& place) {
+  if (!place.span_id.empty()) return place.trace_id + "/" + place.span_id;
+  if (!place.request.empty()) return place.request;
+  if (!place.trace_id.empty()) return place.trace_id;
+  return to_string(place.input);
+}
+
+Comparison compare(Comparison figures, double tolerance) {
+  figures.difference.reset();
+  figures.change = Comparison::Change::kUnknown;
+  if (!(std::abs(figures.baseline) > 0) || !std::isfinite(figures.baseline) ||
+      !std::isfinite(figures.value)) {
+    return figures;
+  }
+  figures.difference = figures.value / figures.baseline - 1;
+  const double low = figures.interval ? figures.interval->low : *figures.difference;
+  const double high = figures.interval ? figures.interval->high : *figures.difference;
+  if (low >= -tolerance && high <= tolerance) {
+    figures.change = Comparison::Change::kSame;
+  } else if (low > tolerance || high < -tolerance) {
+    const bool wanted = figures.better == (low > tolerance ? Comparison::Better::kHigher
+                                                           : Comparison::Better::kLower);
+    figures.change = wanted ? Comparison::Change::kBetter : Comparison::Change::kWorse;
+  }
+  return figures;
 }
 
 Verdict combine(Verdict a, Verdict b) { return severity(a) >= severity(b) ? a : b; }

@@ -12,7 +12,7 @@
 
 namespace touchstone::result {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 /// fail > unknown > pass when verdicts are combined; skip never decides.
 enum class Verdict { kPass, kFail, kUnknown, kSkip };
@@ -23,7 +23,24 @@ const char* to_string(Level level);      // "MUST", "SHOULD", "MAY"
 /// The worse of the two by fail > unknown > pass > skip.
 Verdict combine(Verdict a, Verdict b);
 
-/// One violated requirement at one place.
+/// A line of a file that somebody can open. Empty file: not known.
+struct Location {
+  std::string file;
+  int64_t line = 0;  ///< from 1; 0: the file as a whole
+};
+
+/// Where something was seen. What is empty does not apply.
+struct Place {
+  std::string trace_id;  ///< hex
+  std::string span_id;   ///< hex
+  std::string request;   ///< as the ledger or the workload names it
+  Location input;        ///< in what was read: a line of spans, of a step log
+};
+/// "trace/span", "trace", "request 7", "spans.jsonl:12"; empty for an empty place.
+std::string to_string(const Place& place);
+std::string to_string(const Location& location);  // "file:line", "file", ""
+
+/// One violated requirement, at one place or at several alike.
 struct Finding {
   std::string check_id;  ///< a name, never a number: "span.attribute.required"
   Level level = Level::kMust;
@@ -32,9 +49,11 @@ struct Finding {
   std::string message;  ///< one sentence: requirement, expected, actual
   std::string expected;
   std::string actual;
-  std::map<std::string, std::string> context;  ///< trace_id, span_id, attribute, request, file, …
+  std::map<std::string, std::string> context;  ///< attribute, hop, span, …
   /// How many places this finding stands for when equal ones were folded; at least 1.
   int64_t count = 1;
+  std::vector<Place> places = {};  ///< the first of them
+  Location rule = {};              ///< of the profile or suite that demands it
 };
 
 /// What one check came to. A check that examined nothing is never a pass.
@@ -73,12 +92,23 @@ struct BudgetRow {
   Verdict verdict = Verdict::kUnknown;
 };
 
-/// A number that stands in a table: measured beside simulated, say.
+/// Where the true value lies with this confidence. An end may be infinite.
+struct Interval {
+  double low = 0;
+  double high = 0;
+  double confidence = 0.95;
+};
+
+/// Numbers that stand in a row of a table: measured beside simulated, say.
+struct Cell {
+  std::string column;
+  double value = 0;
+  std::optional<Interval> interval = {};
+};
 struct Figure {
-  std::string name;  ///< "steps", "ttft p50"
-  std::string unit;  ///< "", "s", "blocks", "requests/s"
-  /// column name → value; columns in the table's own order.
-  std::vector<std::pair<std::string, double>> values;
+  std::string name;          ///< "steps", "ttft p50"
+  std::string unit;          ///< "", "s", "blocks", "requests/s"
+  std::vector<Cell> values;  ///< by column, in any order
 };
 struct FigureTable {
   std::string title;
@@ -86,6 +116,36 @@ struct FigureTable {
   std::vector<Figure> rows;
   std::vector<std::string> notes;
   bool detail = false;  ///< says nothing new to most readers: in the full reports only
+};
+
+/// One figure against its baseline.
+struct Comparison {
+  enum class Better { kLower, kHigher, kEqual };  ///< kEqual: any difference is an error
+  enum class Change { kBetter, kSame, kWorse, kUnknown };
+  std::string name;
+  std::string unit;
+  Better better = Better::kLower;
+  double baseline = 0;
+  double value = 0;
+  /// value / baseline - 1 and where it lies; nullopt when the baseline is zero or no number.
+  std::optional<double> difference = {};
+  std::optional<Interval> interval = {};
+  Change change = Change::kUnknown;
+};
+const char* to_string(Comparison::Better better);  // "lower", "higher", "equal"
+const char* to_string(Comparison::Change change);  // "better", "same", "worse", "unknown"
+
+/// Fills difference and change. `tolerance`: a relative difference that does not matter, at least
+/// 0. With an interval the change is told only when all of it lies beyond the tolerance, and
+/// "same" only when all of it lies within; otherwise unknown. Without one the difference decides.
+Comparison compare(Comparison figures, double tolerance);
+
+struct ComparisonTable {
+  std::string title;
+  std::string baseline;  ///< what the figures are compared with: "measured"
+  std::string value;     ///< "simulated"
+  std::vector<Comparison> rows;
+  std::vector<std::string> notes;
 };
 
 /// A chart: several named lines over one x axis.
@@ -102,6 +162,8 @@ struct Chart {
   std::string y_label;
   std::vector<Series> series;
 };
+
+const char* to_string(Chart::Kind kind);  // "line", "step", "cdf"
 
 /// One bar of a trace waterfall; times in seconds from the trace's start.
 struct WaterfallBar {
@@ -140,6 +202,7 @@ struct Report {
   std::vector<CoverageRow> coverage;
   std::vector<BudgetRow> budgets;
   std::vector<FigureTable> tables;
+  std::vector<ComparisonTable> comparisons;
   std::vector<Chart> charts;
   std::vector<Waterfall> waterfalls;
   std::vector<Sample> samples;

@@ -22,7 +22,7 @@ build_packages=(
   libboost1.81-dev nlohmann-json3-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev
   protobuf-compiler libprotobuf-dev libgrpc++-dev protobuf-compiler-grpc
   libpcre2-dev libutf8proc-dev libssl-dev zlib1g-dev libzstd-dev
-  libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
+  libvalijson-dev libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
 )
 
 missing_packages() {

@@ -211,7 +211,9 @@ result::CheckOutcome parity_check(const Replay& replay, size_t logged_steps) {
                           .expected = d.logged,
                           .actual = d.replayed,
                           .context = {{"file", "steps.jsonl"}, {"step", std::to_string(d.step)}}};
-  if (d.request) finding.context["request"] = std::to_string(*d.request);
+  if (d.request)
+    finding.places.push_back(
+        {.trace_id = "", .span_id = "", .request = std::to_string(*d.request), .input = {}});
   check.findings.push_back(std::move(finding));
   return check;
 }

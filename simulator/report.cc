@@ -21,15 +21,21 @@ void add_latency(result::FigureTable& table, const char* name, const std::vector
                          {"p99", quantile(values, 0.99)}}});
 }
 
+/// A simulated time that lies so near its measured one is called the same.
+constexpr double kAgreement = 0.05;
+
 constexpr std::pair<const char*, double> kQuantiles[] = {{" p50", 0.5}, {" p95", 0.95}};
 
 void add_pair(const std::string& name, const std::vector<double>& measured,
-              const std::vector<double>& simulated, result::FigureTable& times,
-              result::FigureTable& errors) {
+              const std::vector<double>& simulated, result::ComparisonTable& table) {
   if (measured.empty() || simulated.empty()) return;
   const auto add = [&](const std::string& row, double m, double s) {
-    times.rows.push_back({row, "s", {{"measured", m}, {"simulated", s}}});
-    if (m > 0) errors.rows.push_back({row, "%", {{"error", 100 * (s / m - 1)}}});
+    table.rows.push_back(result::compare({.name = row,
+                                          .unit = "s",
+                                          .better = result::Comparison::Better::kEqual,
+                                          .baseline = m,
+                                          .value = s},
+                                         kAgreement));
   };
   add(name + " mean", mean(measured), mean(simulated));
   for (const auto& [label, q] : kQuantiles) {
@@ -81,15 +87,13 @@ void add_measured_latencies(const std::vector<MeasuredLatency>& measured, const 
     e2e_s.push_back(m.e2e_s);
     if (m.tpot_s) tpot_s.push_back(*m.tpot_s);
   }
-  result::FigureTable times{.title = "Measured by the clients beside simulated",
-                            .columns = {"measured", "simulated"}};
-  result::FigureTable errors{.title = "Error, relative to the measured value",
-                             .columns = {"error"}};
-  add_pair("TTFT", ttft_s, summary.ttft_s, times, errors);
-  add_pair("TPOT", tpot_s, summary.tpot_s, times, errors);
-  add_pair("e2e", e2e_s, summary.e2e_s, times, errors);
-  report.tables.push_back(std::move(times));
-  report.tables.push_back(std::move(errors));
+  result::ComparisonTable table{.title = "Simulated, and what clients measured",
+                                .baseline = "measured",
+                                .value = "simulated"};
+  add_pair("TTFT", ttft_s, summary.ttft_s, table);
+  add_pair("TPOT", tpot_s, summary.tpot_s, table);
+  add_pair("e2e", e2e_s, summary.e2e_s, table);
+  report.comparisons.push_back(std::move(table));
 }
 
 }  // namespace touchstone::simulator

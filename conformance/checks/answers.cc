@@ -39,7 +39,10 @@ void check_request_answered(const CheckInput& input, Recorder& recorder) {
          .message = describe(entry) + " got " + answer_text(entry) + ", expected " + expected,
          .expected = expected,
          .actual = answer_text(entry),
-         .context = {{"request", describe(entry)}, {"trace_id", entry.trace_id.hex()}}});
+         .place = {.trace_id = entry.trace_id.hex(),
+                   .span_id = "",
+                   .request = describe(entry),
+                   .input = {}}});
   }
 }
 

@@ -18,13 +18,7 @@ void Recorder::undecided(const std::string& reason) {
 }
 
 void Recorder::violation(Violation violation) {
-  std::string place;
-  if (const auto span = violation.context.find("span_id"); span != violation.context.end()) {
-    place = violation.context["trace_id"] + "/" + span->second;
-  } else if (const auto request = violation.context.find("request");
-             request != violation.context.end()) {
-    place = request->second;
-  }
+  const bool has_place = !result::to_string(violation.place).empty();
   const std::pair<int, std::string> key(static_cast<int>(violation.level), violation.fold);
   const auto [fold, is_new] = folds_.try_emplace(key, outcome_.findings.size());
   if (is_new) {
@@ -37,21 +31,20 @@ void Recorder::violation(Violation violation) {
     finding.expected = std::move(violation.expected);
     finding.actual = std::move(violation.actual);
     finding.context = std::move(violation.context);
-    if (!place.empty()) finding.context["places"] = place;
+    if (has_place) finding.places.push_back(std::move(violation.place));
     outcome_.findings.push_back(std::move(finding));
     return;
   }
   Finding& finding = outcome_.findings[fold->second];
   ++finding.count;
-  if (!place.empty() && finding.count <= kPlacesMax) {
-    std::string& places = finding.context["places"];
-    places += (places.empty() ? "" : " ") + place;
+  if (has_place && finding.count <= kPlacesMax) {
+    finding.places.push_back(std::move(violation.place));
   }
 }
 
 void Recorder::violation(const SpanView& view, Violation violation) {
-  violation.context["trace_id"] = view.span->trace_id.hex();
-  violation.context["span_id"] = view.span->span_id.hex();
+  violation.place.trace_id = view.span->trace_id.hex();
+  violation.place.span_id = view.span->span_id.hex();
   violation.context["span"] = view.span->name;
   if (violation.subject.empty()) violation.subject = "span " + view.span->name;
   this->violation(std::move(violation));

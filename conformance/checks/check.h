@@ -34,6 +34,7 @@ struct Violation {
   std::string expected = {};
   std::string actual = {};
   std::map<std::string, std::string> context = {};
+  result::Place place = {};
 };
 
 /// Collects what one check saw.
@@ -47,10 +48,9 @@ class Recorder final {
   void not_applicable(const std::string& reason);
   /// The check could not decide.
   void undecided(const std::string& reason);
-  /// Adds to the finding with the same fold or starts one. Each place (span, else request) is
-  /// listed in context["places"] up to kPlacesMax.
+  /// Adds to the finding with the same fold or starts one. Places are listed up to kPlacesMax.
   void violation(Violation violation);
-  /// As violation(), about one span: fills trace_id, span_id and subject (when empty).
+  /// As violation(), about one span: fills the place and the subject (when empty).
   void violation(const SpanView& view, Violation violation);
   /// A one-line summary for when all is well.
   void summary(const std::string& text) { summary_ = text; }

@@ -104,15 +104,18 @@ void check_accounts_add_up(const CheckInput& input, Recorder& recorder) {
     if (!entry.trace_id.is_valid() || !entry.span_id.is_valid()) continue;
     const auto [owner, is_new] = owners.try_emplace({entry.trace_id, entry.span_id}, &entry);
     if (is_new) continue;
-    recorder.violation(
-        {.fold = "",
-         .signal = "ledger",
-         .subject = "ledger",
-         .message = describe(entry) + " has the trace and span id of " + describe(*owner->second) +
-                    ", so their spans cannot be told apart",
-         .expected = "its own traceparent for each request",
-         .actual = entry.trace_id.hex() + "-" + entry.span_id.hex(),
-         .context = {{"request", describe(entry)}, {"trace_id", entry.trace_id.hex()}}});
+    recorder.violation({.fold = "",
+                        .signal = "ledger",
+                        .subject = "ledger",
+                        .message = describe(entry) + " has the trace and span id of " +
+                                   describe(*owner->second) +
+                                   ", so their spans cannot be told apart",
+                        .expected = "its own traceparent for each request",
+                        .actual = entry.trace_id.hex() + "-" + entry.span_id.hex(),
+                        .place = {.trace_id = entry.trace_id.hex(),
+                                  .span_id = "",
+                                  .request = describe(entry),
+                                  .input = {}}});
   }
 }
 

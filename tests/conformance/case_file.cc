@@ -174,8 +174,8 @@ std::optional<telemetry::MetricsPage> read_page(const json& input, const char* k
 }
 
 std::string differences(const json& expected, const result::Finding& finding) {
-  only_keys(expected,
-            {"level", "signal", "subject", "message", "expected", "actual", "count", "context"});
+  only_keys(expected, {"level", "signal", "subject", "message", "expected", "actual", "count",
+                       "context", "places"});
   std::string text;
   const auto differs = [&](const std::string& key, const std::string& got) {
     if (expected.contains(key) && expected[key] != got) {
@@ -193,6 +193,11 @@ std::string differences(const json& expected, const result::Finding& finding) {
   const std::string message = expected.value("message", "");
   if (finding.message.find(message) == std::string::npos) {
     text += "message: got " + finding.message + "; ";
+  }
+  if (expected.contains("places")) {
+    json places = json::array();
+    for (const result::Place& place : finding.places) places.push_back(result::to_string(place));
+    if (places != expected["places"]) text += "places: got " + places.dump() + "; ";
   }
   const json context = expected.value("context", json::object());
   for (const auto& [key, value] : context.items()) {

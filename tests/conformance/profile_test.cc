@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/files.h"
 #include "conformance/profile/pattern.h"
 #include "conformance/profile/relation.h"
 #include "tests/conformance/recorded.h"
-#include "tests/support/paths.h"
+#include "tests/support/json_schema.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -96,95 +95,28 @@ TEST(Profile, AnUnknownNameGetsTheNearest) {
   EXPECT_NE(profile.error().hint.find("vllm-v1"), std::string::npos);
 }
 
-/// Every key that some object of the schema allows.
-std::set<std::string> keys_of(const nlohmann::json& schema) {
-  std::set<std::string> keys;
-  if (schema.is_object()) {
-    for (const auto& [name, value] : schema.items()) {
-      if (name == "properties") {
-        for (const auto& [key, rule] : value.items()) keys.insert(key);
-      }
-      keys.merge(keys_of(value));
-    }
+constexpr char kSchema[] = "conformance/profiles/profile.schema.json";
+
+TEST(ProfileSchema, TakesEveryShippedProfile) {
+  for (const ShippedProfile& shipped : shipped_profiles()) {
+    EXPECT_EQ(support::schema_problems(kSchema, support::yaml_as_json(std::string(shipped.yaml))),
+              std::vector<std::string>())
+        << shipped.name;
   }
-  if (schema.is_array()) {
-    for (const auto& item : schema) keys.merge(keys_of(item));
-  }
-  return keys;
 }
 
-TEST(Profile, TheSchemaNamesEveryKeyThatVllmV1Uses) {
-  const auto text = read_file(support::source_dir() + "/conformance/profiles/profile.schema.json");
-  ASSERT_TRUE(text.has_value());
-  const std::set<std::string> allowed = keys_of(nlohmann::json::parse(*text));
-  for (const char* key : {"profile",
-                          "version",
-                          "convention",
-                          "description",
-                          "source",
-                          "names",
-                          "resource",
-                          "spans",
-                          "unknown_spans",
-                          "topology",
-                          "accounting",
-                          "time",
-                          "metrics",
-                          "reconcile",
-                          "renames",
-                          "type",
-                          "brief",
-                          "request",
-                          "match",
-                          "expect",
-                          "attributes",
-                          "forbidden",
-                          "unknown_attributes",
-                          "relations",
-                          "key",
-                          "level",
-                          "presence",
-                          "when",
-                          "unit",
-                          "min",
-                          "max",
-                          "one_of",
-                          "pattern",
-                          "reason",
-                          "relation",
-                          "tolerance",
-                          "name",
-                          "name_pattern",
-                          "kind",
-                          "scope",
-                          "schema_url",
-                          "status",
-                          "max_events",
-                          "parent",
-                          "remote_flag",
-                          "orphans_allowed",
-                          "completed",
-                          "hung_up",
-                          "refused",
-                          "failed",
-                          "unsampled",
-                          "least",
-                          "most",
-                          "clock_skew",
-                          "max_duration",
-                          "labels",
-                          "values",
-                          "buckets",
-                          "counter",
-                          "requests",
-                          "histogram",
-                          "of",
-                          "label",
-                          "counts_hung_up",
-                          "other",
-                          "since",
-                          "equals"}) {
-    EXPECT_TRUE(allowed.contains(key)) << key;
+TEST(ProfileSchema, RefusesUnknownKeysAndWrongTypes) {
+  const nlohmann::json good = support::yaml_as_json(std::string(shipped_profiles()[0].yaml));
+  const std::pair<const char*, nlohmann::json> bad[] = {{"/colour", "blue"},
+                                                        {"/version", nlohmann::json::array()},
+                                                        {"/spans/0/colour", "blue"},
+                                                        {"/spans/0/attributes/0/level", "PERHAPS"},
+                                                        {"/names", 7},
+                                                        {"/spans/0/match/colour", "blue"}};
+  for (const auto& [pointer, value] : bad) {
+    nlohmann::json odd = good;
+    odd[nlohmann::json::json_pointer(pointer)] = value;
+    EXPECT_NE(support::schema_problems(kSchema, odd), std::vector<std::string>()) << pointer;
   }
 }
 

@@ -29,8 +29,8 @@ double cell(const Report& report, const std::string& title, const std::string& r
   for (const result::FigureTable& table : report.tables) {
     for (const result::Figure& figure : table.rows) {
       if (table.title != title || figure.name != row) continue;
-      for (const auto& [name, value] : figure.values) {
-        if (name == column) return value;
+      for (const result::Cell& cell : figure.values) {
+        if (cell.column == column) return cell.value;
       }
     }
   }
@@ -72,10 +72,10 @@ TEST(RecordedVllm, AProfileThatDemandsAModelIdNamesItMissingOnEverySpan) {
   const result::Finding& finding = check.findings[0];
   EXPECT_EQ(finding.count, 72);
   EXPECT_EQ(finding.context.at("attribute"), "gen_ai.model.id");
-  EXPECT_EQ(finding.context.at("trace_id"), "656abd72fb710734986e86cb0ab8ab67");
-  EXPECT_EQ(finding.context.at("span_id"), "0ff69eeafe88345d");
+  EXPECT_EQ(finding.places.at(0).trace_id, "656abd72fb710734986e86cb0ab8ab67");
+  EXPECT_EQ(finding.places.at(0).span_id, "0ff69eeafe88345d");
   // 72 places of a trace id, a slash, a span id, and a space between them.
-  EXPECT_EQ(finding.context.at("places").size(), 72u * (32 + 1 + 16) + 71);
+  EXPECT_EQ(finding.places.size(), 72u);
 }
 
 TEST(RecordedVllm, ARenamedSiblingIsNamed) {

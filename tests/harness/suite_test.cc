@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "tests/support/json_schema.h"
 #include "tests/support/paths.h"
 
 namespace touchstone::harness {
@@ -171,6 +173,34 @@ TEST(ShippedSuites, CanBeRead) {
     names.push_back(suite->name);
   }
   EXPECT_THAT(names, testing::UnorderedElementsAre("quickstart", "vllm"));
+}
+
+constexpr char kSchema[] = "harness/suites/suite.schema.json";
+
+TEST(SuiteSchema, TakesEveryShippedSuite) {
+  for (const char* name : {"quickstart", "vllm"}) {
+    const auto text =
+        read_file(support::source_dir() + "/harness/suites/" + std::string(name) + ".yaml");
+    ASSERT_TRUE(text) << text.error().message;
+    EXPECT_EQ(support::schema_problems(kSchema, support::yaml_as_json(*text)),
+              std::vector<std::string>())
+        << name;
+  }
+}
+
+TEST(SuiteSchema, RefusesUnknownKeysAndWrongTypes) {
+  const nlohmann::json good = support::yaml_as_json(kGood);
+  EXPECT_EQ(support::schema_problems(kSchema, good), std::vector<std::string>());
+  const std::pair<const char*, nlohmann::json> bad[] = {{"/colour", "blue"},
+                                                        {"/schema", "1"},
+                                                        {"/subject/colour", "blue"},
+                                                        {"/load/colour", "blue"},
+                                                        {"/profiles", 7}};
+  for (const auto& [pointer, value] : bad) {
+    nlohmann::json odd = good;
+    odd[nlohmann::json::json_pointer(pointer)] = value;
+    EXPECT_NE(support::schema_problems(kSchema, odd), std::vector<std::string>()) << pointer;
+  }
 }
 
 }  // namespace

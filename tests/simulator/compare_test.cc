@@ -55,13 +55,12 @@ TEST_F(Comparison, AnEqualScheduleAndEqualFiguresPass) {
   EXPECT_EQ(report.tables[0].columns, (std::vector<std::string>{"measured", "recorded", "fitted"}));
   ASSERT_EQ(report.tables[0].rows.size(), 9u);
   for (const result::Figure& row : report.tables[0].rows) {
-    EXPECT_EQ(row.values[0].second, row.values[1].second) << row.name;
+    EXPECT_EQ(row.values[0].value, row.values[1].value) << row.name;
     // The steps were made by a linear model, which the fit finds again.
-    EXPECT_NEAR(row.values[2].second, row.values[0].second, 0.01 * row.values[0].second)
-        << row.name;
+    EXPECT_NEAR(row.values[2].value, row.values[0].value, 0.01 * row.values[0].value) << row.name;
   }
-  EXPECT_GT(report.tables[0].rows[1].values[0].second, 0) << "preemptions";
-  EXPECT_GT(report.tables[0].rows[3].values[0].second, 0) << "prefix hits";
+  EXPECT_GT(report.tables[0].rows[1].values[0].value, 0) << "preemptions";
+  EXPECT_GT(report.tables[0].rows[3].values[0].value, 0) << "prefix hits";
   EXPECT_EQ(report.charts.size(), 5u);
   for (const result::Chart& chart : report.charts) {
     ASSERT_EQ(chart.series.size(), 2u) << chart.title;
@@ -82,7 +81,7 @@ TEST_F(Comparison, ADifferentScheduleFailsAndNamesStepAndRequest) {
   ASSERT_EQ(report.checks[0].findings.size(), 1u);
   const result::Finding& finding = report.checks[0].findings[0];
   EXPECT_EQ(finding.context.at("step"), "7");
-  EXPECT_EQ(finding.context.at("request"), std::to_string(log.steps[7].requests[0].id));
+  EXPECT_EQ(finding.places.at(0).request, std::to_string(log.steps[7].requests[0].id));
 }
 
 TEST_F(Comparison, ALogWithoutStepsDecidesNothing) {

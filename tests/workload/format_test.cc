@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
-#include "tests/support/paths.h"
+#include "tests/support/json_schema.h"
 #include "workload/workload.h"
 
 namespace touchstone::workload {
@@ -141,19 +141,23 @@ TEST_F(WorkloadFile, EveryTruncationOfALineIsRefused) {
   }
 }
 
-TEST(WorkloadSchema, NamesEveryFieldThatIsWritten) {
-  const auto text = read_file(support::source_dir() + "/workload/workload.schema.json");
-  ASSERT_TRUE(text.has_value());
-  const auto schema = nlohmann::json::parse(text.value());
-  const auto& properties = schema["$defs"]["request"]["properties"];
+TEST(WorkloadSchema, TakesWhatIsWrittenAndRefusesWhatTheReaderRefuses) {
+  constexpr char kSchema[] = "workload/workload.schema.json";
   Request all = full_request();
   all.prompt = "p";
-  all.prompt_token_ids = {1};
-  all.raw_body = "b";
   const auto written = nlohmann::json::parse(to_json_line(all));
-  EXPECT_EQ(written.size(), properties.size());
-  for (const auto& [key, value] : written.items()) EXPECT_TRUE(properties.contains(key)) << key;
-  EXPECT_EQ(written["sampling"].size(), properties["sampling"]["properties"].size());
+  EXPECT_EQ(support::schema_problems(kSchema, written), std::vector<std::string>());
+  for (const char* key : {"colour", "promt"}) {
+    auto odd = written;
+    odd[key] = 1;
+    EXPECT_NE(support::schema_problems(kSchema, odd), std::vector<std::string>()) << key;
+  }
+  auto odd = written;
+  odd["arrival_ns"] = -1;
+  EXPECT_NE(support::schema_problems(kSchema, odd), std::vector<std::string>());
+  odd = written;
+  odd["sampling"]["temprature"] = 1;
+  EXPECT_NE(support::schema_problems(kSchema, odd), std::vector<std::string>());
 }
 
 }  // namespace
