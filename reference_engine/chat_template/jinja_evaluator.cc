@@ -1,17 +1,16 @@
 #include "reference_engine/chat_template/jinja_evaluator.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "base/check.h"
 #include "reference_engine/chat_template/jinja_builtins.h"
+#include "reference_engine/chat_template/jinja_operators.h"
 
 namespace touchstone::chat_template {
 namespace {
 
 constexpr int64_t kStepsMax = 2'000'000;
-constexpr size_t kTextMax = size_t{16} << 20;
 // Large values cost more steps, so that the limit bounds time and not only the number of
 // expressions.
 constexpr size_t kTextBytesPerStep = 256;
@@ -259,7 +258,7 @@ class Evaluator {
       case ExprKind::kNot:
         return Value::boolean(!eval(*expr.parts[0]).truthy());
       case ExprKind::kNegative:
-        return negative(eval(*expr.parts[0]), expr.line);
+        return take(negate(eval(*expr.parts[0])), expr.line);
       case ExprKind::kBinary:
         return binary(expr);
       case ExprKind::kCompare:
@@ -357,104 +356,12 @@ class Evaluator {
     return Value::text(std::move(out));
   }
 
-  Value negative(const Value& value, int line) {
-    if (const auto integer = value.as_integer(); integer && *integer != INT64_MIN) {
-      return Value::integer(-*integer);
-    }
-    if (const auto number = value.as_number()) return Value::number(-*number);
-    fail(invalid_argument(std::string("bad operand type for unary -: '") + value.type_name() + "'"),
-         line);
-    return {};
-  }
-
   Value binary(const Expr& expr) {
     Value left = eval(*expr.parts[0]);
     if (expr.name == "and") return left.truthy() ? eval(*expr.parts[1]) : left;
     if (expr.name == "or") return left.truthy() ? left : eval(*expr.parts[1]);
     const Value right = eval(*expr.parts[1]);
-    if (error_) return {};
-    if (expr.name == "~") return joined(left.str(), right.str(), expr.line);
-    if (expr.name == "+" && left.as_text() && right.as_text()) {
-      return joined(*left.as_text(), *right.as_text(), expr.line);
-    }
-    if (expr.name == "+" && left.as_list() && right.as_list()) {
-      List items = *left.as_list();
-      items.insert(items.end(), right.as_list()->begin(), right.as_list()->end());
-      check_size(items.size(), expr.line);
-      return Value::list(std::move(items));
-    }
-    if (expr.name == "*" && left.as_text() && right.as_integer()) {
-      return repeated(*left.as_text(), *right.as_integer(), expr.line);
-    }
-    if (left.as_integer() && right.as_integer()) {
-      if (const auto result = integer_result(expr.name, *left.as_integer(), *right.as_integer()))
-        return *result;
-    } else if (left.as_number() && right.as_number()) {
-      if (const auto result = number_result(expr.name, *left.as_number(), *right.as_number()))
-        return *result;
-    }
-    const Value& wrong = left.is_undefined() ? left : right;
-    fail(invalid_argument(wrong.is_undefined()
-                              ? wrong.get<Undefined>()->problem
-                              : "unsupported operand type(s) for " + expr.name + ": '" +
-                                    left.type_name() + "' and '" + right.type_name() + "'"),
-         expr.line);
-    return {};
-  }
-
-  Value joined(const std::string& left, const std::string& right, int line) {
-    check_size(left.size() + right.size(), line);
-    return Value::text(left + right);
-  }
-
-  Value repeated(const std::string& text, int64_t count, int line) {
-    std::string out;
-    if (count > 0 && !text.empty()) {
-      check_size(static_cast<uint64_t>(count) > kTextMax ? kTextMax + 1
-                                                         : text.size() * static_cast<size_t>(count),
-                 line);
-      for (int64_t i = 0; i < count && !error_; ++i) out += text;
-    }
-    return Value::text(std::move(out));
-  }
-
-  // nullopt: no such operation, division by zero, or a result beyond int64.
-  static std::optional<Value> integer_result(const std::string& op, int64_t a, int64_t b) {
-    int64_t result = 0;
-    if (op == "+")
-      return __builtin_add_overflow(a, b, &result) ? std::nullopt
-                                                   : std::optional(Value::integer(result));
-    if (op == "-")
-      return __builtin_sub_overflow(a, b, &result) ? std::nullopt
-                                                   : std::optional(Value::integer(result));
-    if (op == "*")
-      return __builtin_mul_overflow(a, b, &result) ? std::nullopt
-                                                   : std::optional(Value::integer(result));
-    if (b == 0 || (a == INT64_MIN && b == -1)) return std::nullopt;
-    if (op == "/") return Value::number(static_cast<double>(a) / static_cast<double>(b));
-    // Python rounds the quotient down and gives the remainder the divisor's sign.
-    const int64_t remainder = a % b;
-    const bool adjust = remainder != 0 && (remainder < 0) != (b < 0);
-    if (op == "//") return Value::integer(a / b - (adjust ? 1 : 0));
-    if (op == "%") return Value::integer(adjust ? remainder + b : remainder);
-    return number_result(op, static_cast<double>(a), static_cast<double>(b));
-  }
-
-  static std::optional<Value> number_result(const std::string& op, double a, double b) {
-    if (op == "+") return Value::number(a + b);
-    if (op == "-") return Value::number(a - b);
-    if (op == "*") return Value::number(a * b);
-    if (op == "**") {
-      const double power = std::pow(a, b);
-      const bool whole =
-          a == std::floor(a) && b >= 0 && b == std::floor(b) && std::fabs(power) < 9e15;
-      return whole ? Value::integer(static_cast<int64_t>(power)) : Value::number(power);
-    }
-    if (b == 0) return std::nullopt;
-    if (op == "/") return Value::number(a / b);
-    if (op == "//") return Value::number(std::floor(a / b));
-    if (op == "%") return Value::number(a - b * std::floor(a / b));
-    return std::nullopt;
+    return error_ ? Value() : take(operate(expr.name, left, right), expr.line);
   }
 
   Value compare(const Expr& expr) {
@@ -462,29 +369,12 @@ class Evaluator {
     for (size_t i = 0; i < expr.operators.size(); ++i) {
       Value right = eval(*expr.parts[i + 1]);
       if (error_) return {};
-      if (!holds(expr.operators[i], left, right, expr.line)) return Value::boolean(false);
+      const auto result = holds(expr.operators[i], left, right);
+      if (!result) fail(result.error(), expr.line);
+      if (!result || !*result) return Value::boolean(false);
       left = std::move(right);
     }
     return Value::boolean(true);
-  }
-
-  bool holds(const std::string& op, const Value& left, const Value& right, int line) {
-    if (op == "==") return equal(left, right);
-    if (op == "!=") return !equal(left, right);
-    if (op == "in") return take(contains(right, left), line).truthy();
-    if (op == "not in") return !take(contains(right, left), line).truthy();
-    const auto below = less(left, right);
-    const auto above = less(right, left);
-    if (!below || !above) {
-      fail(invalid_argument("'" + op + "' not supported between instances of '" + left.type_name() +
-                            "' and '" + right.type_name() + "'"),
-           line);
-      return false;
-    }
-    if (op == "<") return *below;
-    if (op == ">") return *above;
-    const bool same = equal(left, right);
-    return op == "<=" ? *below || same : *above || same;
   }
 
   std::vector<Scope> scopes_;

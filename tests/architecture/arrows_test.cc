@@ -1,6 +1,9 @@
 // The arrows of ARCHITECTURE.md: who may include whom.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "base/files.h"
 #include "base/text.h"
 #include "tests/architecture/source_tree.h"
 #include "tests/support/paths.h"
@@ -12,45 +15,38 @@ const std::vector<std::string> kFolders = {"base",    "result",    "workload", "
                                            "records", "telemetry", "harness",  "conformance",
                                            "reports", "simulator", "cli",      "reference_engine"};
 
+/// The words in `backquotes` of a line.
+std::vector<std::string> quoted_words(const std::string& line) {
+  std::vector<std::string> words;
+  const std::vector<std::string> parts = split(line, '`');
+  for (size_t i = 1; i + 1 < parts.size(); i += 2) words.push_back(parts[i]);
+  return words;
+}
+
+/// The table under "## Arrows" of ARCHITECTURE.md.
 Arrows arrows() {
-  return {
-      {"base", {}},
-      {"result", {"base"}},
-      {"workload", {"base"}},
-      {"http", {"base"}},
-      {"records", {"base"}},
-      {"telemetry", {"base", "records", "http"}},
-      {"conformance", {"base", "records", "telemetry", "result"}},
-      {"harness", {"base", "http", "records", "telemetry", "result", "workload", "conformance"}},
-      {"reports", {"base", "result"}},
-      {"simulator",
-       {"base", "result", "workload", "records", "telemetry", "reference_engine/scheduler",
-        "reference_engine/lifecycle"}},
-      {"reference_engine/scheduler", {"base"}},
-      {"reference_engine/lifecycle", {"base", "records", "reference_engine/scheduler"}},
-      {"reference_engine/sampling", {"base"}},
-      {"reference_engine/model", {"base"}},
-      {"reference_engine/tokenizer", {"base"}},
-      {"reference_engine/chat_template", {"base"}},
-      {"reference_engine/backend", {"base", "reference_engine/model", "reference_engine/sampling"}},
-      {"reference_engine/engine",
-       {"base", "records", "telemetry", "reference_engine/server/api", "reference_engine/scheduler",
-        "reference_engine/lifecycle", "reference_engine/backend", "reference_engine/model",
-        "reference_engine/sampling", "reference_engine/tokenizer"}},
-      {"reference_engine/server/api",
-       {"base", "reference_engine/sampling", "reference_engine/tokenizer",
-        "reference_engine/chat_template"}},
-      {"reference_engine/server",
-       {"base", "http", "records", "telemetry", "reference_engine/engine",
-        "reference_engine/server/api", "reference_engine/scheduler", "reference_engine/lifecycle",
-        "reference_engine/backend", "reference_engine/model", "reference_engine/sampling",
-        "reference_engine/tokenizer", "reference_engine/chat_template"}},
-      {"cli",
-       {"base", "result", "workload", "http", "records", "telemetry", "conformance", "harness",
-        "reports", "simulator", "reference_engine/scheduler", "reference_engine/backend",
-        "reference_engine/model", "reference_engine/tokenizer", "reference_engine/sampling",
-        "reference_engine/engine", "reference_engine/server", "reference_engine/server/api"}},
-  };
+  Arrows table;
+  const auto text = read_file(support::source_dir() + "/ARCHITECTURE.md");
+  if (!text) return table;
+  bool inside = false;
+  for (const std::string& line : split(*text, '\n')) {
+    if (line.starts_with("## ")) inside = line == "## Arrows";
+    if (!inside || !line.starts_with("| `")) continue;
+    std::vector<std::string> words = quoted_words(line);
+    const std::string folder = words.front();
+    table[folder] = std::set<std::string>(words.begin() + 1, words.end());
+  }
+  return table;
+}
+
+TEST(Arrows, TheTableOfTheArchitectureIsRead) {
+  const Arrows table = arrows();
+  EXPECT_GT(table.size(), 15u);
+  for (const auto& [folder, allowed] : table) {
+    EXPECT_TRUE(std::filesystem::is_directory(support::source_dir() + "/" + folder)) << folder;
+    for (const std::string& other : allowed) EXPECT_TRUE(table.contains(other)) << other;
+  }
+  EXPECT_EQ(table.at("reference_engine/scheduler"), std::set<std::string>{"base"});
 }
 
 TEST(Arrows, EveryIncludeFollowsAnArrow) {
