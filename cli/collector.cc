@@ -120,6 +120,10 @@ std::function<Exit()> set_up(CLI::App& app) {
         ->check(CLI::IsMember({"text", "json"}))
         ->capture_default_str();
   }
+  find_app->footer("Example:\n  touchstone collector find --format json");
+  build_app->footer("Example:\n  touchstone collector build");
+  validate_app->footer(
+      "Example:\n  touchstone collector validate collector_configs/quickstart.yaml");
   build_app->add_flag("--force", flags->force, "Build even when the cache has one");
   validate_app->add_option("file", flags->config, "The configuration")->required();
   return [=] {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -40,28 +41,55 @@ Exit report_verb_error(const CLI::App& app, int argc, char** argv) {
       hint_for(argv[1], verbs, "see `touchstone --help`")));
 }
 
-/// CLI11's message, with the nearest flag when one was mistyped.
+/// Every flag of `app`, with its dashes, and every sub-verb.
+std::vector<std::string> words_of(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_snames()) words.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+    for (const std::string& name : option->get_fnames()) words.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands({})) words.push_back(sub->get_name());
+  return words;
+}
+
+/// The first word of the command line that looks like a flag and is none of `known`, else the first
+/// that `problem` says is left over.
+std::string unknown_word(const std::vector<std::string>& known, const CLI::App& verb, int argc,
+                         char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = split(argv[i], '=')[0];
+    if (word == "--") break;
+    if (word.size() < 2 || word[0] != '-' || std::isdigit(word[1]) != 0) continue;
+    if (std::find(known.begin(), known.end(), word) == known.end()) return word;
+  }
+  const std::vector<std::string> left = verb.remaining(true);
+  return left.empty() ? "" : left.front();
+}
+
+/// What is wrong with the words after a verb, with the nearest flag or sub-verb when one was
+/// mistyped.
 Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem, int argc,
                         char** argv) {
   if (app.get_subcommands().empty()) return report_verb_error(app, argc, argv);
   const CLI::App* verb = app.get_subcommands().front();
-  std::vector<std::string> names;
-  for (const CLI::Option* option : verb->get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  std::string name = verb->get_name();
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+    name += " " + verb->get_name();
   }
-  for (const CLI::App* sub : verb->get_subcommands({})) names.push_back(sub->get_name());
-  std::string hint = "see `touchstone " + verb->get_name() + " --help`";
-  for (int i = 2; i < argc; ++i) {
-    const std::string word = split(argv[i], '=')[0];
-    const bool known = std::find(names.begin(), names.end(), word) != names.end();
-    if (!known && word.starts_with("--")) {
-      hint = hint_for(word, names, hint);
-      break;
-    }
+  const std::vector<std::string> known = words_of(*verb);
+  const std::string help = "see `touchstone " + name + " --help`";
+  const std::string unknown = unknown_word(known, *verb, argc, argv);
+  if (!unknown.empty()) {
+    const char* expected = unknown[0] == '-' ? "a flag of this verb" : "nothing more";
+    return report_error(
+        invalid_argument(name + ": got " + quote(unknown) + ", expected " + expected,
+                         hint_for(unknown, known, help)));
   }
   std::string message = problem.what();
   std::replace(message.begin(), message.end(), '\n', ' ');
-  return report_error(invalid_argument(verb->get_name() + ": " + message, hint));
+  return report_error(invalid_argument(name + ": " + message, help));
 }
 
 int run(int argc, char** argv) {
@@ -73,8 +101,8 @@ int run(int argc, char** argv) {
   std::vector<std::pair<CLI::App*, std::function<Exit()>>> runs;
   for (const Verb& verb : all_verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
-    sub->footer("Example:\n  " + verb.example);
     runs.emplace_back(sub, verb.setup(*sub));
+    sub->footer("Example:\n  " + verb.example);  // last: sub-verbs would inherit it
   }
   app.footer("Exit: 0 good, 1 findings, 2 usage, 3 could not decide.");
   try {

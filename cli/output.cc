@@ -6,18 +6,36 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace touchstone::cli {
 namespace {
 
 constexpr int kWidth = 100;
+// Tables do not fit narrower ones; the terminal wraps their lines.
+constexpr int kWidthMin = 80;
 
 /// Columns of the terminal, at most kWidth-ish so that lines stay readable.
 int terminal_width() {
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kWidth;
-  return std::clamp<int>(size.ws_col, 60, 160);
+  return std::clamp<int>(size.ws_col, kWidthMin, 160);
+}
+
+/// Colours, as terminals and users ask for them (no-color.org, bixense.com/clicolors).
+bool wants_color() {
+  const auto set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  };
+  const auto is = [](const char* name, const char* text) {
+    const char* value = std::getenv(name);
+    return value != nullptr && std::strcmp(value, text) == 0;
+  };
+  if (set("NO_COLOR")) return false;
+  if (set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0")) return true;
+  return isatty(STDOUT_FILENO) != 0 && !is("TERM", "dumb") && !is("CLICOLOR", "0");
 }
 
 }  // namespace
@@ -33,8 +51,8 @@ Status print(const std::string& text) {
 Exit finish_report(const result::Report& report, reports::Format format,
                    const std::string& directory) {
   reports::TextOptions options;
-  options.color = isatty(STDOUT_FILENO) != 0;
-  options.width = options.color ? terminal_width() : kWidth;
+  options.color = wants_color();
+  options.width = isatty(STDOUT_FILENO) != 0 ? terminal_width() : kWidth;
   if (!directory.empty()) {
     auto paths = reports::write_reports(report, directory);
     if (!paths) return report_error(paths.error());

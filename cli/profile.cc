@@ -73,13 +73,17 @@ Verb profile_verb() {
           .setup = [](CLI::App& app) {
             auto flags = std::make_shared<Flags>();
             app.require_subcommand(1);
-            flags->list = app.add_subcommand("list", "The profiles this program carries");
+            CLI::App* list_app = app.add_subcommand("list", "The profiles this program carries");
+            list_app->footer("Example:\n  touchstone profile list");
+            flags->list = list_app;
             CLI::App* show_app = app.add_subcommand("show", "Print a profile's YAML");
+            show_app->footer("Example:\n  touchstone profile show vllm-v1");
             show_app->add_option("NAME", flags->name, "As `list` prints it")->required();
             flags->show = show_app;
-            app.add_subcommand("lint", "Check a profile file, naming line and field")
-                ->add_option("FILE", flags->file, "A .yaml file")
-                ->required();
+            CLI::App* lint_app =
+                app.add_subcommand("lint", "Check a profile file, naming line and field");
+            lint_app->footer("Example:\n  touchstone profile lint my.yaml");
+            lint_app->add_option("FILE", flags->file, "A .yaml file")->required();
             return [flags] {
               if (flags->list->parsed()) return list();
               if (flags->show->parsed()) return show(flags->name);

@@ -1,4 +1,4 @@
-# Third-party libraries, all from the distribution's packages (scripts/install_packages lists them).
+# Third-party libraries, all from the distribution's packages (scripts/lib.sh lists them).
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp REQUIRED)

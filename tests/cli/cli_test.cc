@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -24,17 +26,26 @@ struct Answer {
   std::string err;
 };
 
-Answer touchstone(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), support::touchstone_binary());
+Answer run(harness::SpawnOptions options) {
   const RealClock clock;
   const harness::Supervision supervision{clock};
-  auto captured = harness::run_and_capture({.name = "touchstone", .argv = std::move(arguments)},
-                                           supervision, kTimeoutNs);
+  options.name = options.argv.front();
+  auto captured = harness::run_and_capture(std::move(options), supervision, kTimeoutNs);
   if (!captured) {
     ADD_FAILURE() << captured.error().message;
     return {};
   }
   return {captured->status.code.value_or(-1), captured->output, captured->errors};
+}
+
+/// Variables that the caller may have set say nothing here unless a test sets them.
+Answer touchstone(std::vector<std::string> arguments,
+                  std::map<std::string, std::string> environment = {}) {
+  arguments.insert(arguments.begin(), support::touchstone_binary());
+  for (const char* name : {"NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR"}) {
+    environment.try_emplace(name, "");
+  }
+  return run({.argv = std::move(arguments), .environment = std::move(environment)});
 }
 
 const std::vector<std::string> kVerbs = {"serve", "check",    "audit",     "profile",
@@ -56,6 +67,38 @@ TEST(CommandLine, EveryVerbHasHelpThatEndsWithAnExample) {
   }
 }
 
+TEST(CommandLine, EverySubVerbHasItsOwnExample) {
+  const std::vector<std::vector<std::string>> rows = {
+      {"collector", "find"}, {"collector", "build"}, {"collector", "validate"},
+      {"profile", "list"},   {"profile", "show"},    {"profile", "lint"}};
+  for (std::vector<std::string> words : rows) {
+    const std::string verb = join(words, " ");
+    words.push_back("--help");
+    const Answer help = touchstone(words);
+    EXPECT_EQ(help.code, 0) << verb;
+    EXPECT_THAT(help.out, HasSubstr("Usage: touchstone " + verb)) << verb;
+    EXPECT_THAT(help.out, HasSubstr("Example:\n  touchstone " + verb)) << verb;
+  }
+}
+
+TEST(CommandLine, ColoursComeWhenAskedForAndGoWhenRefused) {
+  const std::vector<std::string> audit = {
+      "audit", "--file", support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl"};
+  const struct {
+    std::map<std::string, std::string> environment;
+    bool coloured;
+  } rows[] = {{{}, false},
+              {{{"CLICOLOR_FORCE", "1"}}, true},
+              {{{"CLICOLOR_FORCE", "0"}}, false},
+              {{{"CLICOLOR_FORCE", "1"}, {"NO_COLOR", "1"}}, false},
+              {{{"CLICOLOR_FORCE", "1"}, {"NO_COLOR", ""}}, true}};
+  for (const auto& row : rows) {
+    const Answer answer = touchstone(audit, row.environment);
+    EXPECT_EQ(answer.code, 0) << answer.err;
+    EXPECT_EQ(answer.out.find('\x1b') != std::string::npos, row.coloured);
+  }
+}
+
 TEST(CommandLine, VersionIsTheBuilds) {
   EXPECT_EQ(touchstone({"--version"}).out, std::string("touchstone ") + kVersion + "\n");
 }
@@ -73,6 +116,15 @@ TEST(CommandLine, MistakesAreOneMessageAHintAndExitTwo) {
        "touchstone: command line: got \"frobnicate\", expected a verb",
        "hint: see `touchstone --help`"},
       {{"check", "--outputt", "x"}, "--outputt", "hint: did you mean `--output`?"},
+      {{"serve", "3", "--unkown-flag"},
+       "touchstone: serve: got \"--unkown-flag\", expected a flag of this verb",
+       "hint: see `touchstone serve --help`"},
+      {{"collector", "find", "--formt=json"},
+       "touchstone: collector find: got \"--formt\", expected a flag of this verb",
+       "hint: did you mean `--format`?"},
+      {{"profile", "list", "everything"},
+       "touchstone: profile list: got \"everything\", expected nothing more",
+       "hint: see `touchstone profile list --help`"},
       {{"check", "no-such-suite.yaml"}, "no-such-suite.yaml: cannot open", ""},
       {{"check", "--profile", "vllm-v9"}, "vllm-v9", "hint:"},
       {{"check", "--fault", "kill-everything@3s"}, "kill-everything", ""},
@@ -109,6 +161,27 @@ TEST(CommandLine, AnEmptyFileOfSpansIsNeverAPass) {
   const Answer answer = touchstone({"audit", "--file", file});
   EXPECT_EQ(answer.code, 3) << answer.out << answer.err;
   EXPECT_THAT(answer.out, HasSubstr("UNKNOWN"));
+}
+
+TEST(Installation, FindsItsDataFromAnotherFolder) {
+  const auto folder = TemporaryDirectory::make("touchstone-install-test");
+  ASSERT_TRUE(folder);
+  const std::string build =
+      std::filesystem::path(support::touchstone_binary()).parent_path().parent_path().string();
+  const Answer installed =
+      run({.argv = {"cmake", "--install", build, "--prefix", folder->path() + "/usr"}});
+  ASSERT_EQ(installed.code, 0) << installed.err;
+  const std::string program = folder->path() + "/usr/bin/touchstone";
+  // The shipped suite and what it names are read before the Collector is looked for.
+  const Answer check = run({.argv = {program, "check", "--collector", "/no/such/collector"},
+                            .working_directory = folder->path()});
+  EXPECT_THAT(check.err, HasSubstr("/no/such/collector")) << check.out;
+  EXPECT_EQ(check.err.find("harness/suites"), std::string::npos) << check.err;
+  ASSERT_TRUE(std::filesystem::remove_all(folder->path() + "/usr/share"));
+  const Answer bare = run({.argv = {program, "check", "--collector", "/no/such/collector"},
+                           .working_directory = folder->path()});
+  EXPECT_EQ(bare.code, 2);
+  EXPECT_THAT(bare.err, HasSubstr("harness/suites/quickstart.yaml: not found"));
 }
 
 TEST(CommandLine, EqualRunsPrintEqualBytes) {
