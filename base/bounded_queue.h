@@ -1,13 +1,13 @@
 // A bounded multi-producer queue between threads. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace touchstone {
 
@@ -20,7 +20,7 @@ class BoundedQueue final {
   /// False when full or closed; `value` is then unchanged. Never blocks.
   bool try_push(T& value) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (closed_ || items_.size() >= capacity_) return false;
       items_.push_back(std::move(value));
     }
@@ -30,45 +30,37 @@ class BoundedQueue final {
 
   /// Everything queued, without waiting.
   std::vector<T> take_all() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return take_all_locked();
   }
 
   /// Waits until something is queued or the queue is closed, then everything queued.
   std::vector<T> wait_and_take_all() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || !items_.empty(); });
-    return take_all_locked();
-  }
-
-  /// As wait_and_take_all(), but at most until `timeout` has passed.
-  template <typename Duration>
-  std::vector<T> wait_and_take_all_for(Duration timeout) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, timeout, [&] { return closed_ || !items_.empty(); });
+    const MutexLock lock(mutex_);
+    changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return closed_ || !items_.empty(); });
     return take_all_locked();
   }
 
   /// After this nothing can be pushed; waiters return.
   void close() {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       closed_ = true;
     }
     changed_.notify_all();
   }
 
   bool closed() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return closed_;
   }
   size_t size() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return items_.size();
   }
 
  private:
-  std::vector<T> take_all_locked() {
+  std::vector<T> take_all_locked() REQUIRES(mutex_) {
     std::vector<T> taken(std::make_move_iterator(items_.begin()),
                          std::make_move_iterator(items_.end()));
     items_.clear();
@@ -76,10 +68,10 @@ class BoundedQueue final {
   }
 
   const size_t capacity_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<T> items_;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<T> items_ GUARDED_BY(mutex_);
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace touchstone

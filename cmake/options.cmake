@@ -36,6 +36,9 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-con
 if(TOUCHSTONE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of the libraries guides the fuzzer
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wthread-safety -Werror=thread-safety)  # locks are used as base/mutex.h says
+endif()
 option(TOUCHSTONE_WERROR "Warnings are errors" OFF)
 if(TOUCHSTONE_WERROR)
   add_compile_options(-Werror)

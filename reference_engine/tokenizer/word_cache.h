@@ -4,10 +4,10 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "reference_engine/tokenizer/bpe.h"
 
 namespace touchstone::tokenizer {
@@ -17,7 +17,7 @@ class WordCache final {
   /// Appends the remembered tokens of `word`; false when there are none.
   bool append(std::string_view word, std::vector<int32_t>& out) {
     Shard& shard = shard_of(word);
-    const std::lock_guard lock(shard.mutex);
+    const MutexLock lock(shard.mutex);
     const auto found = shard.words.find(word);
     if (found == shard.words.end()) return false;
     out.insert(out.end(), found->second.begin(), found->second.end());
@@ -27,7 +27,7 @@ class WordCache final {
   void remember(std::string_view word, const int32_t* begin, const int32_t* end) {
     if (word.size() > kWordBytesMax) return;
     Shard& shard = shard_of(word);
-    const std::lock_guard lock(shard.mutex);
+    const MutexLock lock(shard.mutex);
     if (shard.words.size() >= kWordsPerShardMax) return;
     shard.words.try_emplace(std::string(word), begin, end);
   }
@@ -37,8 +37,8 @@ class WordCache final {
   static constexpr size_t kWordsPerShardMax = 4096;
   static constexpr size_t kWordBytesMax = 64;
   struct Shard {
-    std::mutex mutex;
-    StringMap<std::vector<int32_t>> words;
+    Mutex mutex;
+    StringMap<std::vector<int32_t>> words GUARDED_BY(mutex);
   };
   Shard& shard_of(std::string_view word) { return shards_[(StringHash{}(word) >> 7) % kShards]; }
   std::array<Shard, kShards> shards_;
