@@ -5,6 +5,7 @@
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
 #include "simulator/steptime/linear.h"
+#include "simulator/summary.h"
 
 namespace touchstone::simulator {
 namespace {

@@ -38,9 +38,9 @@ struct Column {
 };
 
 /// Keeps everything; for runs of a size that a report shows.
-class Collector final : public Observer {
+class ColumnObserver final : public Observer {
  public:
-  explicit Collector(Column& column) : column_(column) {}
+  explicit ColumnObserver(Column& column) : column_(column) {}
   void on_step(const StepView& step) override { column_.steps.push_back(step_record(step)); }
   void on_request(const RequestTimes& request) override { column_.requests.push_back(request); }
 
@@ -241,9 +241,9 @@ Result<std::optional<Column>> simulate_fitted(const MeasuredRun& run,
     notes.push_back("not identified by this run, so left out: " + join(fit->unidentified, ", "));
   }
   Column column{.name = "fitted"};
-  Collector collector(column);
+  ColumnObserver observer(column);
   const std::unique_ptr<RequestSource> source = make_record_source(run.records);
-  const auto end = run_simulation(run.config, *source, *model, collector);
+  const auto end = run_simulation(run.config, *source, *model, observer);
   if (!end) return end.error();
   return std::optional<Column>(std::move(column));
 }

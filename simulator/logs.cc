@@ -46,43 +46,52 @@ records::RequestRecord request_record(const RequestTimes& r, int64_t block_size)
   return record;
 }
 
-LogWriter::LogWriter(std::unique_ptr<LineWriter> steps, std::unique_ptr<LineWriter> records,
-                     int64_t block_size, Observer& next)
-    : steps_(std::move(steps)),
-      records_(std::move(records)),
-      block_size_(block_size),
-      next_(next) {}
+std::string replica_folder(const std::string& folder, size_t replica, size_t replicas) {
+  return replicas == 1 ? folder : folder + "/replica-" + std::to_string(replica);
+}
 
-Result<std::unique_ptr<LogWriter>> LogWriter::open(const std::string& folder,
-                                                   const scheduler::Config& config,
+Result<std::unique_ptr<RunWriter>> RunWriter::open(const std::string& folder,
+                                                   std::span<const ReplicaOptions> replicas,
                                                    Observer& next) {
+  std::unique_ptr<RunWriter> writer(new RunWriter(next));  // NOLINT: the constructor is private
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    RETURN_IF_ERROR(
+        writer->open_replica(replica_folder(folder, i, replicas.size()), replicas[i].config));
+  }
+  return writer;
+}
+
+Status RunWriter::open_replica(const std::string& folder, const scheduler::Config& config) {
   RETURN_IF_ERROR(make_directories(folder));
   auto steps = LineWriter::open(folder + "/steps.jsonl");
   if (!steps) return std::move(steps).error();
   auto records = LineWriter::open(folder + "/records.jsonl");
   if (!records) return std::move(records).error();
   RETURN_IF_ERROR((*steps)->write(to_json_line(lifecycle::header_of(config, "virtual"))));
-  return std::unique_ptr<LogWriter>(
-      new LogWriter(std::move(*steps), std::move(*records), config.block_size, next));  // NOLINT
+  files_.push_back({std::move(*steps), std::move(*records), config.block_size});
+  return {};
 }
 
-void LogWriter::on_step(const StepView& step) {
-  keep(steps_->write(to_json_line(step_record(step))));
+void RunWriter::on_step(const StepView& step) {
+  keep(files_[static_cast<size_t>(step.replica)].steps->write(to_json_line(step_record(step))));
   next_.on_step(step);
 }
 
-void LogWriter::on_request(const RequestTimes& request) {
-  keep(records_->write(to_json_line(request_record(request, block_size_))));
+void RunWriter::on_request(const RequestTimes& request) {
+  const Files& files = files_[static_cast<size_t>(request.replica)];
+  keep(files.records->write(to_json_line(request_record(request, files.block_size))));
   next_.on_request(request);
 }
 
-Status LogWriter::finish() {
-  keep(steps_->flush());
-  keep(records_->flush());
+Status RunWriter::finish() {
+  for (const Files& files : files_) {
+    keep(files.steps->flush());
+    keep(files.records->flush());
+  }
   return status_;
 }
 
-void LogWriter::keep(Status status) {
+void RunWriter::keep(Status status) {
   if (status_ && !status) status_ = std::move(status);
 }
 

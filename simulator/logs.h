@@ -4,24 +4,29 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/files.h"
 #include "base/result.h"
-#include "simulator/replica.h"
+#include "simulator/cluster/replica.h"
 
 namespace touchstone::simulator {
 
 records::StepRecord step_record(const StepView& step);
 records::RequestRecord request_record(const RequestTimes& request, int64_t block_size);
 
-/// Passes everything on to `next` after writing it.
-class LogWriter final : public Observer {
+/// The folder of a replica's files: `folder` itself for a single one, else a folder in it.
+std::string replica_folder(const std::string& folder, size_t replica, size_t replicas);
+
+/// Writes each replica's run folder, and passes everything on to `next`.
+class RunWriter final : public Observer {
  public:
-  /// Creates `folder` and both files. ERRORS: kIo.
-  static Result<std::unique_ptr<LogWriter>> open(const std::string& folder,
-                                                 const scheduler::Config& config, Observer& next);
+  /// Creates the folders and their files. `next` outlives the writer. ERRORS: kIo.
+  static Result<std::unique_ptr<RunWriter>> open(const std::string& folder,
+                                                 std::span<const ReplicaOptions> replicas,
+                                                 Observer& next);
   void on_step(const StepView& step) override;
   void on_request(const RequestTimes& request) override;
   bool wants_hashes() const override { return true; }
@@ -29,13 +34,16 @@ class LogWriter final : public Observer {
   Status finish();
 
  private:
-  LogWriter(std::unique_ptr<LineWriter> steps, std::unique_ptr<LineWriter> records,
-            int64_t block_size, Observer& next);
+  struct Files {
+    std::unique_ptr<LineWriter> steps;
+    std::unique_ptr<LineWriter> records;
+    int64_t block_size = 0;
+  };
+  explicit RunWriter(Observer& next) : next_(next) {}
+  Status open_replica(const std::string& folder, const scheduler::Config& config);
   void keep(Status status);
 
-  std::unique_ptr<LineWriter> steps_;
-  std::unique_ptr<LineWriter> records_;
-  const int64_t block_size_;
+  std::vector<Files> files_;  // by replica
   Observer& next_;
   Status status_;
 };

@@ -70,11 +70,50 @@ void add_simulation(const Summary& s, const scheduler::Counters& counters, resul
   report.tables.push_back(std::move(table));
 
   result::FigureTable latency{.title = "Latency", .columns = {"mean", "p50", "p95", "p99"}};
+  add_latency(latency, "arrival to scheduled", s.wait_s);
   add_latency(latency, "queue", s.queue_s);
   add_latency(latency, "TTFT", s.ttft_s);
   add_latency(latency, "TPOT", s.tpot_s);
   add_latency(latency, "e2e", s.e2e_s);
   if (!latency.rows.empty()) report.tables.push_back(std::move(latency));
+}
+
+scheduler::Counters total_of(const std::vector<scheduler::Counters>& replicas) {
+  scheduler::Counters total;
+  for (const scheduler::Counters& c : replicas) {
+    total.prefix_cache_queries += c.prefix_cache_queries;
+    total.prefix_cache_hits += c.prefix_cache_hits;
+    total.preemptions += c.preemptions;
+  }
+  return total;
+}
+
+void add_replicas(const std::vector<Summary>& summaries,
+                  const std::vector<scheduler::Counters>& counters, result::Report& report) {
+  result::FigureTable table{.title = "Replicas"};
+  for (size_t i = 0; i < summaries.size(); ++i) table.columns.push_back(std::to_string(i));
+  const auto row = [&](const char* name, const char* unit, const auto& value) {
+    result::Figure figure{.name = name, .unit = unit};
+    for (size_t i = 0; i < summaries.size(); ++i) {
+      figure.values.push_back({table.columns[i], value(i)});
+    }
+    table.rows.push_back(std::move(figure));
+  };
+  const auto count = [&](const char* name, const char* unit, int64_t Summary::*member) {
+    row(name, unit, [&](size_t i) { return static_cast<double>(summaries[i].*member); });
+  };
+  count("requests completed", "", &Summary::completed);
+  count("requests aborted", "", &Summary::aborted);
+  row("busy", "s", [&](size_t i) { return seconds(summaries[i].busy_ns); });
+  count("preemptions", "", &Summary::preemptions);
+  count("peak running", "requests", &Summary::peak_running);
+  count("peak waiting", "requests", &Summary::peak_waiting);
+  count("peak KV blocks", "blocks", &Summary::peak_used_blocks);
+  row("prefix-cache hits", "tokens",
+      [&](size_t i) { return static_cast<double>(counters[i].prefix_cache_hits); });
+  count("output tokens", "tokens", &Summary::completion_tokens);
+  table.notes.emplace_back("peaks of the whole are the highest of one replica");
+  report.tables.push_back(std::move(table));
 }
 
 void add_measured_latencies(const std::vector<MeasuredLatency>& measured, const Summary& summary,

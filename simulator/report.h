@@ -5,13 +5,20 @@
 
 #include "result/result_model.h"
 #include "simulator/run_folder.h"
-#include "simulator/simulation.h"
+#include "simulator/summary.h"
 
 namespace touchstone::simulator {
 
 /// What happened, and the latencies; prefix queries and hits as vLLM counts them.
 void add_simulation(const Summary& summary, const scheduler::Counters& counters,
                     result::Report& report);
+
+/// Sums over the replicas.
+scheduler::Counters total_of(const std::vector<scheduler::Counters>& replicas);
+
+/// One column for each replica. REQUIRES: as many counters as summaries.
+void add_replicas(const std::vector<Summary>& summaries,
+                  const std::vector<scheduler::Counters>& counters, result::Report& report);
 
 /// Client-side latencies beside the simulated ones, with errors relative to the measured values.
 void add_measured_latencies(const std::vector<MeasuredLatency>& measured, const Summary& summary,

@@ -24,17 +24,26 @@ struct SimulatedRequest {
 };
 
 /// Gives requests in the order of arrival, one after the other, so that a long workload need not
-/// be in memory. Thread-compatible.
+/// be in memory. What follows from the end of another request, as in a closed loop or a session,
+/// is given by on_end() instead. Thread-compatible.
 class RequestSource {
  public:
   virtual ~RequestSource() = default;
   /// False when there are no more; `request` is then unspecified.
   /// ERRORS: kInvalidArgument naming the request that cannot be simulated.
   virtual Result<bool> next(SimulatedRequest& request) = 0;
+  /// Request `id` is over, whatever its outcome. Appends the requests that follow from it, none of
+  /// which arrives before `time_ns`. ERRORS: as next().
+  virtual Status on_end(scheduler::RequestId id, int64_t time_ns,
+                        std::vector<SimulatedRequest>& follow_ups) {
+    (void)id, (void)time_ns, (void)follow_ups;
+    return {};
+  }
 };
 
 /// The life of one completion; times are virtual.
 struct RequestTimes {
+  int32_t replica = 0;
   uint64_t id = 0;
   std::string name;
   int64_t arrival_ns = 0;

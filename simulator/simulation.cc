@@ -1,16 +1,16 @@
 #include "simulator/simulation.h"
 
 #include <algorithm>
+#include <deque>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
-#include "base/clock.h"
+#include "base/check.h"
 #include "simulator/kernel/event_queue.h"
 
 namespace touchstone::simulator {
 namespace {
-
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
 
 Status check_request(const SimulatedRequest& r, const scheduler::Config& config) {
   const scheduler::NewRequest& request = r.request;
@@ -28,127 +28,168 @@ Status check_request(const SimulatedRequest& r, const scheduler::Config& config)
   return {};
 }
 
-/// Holds the one request that comes next.
 class Simulation final {
  public:
-  Simulation(const scheduler::Config& config, RequestSource& source, StepTimeModel& model,
-             Observer& observer)
-      : config_(config), source_(source), replica_(config, model, observer) {}
+  Simulation(std::span<const ReplicaOptions> replicas, Router& router, RequestSource& source,
+             Observer& observer, uint64_t seed)
+      : router_(router), source_(source), views_(replicas.size()), start_planned_(replicas.size()) {
+    for (const ReplicaOptions& options : replicas) {
+      replicas_.emplace_back(static_cast<int32_t>(replicas_.size()), options, seed, observer);
+    }
+  }
 
   Result<SimulationEnd> run() {
     RETURN_IF_ERROR(fetch());
-    while (!events_.empty()) {
-      const Event event = events_.pop();
-      switch (event.kind) {
-        case EventKind::kStepEnd:
-          replica_.end_step(event.time_ns);
-          plan_start();
-          break;
-        case EventKind::kAbort:
-          replica_.abort(event.subject);
-          plan_start();
-          break;
-        case EventKind::kArrival:
-          if (next_.abort_ns) {
-            events_.push(std::max(event.time_ns, *next_.abort_ns), EventKind::kAbort,
-                         event.subject);
-          }
-          replica_.arrive(std::move(next_));
-          RETURN_IF_ERROR(fetch());
-          plan_start();
-          break;
-        case EventKind::kStepStart:
-          start_planned_ = false;
-          if (const auto end_ns = replica_.start_step(event.time_ns)) {
-            events_.push(*end_ns, EventKind::kStepEnd, event.subject);
-          }
-          break;
-      }
-    }
-    return SimulationEnd{events_.events(), events_.fingerprint(), events_.now_ns(),
-                         replica_.scheduler().counters()};
+    while (!events_.empty()) RETURN_IF_ERROR(handle(events_.pop()));
+    SimulationEnd end{.events = events_.events(),
+                      .fingerprint = events_.fingerprint(),
+                      .end_ns = events_.now_ns()};
+    for (const Replica& replica : replicas_) end.counters.push_back(replica.scheduler().counters());
+    return end;
   }
 
  private:
-  /// Gets the next request and makes its arrival an event.
-  Status fetch() {
-    const Result<bool> there = source_.next(next_);
-    if (!there) return there.error();
-    if (!*there) return {};
-    RETURN_IF_ERROR(check_request(next_, config_));
-    if (next_.request.arrival_ns < events_.now_ns()) {
-      return invalid_argument("request " + next_.name + ": got arrival " +
-                                  std::to_string(next_.request.arrival_ns) +
+  Replica& replica(int32_t index) { return replicas_[static_cast<size_t>(index)]; }
+
+  Status handle(const Event& event) {
+    switch (event.kind) {
+      case EventKind::kStepEnd:
+        replica(event.replica).end_step(event.time_ns);
+        RETURN_IF_ERROR(follow(event.replica));
+        break;
+      case EventKind::kAbort:
+        replica(event.replica).abort(event.subject);
+        break;
+      case EventKind::kArrival:
+        return arrive(event);
+      case EventKind::kStepStart:
+        return start_step(event.replica);
+    }
+    plan_start(event.replica);
+    return {};
+  }
+
+  /// Makes its arrival an event.
+  Status expect(const SimulatedRequest& request) {
+    if (request.request.arrival_ns < events_.now_ns()) {
+      return invalid_argument("request " + request.name + ": got arrival " +
+                                  std::to_string(request.request.arrival_ns) +
                                   " ns, expected at least " + std::to_string(events_.now_ns()) +
                                   " ns as of the request before",
                               "sort the requests by arrival");
     }
-    events_.push(next_.request.arrival_ns, EventKind::kArrival, next_.request.id);
+    events_.push(request.request.arrival_ns, EventKind::kArrival, 0, request.request.id);
+    return {};
+  }
+
+  Status fetch() {
+    const Result<bool> there = source_.next(next_);
+    if (!there) return there.error();
+    return *there ? expect(next_) : Status();
+  }
+
+  /// Tells the source what ended in a replica, and expects what follows from it.
+  Status follow(int32_t index) {
+    for (const scheduler::RequestId id : replica(index).take_ended()) {
+      --views_[static_cast<size_t>(index)].in_flight;
+      follow_ups_.clear();
+      RETURN_IF_ERROR(source_.on_end(id, events_.now_ns(), follow_ups_));
+      for (SimulatedRequest& request : follow_ups_) {
+        RETURN_IF_ERROR(expect(request));
+        expected_.emplace(request.request.id, std::move(request));
+      }
+    }
+    return {};
+  }
+
+  Status arrive(const Event& event) {
+    const auto follow_up = expected_.find(event.subject);
+    if (follow_up == expected_.end()) {
+      RETURN_IF_ERROR(route(std::move(next_)));
+      return fetch();
+    }
+    SimulatedRequest request = std::move(follow_up->second);
+    expected_.erase(follow_up);
+    return route(std::move(request));
+  }
+
+  Status route(SimulatedRequest&& request) {
+    const size_t chosen = router_.choose(request, views_);
+    BASE_CHECK(chosen < replicas_.size(), chosen, " of ", replicas_.size());
+    const auto index = static_cast<int32_t>(chosen);
+    RETURN_IF_ERROR(check_request(request, replica(index).scheduler().config()));
+    ++views_[chosen].in_flight;
+    ++views_[chosen].sent_since_report;
+    if (request.abort_ns) {
+      events_.push(std::max(events_.now_ns(), *request.abort_ns), EventKind::kAbort, index,
+                   request.request.id);
+    }
+    replica(index).arrive(std::move(request));
+    plan_start(index);
     return {};
   }
 
   /// At the step boundary that is now, once.
-  void plan_start() {
-    if (replica_.stepping() || start_planned_ || !replica_.has_work()) return;
-    start_planned_ = true;
-    events_.push(events_.now_ns(), EventKind::kStepStart, 0);
+  void plan_start(int32_t index) {
+    const auto planned = start_planned_.begin() + index;
+    if (*planned || replica(index).stepping() || !replica(index).has_work()) return;
+    *planned = true;
+    events_.push(events_.now_ns(), EventKind::kStepStart, index, 0);
   }
 
-  const scheduler::Config& config_;
+  Status start_step(int32_t index) {
+    const int64_t now_ns = events_.now_ns();
+    start_planned_[static_cast<size_t>(index)] = false;
+    const auto duration_ns = replica(index).start_step(now_ns);
+    if (duration_ns) {
+      if (*duration_ns > INT64_MAX - now_ns) {
+        return invalid_argument("step time: got " + std::to_string(*duration_ns) +
+                                    " ns for a step at " + std::to_string(now_ns) +
+                                    " ns, expected an end before " + std::to_string(INT64_MAX) +
+                                    " ns, which is 292 years",
+                                "use shorter steps or earlier arrivals");
+      }
+      events_.push(now_ns + *duration_ns, EventKind::kStepEnd, index, 0);
+      ReplicaView& view = views_[static_cast<size_t>(index)];
+      view.reported = replica(index).state();
+      view.reported_ns = now_ns;
+      view.sent_since_report = 0;
+    }
+    return follow(index);  // those that hung up
+  }
+
+  Router& router_;
   RequestSource& source_;
-  Replica replica_;
+  std::deque<Replica> replicas_;
+  std::vector<ReplicaView> views_;
+  std::vector<bool> start_planned_;
   EventQueue events_;
-  SimulatedRequest next_;
-  bool start_planned_ = false;
+  SimulatedRequest next_;  // the source's, which comes next
+  std::vector<SimulatedRequest> follow_ups_;
+  std::unordered_map<scheduler::RequestId, SimulatedRequest> expected_;  // looked up only
 };
 
 }  // namespace
 
-Result<SimulationEnd> run_simulation(const scheduler::Config& config, RequestSource& source,
-                                     StepTimeModel& model, Observer& observer) {
-  RETURN_IF_ERROR(scheduler::validate(config));
-  return Simulation(config, source, model, observer).run();
-}
-
-void Summary::on_step(const StepView& step) {
-  count_step(step.duration_ns, std::ssize(step.plan.preempted), step.state);
-}
-
-void Summary::add_step(const records::StepRecord& step, int64_t total) {
-  count_step(step.duration_ns, std::ssize(step.preempted),
-             {.running = step.running,
-              .waiting = step.waiting,
-              .free_blocks = step.free_blocks,
-              .cached_blocks = step.cached_blocks,
-              .total_blocks = total});
-}
-
-void Summary::count_step(int64_t duration_ns, int64_t preempted, const scheduler::State& state) {
-  ++steps;
-  busy_ns += duration_ns;
-  preemptions += preempted;
-  peak_running = std::max(peak_running, state.running);
-  peak_waiting = std::max(peak_waiting, state.waiting);
-  total_blocks = state.total_blocks;
-  peak_used_blocks = std::max(peak_used_blocks, state.total_blocks - state.free_blocks);
-}
-
-void Summary::on_request(const RequestTimes& r) {
-  prompt_tokens += r.prompt_tokens;
-  cached_tokens += r.cached_tokens;
-  completion_tokens += r.completion_tokens;
-  first_arrival_ns = std::min(first_arrival_ns.value_or(r.arrival_ns), r.arrival_ns);
-  last_finish_ns = std::max(last_finish_ns, r.finished_ns);
-  const bool aborted_one = r.outcome == records::Outcome::kAbort;
-  ++(aborted_one ? aborted : completed);
-  if (r.first_scheduled_ns) queue_s.push_back(seconds(*r.first_scheduled_ns - r.arrival_ns));
-  if (r.first_token_ns) ttft_s.push_back(seconds(*r.first_token_ns - r.arrival_ns));
-  if (aborted_one) return;
-  e2e_s.push_back(seconds(r.finished_ns - r.arrival_ns));
-  if (r.completion_tokens > 1 && r.first_token_ns && r.last_token_ns) {
-    tpot_s.push_back(seconds(*r.last_token_ns - *r.first_token_ns) /
-                     static_cast<double>(r.completion_tokens - 1));
+Result<SimulationEnd> run_simulation(std::span<const ReplicaOptions> replicas, Router& router,
+                                     RequestSource& source, Observer& observer, uint64_t seed) {
+  BASE_CHECK(!replicas.empty());
+  for (const ReplicaOptions& replica : replicas) {
+    RETURN_IF_ERROR(scheduler::validate(replica.config));
+    if (replica.config.block_size == replicas.front().config.block_size) continue;
+    return invalid_argument("block_size: got replicas of " +
+                            std::to_string(replicas.front().config.block_size) + " and of " +
+                            std::to_string(replica.config.block_size) +
+                            " tokens a block, expected one size");
   }
+  return Simulation(replicas, router, source, observer, seed).run();
+}
+
+Result<SimulationEnd> run_simulation(const scheduler::Config& config, RequestSource& source,
+                                     const StepTimeModel& model, Observer& observer) {
+  const ReplicaOptions replica{config, model};
+  const auto router = make_round_robin_router();
+  return run_simulation({&replica, 1}, *router, source, observer, 0);
 }
 
 }  // namespace touchstone::simulator

@@ -29,9 +29,9 @@ uint64_t mix(uint64_t state, uint64_t word) {
 
 }  // namespace
 
-void EventQueue::push(int64_t time_ns, EventKind kind, uint64_t subject) {
+void EventQueue::push(int64_t time_ns, EventKind kind, int32_t replica, uint64_t subject) {
   BASE_CHECK(time_ns >= now_ns_, "INV-8: an event at ", time_ns, " ns, now is ", now_ns_, " ns");
-  heap_.push_back({time_ns, kind, next_sequence_++, subject});
+  heap_.push_back({time_ns, kind, replica, next_sequence_++, subject});
   std::push_heap(heap_.begin(), heap_.end(), later);
 }
 
@@ -43,7 +43,10 @@ Event EventQueue::pop() {
   now_ns_ = event.time_ns;
   ++events_;
   fingerprint_ = mix(fingerprint_, static_cast<uint64_t>(event.time_ns));
-  fingerprint_ = mix(fingerprint_, (event.subject << 2) | static_cast<uint64_t>(event.kind));
+  // Kind and replica have a half of the word each: no field loses a bit.
+  fingerprint_ = mix(
+      fingerprint_, static_cast<uint64_t>(event.kind) << 32 | static_cast<uint32_t>(event.replica));
+  fingerprint_ = mix(fingerprint_, event.subject);
   return event;
 }
 

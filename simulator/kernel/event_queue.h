@@ -14,22 +14,24 @@ enum class EventKind : uint8_t { kStepEnd, kAbort, kArrival, kStepStart };
 struct Event {
   int64_t time_ns = 0;
   EventKind kind = EventKind::kStepEnd;
+  int32_t replica = 0;    ///< where it happens; 0 for an arrival, which is yet to be routed
   uint64_t sequence = 0;  ///< order of creation: the last tie-break
-  uint64_t subject = 0;   ///< request id or step, by kind
+  uint64_t subject = 0;   ///< the request of an arrival or abort; 0 for a step
   bool operator==(const Event&) const = default;
 };
 
 class EventQueue final {
  public:
   /// REQUIRES: time_ns >= now_ns().
-  void push(int64_t time_ns, EventKind kind, uint64_t subject);
+  void push(int64_t time_ns, EventKind kind, int32_t replica, uint64_t subject);
   bool empty() const { return heap_.empty(); }
   /// Takes the next event and moves virtual time to it. REQUIRES: !empty().
   Event pop();
 
   int64_t now_ns() const { return now_ns_; }
   int64_t events() const { return events_; }
-  /// Equal for equal sequences of taken events (INV-8).
+  /// Equal for equal sequences of taken events, each with its time, kind, replica and subject
+  /// (INV-8).
   uint64_t fingerprint() const { return fingerprint_; }
 
  private:

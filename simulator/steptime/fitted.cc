@@ -20,6 +20,8 @@ constexpr double kHuber = 1.345;
 constexpr double kFinest = 1e-4;
 // A column whose part outside the columns before it is smaller than this is a combination of them.
 constexpr double kCollinear = 1e-6;
+// Above it a time may not fit into 64 bits.
+constexpr double kLongest = 9e18;
 
 using Row = std::array<double, kStepTerms>;
 
@@ -170,10 +172,11 @@ void judge_held_out(const Problem& p, unsigned allowed, StepTimeFit& result) {
 class FittedStepTime final : public StepTimeModel {
  public:
   explicit FittedStepTime(const StepTimeFit& fit) : fit_(fit) {}
-  int64_t duration_ns(const StepFeatures& features) override {
-    const Row row = row_of(features);
-    return std::max<int64_t>(1, std::llround(dot(fit_.ns, row)));
+  int64_t duration_ns(const StepFeatures& features, RandomStream&) const override {
+    const double ns = dot(fit_.ns, row_of(features));
+    return ns < kLongest ? std::max<int64_t>(1, std::llround(ns)) : INT64_MAX;
   }
+  Validity validity() const override { return fit_.validity; }
   std::string describe() const override {
     std::string text = "fitted:";
     for (size_t i = 0; i < kStepTerms; ++i) {
@@ -218,6 +221,10 @@ Result<StepTimeFit> fit_step_times(std::span<const StepSample> samples) {
         "fit a run with prompts and batches of several sizes");
   }
   StepTimeFit fit{.samples = std::ssize(samples)};
+  fit.validity.low = fit.validity.high = samples.front().features;
+  fit.validity.low.step = 0;
+  fit.validity.high.step = INT64_MAX;
+  for (const StepSample& sample : samples) fit.validity.include(sample.features);
   fit.ns = fit_rows(problem, allowed);
   for (size_t i = 0; i < kStepTerms; ++i) {
     fit.ns[i] /= scale[i];

@@ -29,6 +29,7 @@ struct StepTimeFit {
   std::array<double, kStepTerms> ns = {};  ///< per unit of each term; all >= 0
   std::vector<std::string> unidentified;   ///< terms the samples say nothing about; 0 in `ns`
   int64_t samples = 0;
+  Validity validity;  ///< the range of the samples' features
   /// Over steps that the fit had not seen (five folds): total predicted over total measured - 1,
   /// and the median of |predicted - measured| / measured.
   double held_out_total_error = 0;

@@ -14,10 +14,18 @@ class LinearModel final : public StepTimeModel {
     BASE_CHECK(std::min({t.base_ns, t.per_prefill_token_ns, t.per_decode_ns}) >= 0);
     BASE_CHECK(std::max({t.base_ns, t.per_prefill_token_ns, t.per_decode_ns}) > 0);
   }
-  int64_t duration_ns(const StepFeatures& f) override {
-    return std::max<int64_t>(1, times_.base_ns + times_.per_prefill_token_ns * f.prefill_tokens +
-                                    times_.per_decode_ns * f.decode_requests);
+  int64_t duration_ns(const StepFeatures& f, RandomStream&) const override {
+    int64_t prefill_ns = 0;
+    int64_t decode_ns = 0;
+    int64_t sum_ns = 0;
+    const bool overflows =
+        __builtin_mul_overflow(times_.per_prefill_token_ns, f.prefill_tokens, &prefill_ns) ||
+        __builtin_mul_overflow(times_.per_decode_ns, f.decode_requests, &decode_ns) ||
+        __builtin_add_overflow(times_.base_ns, prefill_ns, &sum_ns) ||
+        __builtin_add_overflow(sum_ns, decode_ns, &sum_ns);
+    return overflows ? INT64_MAX : std::max<int64_t>(1, sum_ns);
   }
+  Validity validity() const override { return {}; }
   std::string describe() const override {
     return "linear: " + format_duration(times_.base_ns) + " + " +
            format_duration(times_.per_prefill_token_ns) + " per prefill token + " +

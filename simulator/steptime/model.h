@@ -1,10 +1,12 @@
 // How long a step takes. One file a model; parse.h has the table.
-// Thread-compatible. Deterministic: a model may depend on what it was asked before, never on time.
+// A model has no state: the same work and the same draws give the same time, whatever was asked
+// before, so that one model serves several replicas. Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
+#include "base/random.h"
 #include "records/step_log.h"
 #include "reference_engine/scheduler/types.h"
 
@@ -14,8 +16,10 @@ namespace touchstone::simulator {
 /// whatever the token is, because the work is the same.
 struct StepFeatures {
   int64_t step = 0;
+  int64_t prefill_requests = 0;
   int64_t prefill_tokens = 0;
   int64_t decode_requests = 0;
+  int64_t sampled_requests = 0;   ///< that yield a token
   int64_t context_tokens = 0;     ///< over decode requests: tokens their attention reads
   int64_t prefill_attention = 0;  ///< over prefill: pairs of a computed token and one it reads
 };
@@ -23,11 +27,30 @@ struct StepFeatures {
 StepFeatures features_of(const scheduler::StepPlan& plan);
 StepFeatures features_of(const records::StepRecord& step);
 
+/// The work for which a model was made: each feature within a closed range. Outside of it a time
+/// is an extrapolation.
+struct Validity {
+  StepFeatures low;  ///< as it is, every step is inside
+  StepFeatures high = {.step = INT64_MAX,
+                       .prefill_requests = INT64_MAX,
+                       .prefill_tokens = INT64_MAX,
+                       .decode_requests = INT64_MAX,
+                       .sampled_requests = INT64_MAX,
+                       .context_tokens = INT64_MAX,
+                       .prefill_attention = INT64_MAX};
+
+  bool contains(const StepFeatures& features) const;
+  /// Widens the range so that it contains `features`; `step` is not widened.
+  void include(const StepFeatures& features);
+};
+
 class StepTimeModel {
  public:
   virtual ~StepTimeModel() = default;
-  /// At least 1 ns: a step that takes no time would let virtual time stand still.
-  virtual int64_t duration_ns(const StepFeatures& features) = 0;
+  /// At least 1 ns: a step that takes no time would let virtual time stand still. INT64_MAX when
+  /// the model's time does not fit. `noise`: the replica's own stream, for what varies by chance.
+  virtual int64_t duration_ns(const StepFeatures& features, RandomStream& noise) const = 0;
+  virtual Validity validity() const = 0;
   /// For reports: "constant 20 ms", coefficients, ….
   virtual std::string describe() const = 0;
 };

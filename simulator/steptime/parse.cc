@@ -1,5 +1,6 @@
 #include "simulator/steptime/parse.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "simulator/steptime/constant.h"
 #include "simulator/steptime/linear.h"
@@ -8,14 +9,16 @@
 namespace touchstone::simulator {
 namespace {
 
+constexpr int64_t kLongestNs = 3600 * kNsPerSecond;  // of one parameter: anything above is a slip
+
 using Made = Result<std::unique_ptr<StepTimeModel>>;
 
 Result<int64_t> parse_time(std::string_view text, int64_t least) {
   Result<int64_t> time = parse_duration_ns(text);
   if (!time) return std::move(time).error().with_context("steptime");
-  if (*time < least) {
-    return invalid_argument("steptime: got " + std::string(text) + ", expected at least " +
-                            std::to_string(least) + "ns");
+  if (*time < least || *time > kLongestNs) {
+    return invalid_argument("steptime: got " + std::string(text) + ", expected " +
+                            std::to_string(least) + "ns to 1h");
   }
   return time;
 }

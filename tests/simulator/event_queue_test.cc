@@ -13,12 +13,12 @@ namespace {
 
 TEST(EventQueue, EqualTimesGoByPriorityThenByCreation) {
   EventQueue queue;
-  queue.push(5, EventKind::kStepStart, 1);
-  queue.push(5, EventKind::kArrival, 2);
-  queue.push(5, EventKind::kArrival, 3);
-  queue.push(5, EventKind::kAbort, 4);
-  queue.push(5, EventKind::kStepEnd, 5);
-  queue.push(4, EventKind::kStepStart, 6);
+  queue.push(5, EventKind::kStepStart, 0, 1);
+  queue.push(5, EventKind::kArrival, 0, 2);
+  queue.push(5, EventKind::kArrival, 0, 3);
+  queue.push(5, EventKind::kAbort, 0, 4);
+  queue.push(5, EventKind::kStepEnd, 0, 5);
+  queue.push(4, EventKind::kStepStart, 0, 6);
   std::vector<uint64_t> order;
   while (!queue.empty()) order.push_back(queue.pop().subject);
   EXPECT_EQ(order, (std::vector<uint64_t>{6, 5, 4, 2, 3, 1}));
@@ -33,11 +33,11 @@ TEST(EventQueue, EveryKindHasAPlaceAndAReason) {
   }
 }
 
-TEST(EventQueue, TheFingerprintSeesTimeKindAndSubject) {
-  const auto print = [](int64_t time_ns, EventKind kind, uint64_t subject) {
+TEST(EventQueue, TheFingerprintSeesEveryFieldWhole) {
+  const auto print = [](int64_t time_ns, EventKind kind, uint64_t subject, int32_t replica = 0) {
     EventQueue queue;
-    queue.push(time_ns, kind, subject);
-    queue.push(100, EventKind::kArrival, 0);
+    queue.push(time_ns, kind, replica, subject);
+    queue.push(100, EventKind::kArrival, 0, 0);
     queue.pop();
     queue.pop();
     return queue.fingerprint();
@@ -47,14 +47,19 @@ TEST(EventQueue, TheFingerprintSeesTimeKindAndSubject) {
   EXPECT_NE(one, print(2, EventKind::kArrival, 7));
   EXPECT_NE(one, print(1, EventKind::kAbort, 7));
   EXPECT_NE(one, print(1, EventKind::kArrival, 8));
+  EXPECT_NE(one, print(1, EventKind::kArrival, 7, 1));
+  EXPECT_NE(one, print(1, EventKind::kArrival, 7, 1 << 30));
+  for (int bit = 0; bit < 64; ++bit) {
+    EXPECT_NE(one, print(1, EventKind::kArrival, 7 ^ uint64_t{1} << bit)) << bit;
+  }
 }
 
 TEST(EventQueueDeathTest, TimeNeverGoesBack) {
   EventQueue queue;
-  queue.push(10, EventKind::kArrival, 1);
+  queue.push(10, EventKind::kArrival, 0, 1);
   queue.pop();
-  queue.push(10, EventKind::kArrival, 1);
-  EXPECT_DEATH(queue.push(9, EventKind::kArrival, 1), "INV-8");
+  queue.push(10, EventKind::kArrival, 0, 1);
+  EXPECT_DEATH(queue.push(9, EventKind::kArrival, 0, 1), "INV-8");
 }
 
 RC_GTEST_PROP(EventQueue, GivesWhatAStableSortGives, ()) {
@@ -63,7 +68,7 @@ RC_GTEST_PROP(EventQueue, GivesWhatAStableSortGives, ()) {
   EventQueue queue;
   std::vector<std::tuple<int, int, size_t>> expected;
   for (size_t i = 0; i < events.size(); ++i) {
-    queue.push(events[i].first, static_cast<EventKind>(events[i].second), i);
+    queue.push(events[i].first, static_cast<EventKind>(events[i].second), 0, i);
     expected.emplace_back(events[i].first, events[i].second, i);
   }
   std::sort(expected.begin(), expected.end());

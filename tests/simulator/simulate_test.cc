@@ -98,6 +98,27 @@ TEST_F(Simulate, GeneratedLoadNeedsNoFileAndTakesARunsFlagsAndStepTimes) {
   EXPECT_NE(what_if.text.find("requests completed                   200"), std::string::npos);
 }
 
+TEST_F(Simulate, SeveralReplicasHaveAFolderEachThatIsAnOrdinaryRun) {
+  const std::string folder = directory_.path() + "/cluster";
+  const Ran two = run(good_ + " --replicas 2 --router round-robin --output " + folder);
+  EXPECT_EQ(two.exit_code, 0);
+  EXPECT_NE(two.text.find("note: 2 replicas behind round-robin"), std::string::npos) << two.text;
+  EXPECT_NE(two.text.find("Replicas"), std::string::npos);
+  for (const char* replica : {"/replica-0", "/replica-1"}) {
+    const Ran again = run("--run " + folder + replica + " --steptime recorded");
+    EXPECT_EQ(again.exit_code, 0);
+    EXPECT_NE(again.text.find("requests completed                    15"), std::string::npos)
+        << again.text;
+  }
+}
+
+TEST_F(Simulate, AClosedLoopKeepsItsClientsBusy) {
+  const Ran ran = run(good_ + " --concurrency 4 --think-time 1ms");
+  EXPECT_EQ(ran.exit_code, 0);
+  EXPECT_NE(ran.text.find("peak running                           4 requests"), std::string::npos)
+      << ran.text;
+}
+
 TEST_F(Simulate, FlagsChangeTheServer) {
   const Ran caching = run(good_);
   const Ran none = run(good_ + " --no-enable-prefix-caching");
@@ -122,6 +143,13 @@ TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
       {good_ + " --max-num-batched-tokens 3", "max_num_batched_tokens: got 3"},
       {good_ + " --scheduling-policy lifo", "lifo"},
       {good_ + " --compare", "--compare: got other requests"},
+      {good_ + " --replicas 0", "--replicas: got 0, expected 1 to 10000"},
+      {good_ + " --router random", "random"},
+      {good_ + " --think-time 1s", "--think-time: got \"1s\", expected it with --concurrency"},
+      {good_ + " --concurrency 2 --think-time 1", "--think-time: got \"1\", expected a duration"},
+      {"--workload " + workload_ +
+           " --num-gpu-blocks-override 64 --max-model-len 512 --steptime constant:1000000000s",
+       "got 1000000000s, expected 1ns to 1h"},
       {good_ + " --block-sise 3", "did you mean"},
       {"--workload " + directory_.path() +
            "/none.jsonl --num-gpu-blocks-override 64 "

@@ -110,7 +110,7 @@ RC_GTEST_PROP(Simulation, KeepsAccountOfEveryRequest, (uint64_t seed)) {
       RC_ASSERT(r.finished_ns >= asked.abort_ns.value());
     }
   }
-  RC_ASSERT(preemptions == end->counters.preemptions);
+  RC_ASSERT(preemptions == end->counters[0].preemptions);
 }
 
 TEST(Simulation, EqualInputsGiveAnEqualFingerprint) {
@@ -128,6 +128,16 @@ TEST(Simulation, EqualInputsGiveAnEqualFingerprint) {
   }
   EXPECT_EQ(prints[0], prints[1]);
   EXPECT_NE(prints[0], prints[2]);
+}
+
+TEST(Simulation, TimeThatNoLongerFitsIsRefused) {
+  ListSource late({simulated(1, INT64_MAX - 5, 3, 1)});
+  Summary summary;
+  auto end = run_simulation(small_config(), late, *make_constant_step_time(6), summary);
+  ASSERT_FALSE(end.has_value());
+  EXPECT_NE(end.error().message.find("292 years"), std::string::npos) << end.error().message;
+  ListSource just({simulated(1, INT64_MAX - 5, 3, 1)});
+  EXPECT_TRUE(run_simulation(small_config(), just, *make_constant_step_time(5), summary));
 }
 
 TEST(Simulation, NothingToDoIsNothing) {

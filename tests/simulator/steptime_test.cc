@@ -16,25 +16,58 @@ namespace {
 TEST(StepTime, FeaturesAreThoseOfTheWork) {
   records::StepRecord step;
   step.step = 3;
-  step.requests = {{.id = 1, .computed = 10, .scheduled = 1},
-                   {.id = 2, .computed = 4, .scheduled = 3},
+  step.requests = {{.id = 1, .computed = 10, .scheduled = 1, .samples = true},
+                   {.id = 2, .computed = 4, .scheduled = 3, .samples = true},
                    {.id = 3, .computed = 0, .scheduled = 2}};
   const StepFeatures f = features_of(step);
   EXPECT_EQ(f.step, 3);
   EXPECT_EQ(f.decode_requests, 1);
   EXPECT_EQ(f.context_tokens, 11);
+  EXPECT_EQ(f.prefill_requests, 2);
+  EXPECT_EQ(f.sampled_requests, 2);
   EXPECT_EQ(f.prefill_tokens, 5);
   EXPECT_EQ(f.prefill_attention, (5 + 6 + 7) + (1 + 2));
 }
 
 TEST(StepTime, ConstantLinearAndRecordedSayWhatTheyAre) {
   const StepFeatures f{.step = 1, .prefill_tokens = 10, .decode_requests = 3};
-  EXPECT_EQ(make_constant_step_time(7)->duration_ns(f), 7);
-  EXPECT_EQ(make_linear_step_time({100, 5, 2})->duration_ns(f), 156);
-  EXPECT_EQ(make_linear_step_time({0, 0, 2})->duration_ns({}), 1) << "time must go on";
+  RandomStream noise(0, "noise");
+  EXPECT_EQ(make_constant_step_time(7)->duration_ns(f, noise), 7);
+  EXPECT_EQ(make_linear_step_time({100, 5, 2})->duration_ns(f, noise), 156);
+  EXPECT_EQ(make_linear_step_time({0, 0, 2})->duration_ns({}, noise), 1) << "time must go on";
   const auto recorded = make_recorded_step_time({10, 20, 60});
-  EXPECT_EQ(recorded->duration_ns(f), 20);
-  EXPECT_EQ(recorded->duration_ns({.step = 9}), 30) << "the mean beyond the end";
+  EXPECT_EQ(recorded->duration_ns(f, noise), 20);
+  EXPECT_EQ(recorded->duration_ns({.step = 9}, noise), 30) << "the mean beyond the end";
+}
+
+TEST(StepTime, ATimeThatDoesNotFitIsTheLongestThereIs) {
+  RandomStream noise(0, "noise");
+  const StepFeatures huge{.prefill_tokens = INT32_MAX, .decode_requests = 1};
+  EXPECT_EQ(make_linear_step_time({0, INT64_MAX / 1000, 0})->duration_ns(huge, noise), INT64_MAX);
+  EXPECT_EQ(make_linear_step_time({INT64_MAX, 0, 1})->duration_ns(huge, noise), INT64_MAX);
+  EXPECT_EQ(make_fitted_step_time({.ns = {0, 1e10, 0, 0, 0}})->duration_ns(huge, noise), INT64_MAX);
+  RandomStream unused(0, "noise");
+  EXPECT_EQ(make_recorded_step_time({INT64_MAX, INT64_MAX})->duration_ns({.step = 2}, unused),
+            INT64_MAX)
+      << "the mean";
+}
+
+TEST(StepTime, AModelSaysForWhichStepsItWasMade) {
+  EXPECT_TRUE(make_constant_step_time(7)->validity().contains({.step = 9, .prefill_tokens = 99}));
+  const Validity recorded = make_recorded_step_time({10, 20, 60})->validity();
+  EXPECT_TRUE(recorded.contains({.step = 2, .prefill_tokens = 99}));
+  EXPECT_FALSE(recorded.contains({.step = 3}));
+  std::vector<StepSample> samples;
+  for (int i = 0; i < 50; ++i) {
+    samples.push_back({{.step = i, .decode_requests = 1 + i % 8, .context_tokens = 100 + i},
+                       1'000'000 + 10'000 * (i % 8)});
+  }
+  const Validity fitted = make_fitted_step_time(fit_step_times(samples).value())->validity();
+  EXPECT_TRUE(fitted.contains({.step = 9999, .decode_requests = 8, .context_tokens = 149}));
+  EXPECT_FALSE(fitted.contains({.decode_requests = 9, .context_tokens = 149}));
+  EXPECT_FALSE(fitted.contains({.decode_requests = 8, .context_tokens = 99}));
+  EXPECT_FALSE(
+      fitted.contains({.prefill_requests = 1, .decode_requests = 8, .context_tokens = 149}));
 }
 
 TEST(StepTime, TheTableAcceptsAndRefuses) {
@@ -45,7 +78,9 @@ TEST(StepTime, TheTableAcceptsAndRefuses) {
   const std::pair<const char*, const char*> bad[] = {
       {"", "expected one of"},
       {"constant", "steptime"},
-      {"constant:0ms", "at least 1ns"},
+      {"constant:0ms", "1ns to 1h"},
+      {"constant:1000000000s", "got 1000000000s, expected 1ns to 1h"},
+      {"linear:5ms,2h,0us", "got 2h, expected 0ns to 1h"},
       {"constant:20", "steptime"},
       {"constant:-1ms", "a duration such as"},
       {"linear:5ms,1us", "BASE,PER_PREFILL_TOKEN"},

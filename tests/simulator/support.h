@@ -12,16 +12,21 @@
 #include "simulator/sources.h"
 #include "simulator/steptime/constant.h"
 #include "simulator/steptime/linear.h"
+#include "simulator/summary.h"
 
 namespace touchstone::simulator {
 
 class Keeper final : public Observer {
  public:
-  void on_step(const StepView& step) override { steps.push_back(step_record(step)); }
+  void on_step(const StepView& step) override {
+    steps.push_back(step_record(step));
+    step_replicas.push_back(step.replica);
+  }
   void on_request(const RequestTimes& request) override { requests.push_back(request); }
   bool wants_hashes() const override { return true; }
 
   std::vector<records::StepRecord> steps;
+  std::vector<int32_t> step_replicas;  ///< of each step
   std::vector<RequestTimes> requests;
 };
 

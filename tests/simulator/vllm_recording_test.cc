@@ -56,9 +56,9 @@ TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
     Keeper keeper;
     const auto end = run_simulation(config, source, *model, keeper);
     ASSERT_TRUE(end.has_value()) << end.error().message;
-    EXPECT_EQ(end->counters.prefix_cache_queries, kQueries) << step_ms << " ms";
-    EXPECT_EQ(end->counters.prefix_cache_hits, kHits) << step_ms << " ms";
-    EXPECT_EQ(end->counters.preemptions, kPreemptions) << step_ms << " ms";
+    EXPECT_EQ(end->counters[0].prefix_cache_queries, kQueries) << step_ms << " ms";
+    EXPECT_EQ(end->counters[0].prefix_cache_hits, kHits) << step_ms << " ms";
+    EXPECT_EQ(end->counters[0].preemptions, kPreemptions) << step_ms << " ms";
     std::map<int64_t, int> times;
     std::map<std::string, RequestTimes> by_name;
     for (const RequestTimes& r : keeper.requests) {

@@ -18,15 +18,17 @@ namespace touchstone::simulator {
 
 /// A step as it is known at its end. Everything borrowed is valid during the call only.
 struct StepView {
+  int32_t replica = 0;
   const scheduler::StepPlan& plan;
   scheduler::State state;  ///< after schedule()
   int64_t start_ns = 0;
   int64_t duration_ns = 0;
+  bool extrapolated = false;  ///< outside of what the step-time model was made for
   std::span<const records::StepInput> inputs;
   std::span<const scheduler::FinishedRequest> finished;
 };
 
-/// Sees what happens, in order. Thread-compatible.
+/// Sees what happens in all replicas, in order. Thread-compatible.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -37,25 +39,36 @@ class Observer {
   virtual bool wants_hashes() const { return false; }
 };
 
+/// What a replica is. Models have no state, so replicas may share one.
+struct ReplicaOptions {
+  scheduler::Config config;
+  const StepTimeModel& model;  ///< outlives the simulation
+};
+
 class Replica final {
  public:
-  /// REQUIRES: scheduler::validate(config). `model` and `observer` outlive the replica.
-  Replica(const scheduler::Config& config, StepTimeModel& model, Observer& observer);
+  /// `seed`: of the simulation; each replica has a stream of its own for its step times' noise.
+  /// REQUIRES: scheduler::validate(options.config). `observer` outlives the replica.
+  Replica(int32_t index, const ReplicaOptions& options, uint64_t seed, Observer& observer);
 
   /// Inputs wait until the next step boundary, as they do for the engine's thread.
   void arrive(SimulatedRequest&& request);
   void abort(scheduler::RequestId id);
 
-  /// Applies the waiting inputs and starts a step. Result: when it ends; nullopt when there is
-  /// nothing to do. REQUIRES: no step is running.
+  /// Applies the waiting inputs and starts a step. Result: how long it takes, INT64_MAX when that
+  /// is more than the model can say; nullopt when there is nothing to do.
+  /// REQUIRES: no step is running.
   std::optional<int64_t> start_step(int64_t now_ns);
-  /// REQUIRES: now_ns is what start_step() gave.
+  /// REQUIRES: now_ns is the start plus what start_step() gave.
   void end_step(int64_t now_ns);
 
   bool stepping() const { return stepping_; }
   /// Whether a step could be started.
   bool has_work() const { return scheduler_.has_requests() || !inputs_.empty(); }
   const scheduler::Scheduler& scheduler() const { return scheduler_; }
+  const scheduler::State& state() const { return state_; }  ///< as of the latest step's start
+  /// The requests that ended since the last call, in order. Valid until start_step() or end_step().
+  std::span<const scheduler::RequestId> take_ended();
 
  private:
   struct Life {
@@ -78,8 +91,11 @@ class Replica final {
   void finish(int32_t slot, records::Outcome outcome, int64_t now_ns);
   int32_t slot_of(scheduler::RequestId id) const;
 
+  const int32_t index_;
   scheduler::Scheduler scheduler_;
-  StepTimeModel& model_;
+  const StepTimeModel& model_;
+  const Validity validity_;
+  RandomStream noise_;
   Observer& observer_;
   const int32_t max_model_len_;
   const bool wants_hashes_;
@@ -90,6 +106,7 @@ class Replica final {
   std::vector<Input> inputs_;
 
   bool stepping_ = false;
+  bool extrapolated_ = false;
   const scheduler::StepPlan* plan_ = nullptr;
   scheduler::State state_;
   int64_t start_ns_ = 0;
@@ -97,6 +114,8 @@ class Replica final {
   std::vector<scheduler::SampledToken> sampled_;
   std::vector<int32_t> first_tokens_;  // slots that get their first token in this step
   std::vector<records::StepInput> applied_;
+  std::vector<scheduler::RequestId> ended_;  // since take_ended()
+  std::vector<scheduler::RequestId> taken_;
 };
 
 }  // namespace touchstone::simulator

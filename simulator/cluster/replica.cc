@@ -1,6 +1,7 @@
-#include "simulator/replica.h"
+#include "simulator/cluster/replica.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -12,11 +13,14 @@ uint64_t hash_id(scheduler::RequestId id) { return id * 0x9e3779b97f4a7c15u >> 2
 
 }  // namespace
 
-Replica::Replica(const scheduler::Config& config, StepTimeModel& model, Observer& observer)
-    : scheduler_(config),
-      model_(model),
+Replica::Replica(int32_t index, const ReplicaOptions& options, uint64_t seed, Observer& observer)
+    : index_(index),
+      scheduler_(options.config),
+      model_(options.model),
+      validity_(options.model.validity()),
+      noise_(seed, "step times of replica " + std::to_string(index)),
       observer_(observer),
-      max_model_len_(config.max_model_len),
+      max_model_len_(options.config.max_model_len),
       wants_hashes_(observer.wants_hashes()) {}
 
 void Replica::arrive(SimulatedRequest&& request) {
@@ -41,9 +45,11 @@ std::optional<int64_t> Replica::start_step(int64_t now_ns) {
   state_ = scheduler_.state();
   start_ns_ = now_ns;
   note_plan(plan, now_ns);
-  const int64_t duration_ns = model_.duration_ns(features_of(plan));
+  const StepFeatures features = features_of(plan);
+  extrapolated_ = !validity_.contains(features);
+  const int64_t duration_ns = model_.duration_ns(features, noise_);
   BASE_CHECK(duration_ns >= 1, "step ", plan.step, " takes ", duration_ns, " ns");
-  return now_ns + duration_ns;
+  return duration_ns;
 }
 
 void Replica::end_step(int64_t now_ns) {
@@ -54,10 +60,12 @@ void Replica::end_step(int64_t now_ns) {
     lives_[static_cast<size_t>(slot)].times.first_token_ns = now_ns;
   }
   const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
-  observer_.on_step({.plan = *plan_,
+  observer_.on_step({.replica = index_,
+                     .plan = *plan_,
                      .state = state_,
                      .start_ns = start_ns_,
                      .duration_ns = now_ns - start_ns_,
+                     .extrapolated = extrapolated_,
                      .inputs = applied_,
                      .finished = finished});
   applied_.clear();
@@ -94,7 +102,8 @@ void Replica::admit(SimulatedRequest&& arriving, int64_t now_ns) {
   Life& life = lives_[static_cast<size_t>(slot)];
   life.outcome = arriving.outcome;
   life.preempted_tokens = 0;
-  life.times = {.id = request.id,
+  life.times = {.replica = index_,
+                .id = request.id,
                 .name = std::move(arriving.name),
                 .arrival_ns = request.arrival_ns,
                 .queued_ns = now_ns,
@@ -156,9 +165,16 @@ void Replica::finish(int32_t slot, records::Outcome outcome, int64_t now_ns) {
   times.outcome = outcome;
   times.finished_ns = now_ns;
   observer_.on_request(times);
+  ended_.push_back(times.id);
   by_id_.erase(slot,
                [this](int32_t s) { return hash_id(lives_[static_cast<size_t>(s)].times.id); });
   free_slots_.push_back(slot);
+}
+
+std::span<const scheduler::RequestId> Replica::take_ended() {
+  taken_.swap(ended_);
+  ended_.clear();
+  return taken_;
 }
 
 int32_t Replica::slot_of(scheduler::RequestId id) const {

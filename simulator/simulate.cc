@@ -1,0 +1,253 @@
+#include "simulator/simulate.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/version.h"
+#include "reference_engine/scheduler/policies.h"
+#include "reference_engine/scheduler/scheduler.h"
+#include "simulator/compare.h"
+#include "simulator/logs.h"
+#include "simulator/measured_run.h"
+#include "simulator/replay.h"
+#include "simulator/report.h"
+#include "simulator/run_folder.h"
+#include "simulator/simulation.h"
+#include "simulator/sources.h"
+#include "simulator/steptime/parse.h"
+
+namespace touchstone::simulator {
+namespace {
+
+constexpr int64_t kMostReplicas = 10'000;
+
+/// What is simulated, read.
+struct Input {
+  scheduler::Config config;
+  std::vector<StepSample> samples;
+  std::optional<workload::Workload> workload;
+  std::optional<workload::GenerateOptions> generated;
+  std::optional<MeasuredRun> measured;  ///< with steps.jsonl
+  std::optional<RunFolder> folder;      ///< without
+};
+
+Status check_options(const SimulateOptions& o) {
+  const bool generates = o.generated.has_value();
+  const int inputs = !o.workload.empty() + generates + (!o.run.empty() && !generates);
+  if (inputs != 1 || (!o.workload.empty() && !o.run.empty())) {
+    return invalid_argument(
+        "got " + std::string(inputs == 0 ? "none" : "several") +
+            ", expected one of --workload, --requests and --run",
+        "--workload FILE simulates a file, --requests N generates, --run FOLDER "
+        "repeats a measured run or lends --requests its flags and step times");
+  }
+  const bool repeats = !o.run.empty() && !generates;
+  if (o.compare && (!repeats || o.closed_loop)) {
+    return invalid_argument("--compare: got other requests, expected those of a measured run");
+  }
+  if (o.step_time.empty() && o.run.empty()) {
+    return invalid_argument("--steptime: got none, expected how long a step takes",
+                            "for example --steptime constant:20ms");
+  }
+  if (o.step_time == "recorded" && generates) {
+    return invalid_argument("--steptime recorded: got other requests than the recorded",
+                            "use --steptime fitted");
+  }
+  if (o.replicas < 1 || o.replicas > kMostReplicas) {
+    return invalid_argument("--replicas: got " + std::to_string(o.replicas) + ", expected 1 to " +
+                            std::to_string(kMostReplicas));
+  }
+  if (o.replicas > 1 && (o.compare || o.step_time == "recorded")) {
+    return invalid_argument("--replicas: got " + std::to_string(o.replicas) +
+                            " with --compare or recorded step times, expected 1: the measured run "
+                            "is one server's");
+  }
+  return {};
+}
+
+/// The folder's settings and step times, and its requests.
+Status read_run(const std::string& path, Input& input) {
+  if (!std::filesystem::exists(path + "/steps.jsonl")) {
+    auto folder = read_run_folder(path);
+    if (!folder) return std::move(folder).error();
+    input.config = folder->config;
+    input.folder = std::move(*folder);
+    return {};
+  }
+  auto measured = read_measured_run(path);
+  if (!measured) return std::move(measured).error();
+  input.config = measured->config;
+  input.samples = step_samples(measured->log);
+  input.measured = std::move(*measured);
+  return {};
+}
+
+Result<Input> read_input(const SimulateOptions& options) {
+  Input input;
+  if (!options.workload.empty()) {
+    auto workload = workload::read_workload(options.workload);
+    if (!workload) return std::move(workload).error();
+    input.workload = std::move(*workload);
+  }
+  if (!options.run.empty()) {
+    RETURN_IF_ERROR(read_run(options.run, input));
+  } else if (!options.changes.num_blocks) {
+    return invalid_argument(
+        "--num-gpu-blocks-override: got none, expected the blocks of the KV cache",
+        "vLLM logs it at start-up as \"# GPU blocks\"");
+  }
+  options.changes.apply(input.config);
+  RETURN_IF_ERROR(scheduler::validate(input.config));
+  if (options.generated) {
+    input.generated = options.generated;
+    input.generated->prefix_block_size = input.config.block_size;
+  }
+  return input;
+}
+
+std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const Input& input) {
+  auto source = input.generated ? make_generator_source(*input.generated, input.config)
+                : input.measured
+                    ? make_record_source(input.measured->records)
+                    : make_workload_source(
+                          input.workload ? *input.workload : input.folder->workload, input.config);
+  if (options.closed_loop) return make_closed_loop_source(*options.closed_loop, std::move(source));
+  return source;
+}
+
+result::Report new_report(const SimulateOptions& options, const Input& input) {
+  result::Report report;
+  report.title = "simulate " + (input.generated       ? options.generated_as
+                                : options.run.empty() ? options.workload
+                                                      : options.run);
+  report.verdict = result::Verdict::kSkip;
+  report.provenance.tool_version = kVersion;
+  report.provenance.seed = options.seed;
+  const scheduler::Config& c = input.config;
+  report.notes.push_back(
+      std::to_string(c.num_blocks) + " blocks of " + std::to_string(c.block_size) + ", " +
+      std::to_string(c.max_num_seqs) + " sequences, " + std::to_string(c.max_num_batched_tokens) +
+      " tokens a step, model length " + std::to_string(c.max_model_len) + ", " +
+      scheduler::to_string(c.policy) + (c.enable_prefix_caching ? "" : ", no prefix caching") +
+      (c.enable_chunked_prefill ? "" : ", no chunked prefill"));
+  if (options.replicas > 1) {
+    report.notes.push_back(std::to_string(options.replicas) + " replicas behind " + options.router);
+  }
+  if (options.closed_loop) {
+    report.notes.push_back(std::to_string(options.closed_loop->concurrency) +
+                           " clients in a closed loop, each with one request at a time");
+  }
+  if (input.folder && input.folder->left_out > 0) {
+    report.notes.push_back(std::to_string(input.folder->left_out) +
+                           " requests that were not completed are left out");
+  }
+  return report;
+}
+
+std::string hex(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+Status run(const SimulateOptions& options, const Input& input, result::Report& report) {
+  const std::string step_time =
+      options.step_time.empty() ? (input.samples.empty() ? "" : "fitted") : options.step_time;
+  if (step_time.empty()) {
+    return invalid_argument("--steptime: got none, expected how long a step takes",
+                            "the run has no steps.jsonl to learn it from");
+  }
+  const auto model = parse_step_time(step_time, input.samples);
+  if (!model) return model.error();
+  report.notes.push_back("step time " + (*model)->describe());
+  const auto router = make_router(options.router);
+  if (!router) return router.error();
+  const std::vector<ReplicaOptions> replicas(static_cast<size_t>(options.replicas),
+                                             {input.config, **model});
+  ClusterSummary summary(replicas.size());
+  std::unique_ptr<RunWriter> writer;
+  Observer* observer = &summary;
+  if (!options.output.empty()) {
+    auto opened = RunWriter::open(options.output, replicas, summary);
+    if (!opened) return std::move(opened).error();
+    writer = std::move(*opened);
+    observer = writer.get();
+  }
+  const auto source = make_source(options, input);
+  const auto end = run_simulation(replicas, **router, *source, *observer, options.seed);
+  if (!end) return end.error();
+  if (writer) RETURN_IF_ERROR(writer->finish());
+  const Summary total = summary.total();
+  add_simulation(total, total_of(end->counters), report);
+  if (replicas.size() > 1) add_replicas(summary.replicas(), end->counters, report);
+  if (total.extrapolated_steps > 0) {
+    report.notes.push_back(std::to_string(total.extrapolated_steps) + " of " +
+                           std::to_string(total.steps) +
+                           " steps are outside of what the step-time model was made for");
+  }
+  report.notes.push_back(std::to_string(end->events) + " events, fingerprint " +
+                         hex(end->fingerprint));
+  if (options.compare && input.folder) {
+    add_measured_latencies(input.folder->measured, total, report);
+  }
+  return {};
+}
+
+/// The logged schedule with the logged times: nothing is predicted.
+Status replay(const SimulateOptions& options, const Input& input, result::Report& report) {
+  if (!options.output.empty() || options.changes.any() || options.closed_loop) {
+    return invalid_argument(
+        "--steptime recorded: got it with --output, --concurrency or scheduler flags, expected "
+        "none of them",
+        "it repeats the recorded schedule; use --steptime fitted to change anything");
+  }
+  const auto replayed = replay_step_log(input.measured->log, input.measured->records);
+  if (!replayed) return replayed.error();
+  Summary summary;
+  for (const records::StepRecord& step : replayed->steps) {
+    summary.add_step(step, input.config.num_blocks - 1);
+  }
+  for (const RequestTimes& request : replayed->requests) summary.on_request(request);
+  add_simulation(summary, replayed->counters, report);
+  report.notes.push_back("step time recorded: inputs, order and times as logged");
+  return {};
+}
+
+}  // namespace
+
+void ConfigChanges::apply(scheduler::Config& config) const {
+  const auto set = [](auto& field, const auto& wanted) { field = wanted.value_or(field); };
+  set(config.num_blocks, num_blocks);
+  set(config.block_size, block_size);
+  set(config.max_num_seqs, max_num_seqs);
+  set(config.max_num_batched_tokens, max_num_batched_tokens);
+  set(config.max_model_len, max_model_len);
+  set(config.long_prefill_token_threshold, long_prefill_token_threshold);
+  set(config.enable_prefix_caching, enable_prefix_caching);
+  set(config.enable_chunked_prefill, enable_chunked_prefill);
+  set(config.policy, policy);
+}
+
+bool ConfigChanges::any() const {
+  return num_blocks || block_size || max_num_seqs || max_num_batched_tokens || max_model_len ||
+         long_prefill_token_threshold || enable_prefix_caching || enable_chunked_prefill || policy;
+}
+
+Result<result::Report> simulate(const SimulateOptions& options) {
+  RETURN_IF_ERROR(check_options(options));
+  const auto input = read_input(options);
+  if (!input) return input.error();
+  result::Report report = new_report(options, *input);
+  const bool recorded = options.step_time == "recorded" && input->measured.has_value();
+  RETURN_IF_ERROR(recorded ? replay(options, *input, report) : run(options, *input, report));
+  if (input->measured && (options.compare || recorded)) {
+    RETURN_IF_ERROR(add_comparison(options.run, report));
+    result::decide(report, result::Level::kMust);
+  }
+  return report;
+}
+
+}  // namespace touchstone::simulator
