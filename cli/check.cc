@@ -17,11 +17,12 @@
 #include "cli/output.h"
 #include "conformance/judge.h"
 #include "conformance/profile/profile.h"
+#include "harness/assess.h"
 #include "harness/collector/find.h"
-#include "harness/evidence.h"
 #include "harness/shipped.h"
 #include "harness/stack/run.h"
 #include "harness/suites/suite.h"
+#include "records/run_folder.h"
 #include "reports/reports.h"
 #include "simulator/compare.h"
 #include "workload/workload.h"
@@ -77,6 +78,9 @@ std::string run_folder_for(const Flags& flags) {
 }
 
 Result<Plan> make_plan(const Flags& flags) {
+  if (trim(flags.output).empty()) {
+    return invalid_argument("check: --output: got an empty path, expected a folder");
+  }
   std::string path = flags.suite;
   if (path.empty()) {
     auto shipped = harness::shipped_path(harness::program_path(), kDefaultSuite);
@@ -146,20 +150,6 @@ Exit print_plan(const Plan& plan) {
   return Exit::kGood;
 }
 
-/// A former run's folder makes room for this one; nothing that is not a run is ever removed.
-Status clear_run_folder(const std::string& folder) {
-  std::error_code error;
-  if (!fs::exists(folder, error)) return {};
-  const bool is_run = fs::exists(folder + "/logs", error);
-  if (!is_run && !fs::is_empty(folder, error)) {
-    return invalid_argument(folder + ": exists and is not a run of this program",
-                            "choose another --output");
-  }
-  fs::remove_all(folder, error);
-  if (error) return io_error(folder + ": cannot remove: " + error.message());
-  return {};
-}
-
 /// Lines on stderr with the seconds since the start. On a terminal all of them; elsewhere the
 /// load's progress only every few seconds.
 class Progress final {
@@ -183,102 +173,82 @@ class Progress final {
   int64_t last_load_ns_ = 0;
 };
 
-Result<harness::RunOutcome> run_plan(const Plan& plan, const Flags& flags,
-                                     std::string& collector_version) {
-  auto supervisor = Supervisor::start();
-  if (!supervisor) return std::move(supervisor).error();
-  const harness::Supervision& supervision = (*supervisor)->supervision();
-  Progress progress(supervision.clock);
-  harness::RunOptions options;
-  options.touchstone = harness::program_path();
-  options.run_folder = plan.run_folder;
-  options.faults = plan.faults;
-  options.seed = plan.seed;
-  options.progress = [&](const std::string& text) { progress.say(text); };
-  if (flags.collector != kEmbedded) {
-    const auto needed = harness::components_of_config(plan.suite.collector.config);
-    if (!needed) return needed.error();
-    auto binary = harness::find_collector(collector_search(flags.collector), *needed, supervision);
-    if (!binary) {
-      Error error = std::move(binary).error();
-      error.hint += "; or `--collector embedded` for a stand-in that tests less";
-      return error;
-    }
-    collector_version = binary->version;
-    options.collector = std::move(*binary);
+Result<std::optional<harness::CollectorBinary>> find_collector(
+    const Plan& plan, const Flags& flags, const harness::Supervision& supervision) {
+  if (flags.collector == kEmbedded) return std::optional<harness::CollectorBinary>();
+  const auto needed = harness::components_of_config(plan.suite.collector.config);
+  if (!needed) return needed.error();
+  auto binary = harness::find_collector(collector_search(flags.collector), *needed, supervision);
+  if (!binary) {
+    Error error = std::move(binary).error();
+    error.hint += "; or `--collector embedded` for a stand-in that tests less";
+    return error;
   }
-  RETURN_IF_ERROR(clear_run_folder(plan.run_folder));
-  auto outcome = harness::run_suite(plan.suite, options, supervision);
-  if (!outcome && outcome.error().code == ErrorCode::kCancelled && !flags.keep) {
-    std::error_code ignored;
-    fs::remove_all(plan.run_folder, ignored);
-    fs::remove(flags.output, ignored);  // when nothing else is in it
-  }
-  return outcome;
+  return std::optional(std::move(*binary));
 }
 
-void add_provenance(const Plan& plan, const Flags& flags, const harness::RunOutcome& run,
-                    const std::string& collector_version, result::Report& report) {
-  result::Provenance& provenance = report.provenance;
-  provenance.tool_version = kVersion;
-  provenance.seed = plan.seed;
-  provenance.command = "touchstone check";
-  if (!flags.suite.empty()) provenance.command += " " + flags.suite;
-  provenance.command += " --seed " + std::to_string(plan.seed);
-  for (const std::string& profile : flags.profiles) provenance.command += " --profile " + profile;
-  for (const std::string& fault : flags.faults) provenance.command += " --fault " + fault;
-  if (!flags.collector.empty()) provenance.command += " --collector " + flags.collector;
-  provenance.versions["collector"] =
-      collector_version.empty() ? "none: embedded receiver" : collector_version;
-  if (!run.subject_version.empty()) provenance.versions["subject"] = run.subject_version;
+/// What was run with what, for the manifest.
+Status describe_run(const Plan& plan, records::RunFolderWriter& folder) {
+  records::RunManifest& manifest = folder.manifest();
+  manifest.verb = "check";
+  manifest.name = plan.suite.name;
+  manifest.suite = plan.suite.file;
+  manifest.seed = plan.seed;
+  manifest.versions["touchstone"] = kVersion;
   for (const auto& profile : plan.profiles) {
-    provenance.versions["profile " + profile.name] = profile.version;
+    manifest.versions["profile " + profile.name] = profile.version;
   }
   const std::pair<const char*, std::string> inputs[] = {
       {"suite", plan.suite.file},
       {"workload", plan.suite.load.workload},
       {"collector config", plan.suite.collector.config}};
   for (const auto& [name, path] : inputs) {
-    if (const auto content = read_file(path)) provenance.digests[name] = sha256_hex(*content);
+    const auto content = read_file(path);
+    if (!content) return content.error();
+    manifest.digests[name] = sha256_hex(*content);
   }
+  return {};
 }
 
-/// From the run folder to the report.
-Result<result::Report> judge_run(const Plan& plan, const harness::RunOutcome& run) {
-  const RealClock clock;
-  auto evidence = harness::evidence_of_run(run.folder, clock.unix_ns());
-  if (!evidence) return std::move(evidence).error();
-  result::Report report = conformance::judge(*evidence, plan.profiles,
-                                             {.budgets = plan.suite.budgets,
-                                              .suppressions = plan.suite.suppressions,
-                                              .fail_on = plan.fail_on});
-  report.title = "check " + plan.suite.name;
-  report.notes.insert(report.notes.begin(), run.notes.begin(), run.notes.end());
-  report.samples = run.samples;
-  std::error_code error;
-  if (fs::exists(run.folder + "/" + harness::kStepsFile, error)) {
-    const Status compared = simulator::add_comparison(run.folder, report);
-    if (!compared) {
-      // The logs are there and cannot be replayed: that is undecided, never a pass.
-      report.checks.push_back({.id = "simulation.comparable",
-                               .title = "The run can be simulated",
-                               .group = "simulation",
-                               .level = result::Level::kMust,
-                               .source = "docs/invariants.md, INV-9",
-                               .verdict = result::Verdict::kUnknown,
-                               .reason = compared.error().message,
-                               .examined = 0,
-                               .findings = {}});
-    }
-  } else {
-    report.notes.push_back("no simulation beside the measurement: the subject wrote no step log");
+/// Runs the suite; the folder is then finished, and locked while it is judged.
+Result<std::unique_ptr<records::RunFolderWriter>> run_plan(const Plan& plan, const Flags& flags) {
+  auto supervisor = Supervisor::start();
+  if (!supervisor) return std::move(supervisor).error();
+  const harness::Supervision& supervision = (*supervisor)->supervision();
+  Progress progress(supervision.clock);
+  auto collector = find_collector(plan, flags, supervision);
+  if (!collector) return std::move(collector).error();
+  auto folder =
+      records::RunFolderWriter::create(plan.run_folder, records::RunFolderWriter::Former::kReplace);
+  if (!folder) return std::move(folder).error();
+  RETURN_IF_ERROR(describe_run(plan, **folder));
+  (*folder)->manifest().versions["collector"] =
+      *collector ? (*collector)->version : "none: embedded receiver";
+  harness::RunOptions options;
+  options.touchstone = harness::program_path();
+  options.collector = std::move(*collector);
+  options.faults = plan.faults;
+  options.seed = plan.seed;
+  options.progress = [&](const std::string& text) { progress.say(text); };
+  Status ran = harness::run_suite(plan.suite, options, **folder, supervision);
+  if (!ran && ran.error().code == ErrorCode::kCancelled && !flags.keep) {
+    (*folder)->discard();
+    std::error_code ignored;
+    fs::remove(flags.output, ignored);  // when nothing else is in it
   }
-  // Without a span nothing was decided, whatever the checks of the other signals found.
-  if (const int64_t spans = conformance::span_count(*evidence); spans > 0) {
-    result::decide(report, plan.fail_on);
-    report.summary = conformance::summary_of(report, spans);
-  }
-  return report;
+  RETURN_IF_ERROR(std::move(ran));
+  RETURN_IF_ERROR((*folder)->finish());
+  return folder;
+}
+
+std::string command_of(const Plan& plan, const Flags& flags) {
+  std::string command = "touchstone check";
+  if (!flags.suite.empty()) command += " " + shell_word(flags.suite);
+  command += " --seed " + std::to_string(plan.seed);
+  for (const std::string& profile : flags.profiles) command += " --profile " + shell_word(profile);
+  for (const std::string& fault : flags.faults) command += " --fault " + shell_word(fault);
+  if (!flags.collector.empty()) command += " --collector " + shell_word(flags.collector);
+  return command;
 }
 
 Exit run(const Flags& flags) {
@@ -292,13 +262,17 @@ Exit run(const Flags& flags) {
   std::fprintf(stderr, "check %s: seed %llu, about %s once the subject is up\n",
                plan->suite.name.c_str(), static_cast<unsigned long long>(plan->seed),
                format_duration((last_ns + kOverheadNs) / kNsPerSecond * kNsPerSecond).c_str());
-  std::string collector_version;
-  const auto outcome = run_plan(*plan, flags, collector_version);
-  if (!outcome) return report_error(outcome.error());
+  const auto folder = run_plan(*plan, flags);
+  if (!folder) return report_error(folder.error());
   std::fprintf(stderr, "judging, and simulating the same load\n");
-  auto report = judge_run(*plan, *outcome);
+  auto report = harness::assess((*folder)->written(), {.profiles = plan->profiles,
+                                                       .budgets = plan->suite.budgets,
+                                                       .suppressions = plan->suite.suppressions,
+                                                       .fail_on = plan->fail_on,
+                                                       .simulate = simulator::add_comparison,
+                                                       .now_unix_ns = RealClock().unix_ns()});
   if (!report) return report_error(report.error());
-  add_provenance(*plan, flags, *outcome, collector_version, *report);
+  report->provenance.command = command_of(*plan, flags);
   return finish_report(*report, reports::format_of(flags.format), flags.output);
 }
 

@@ -61,7 +61,6 @@ Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
               duration > 0 ? static_cast<double>(tokens) / duration : 0.0);
   print_quantiles("TTFT", ttft);
   print_quantiles("e2e", e2e);
-  for (const std::string& note : outcome.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   std::fprintf(stderr, "run folder: %s\n", flags.record.c_str());
   const int64_t completed = outcomes["completed"];
   if (completed > 0 || outcome.load.entries.empty()) return Exit::kGood;
@@ -99,14 +98,23 @@ Exit run(Flags& flags) {
   const auto workload = chosen_workload(flags);
   if (!workload) return report_error(workload.error());
   flags.options.url = flags.url;
-  flags.options.run_folder = flags.record;
   flags.options.description =
       flags.workload.empty() ? flags.generated.describe() : "workload " + flags.workload;
   flags.options.progress = [](const std::string& text) {
     std::fprintf(stderr, "load: %s\n", text.c_str());
   };
-  const auto outcome = harness::record_load(*workload, flags.options, (*supervisor)->supervision());
-  if (!outcome) return report_error(outcome.error());
+  const auto folder =
+      records::RunFolderWriter::create(flags.record, records::RunFolderWriter::Former::kRefuse);
+  if (!folder) return report_error(folder.error());
+  const auto outcome =
+      harness::record_load(*workload, flags.options, **folder, (*supervisor)->supervision());
+  if (!outcome) {
+    if (outcome.error().code != ErrorCode::kCancelled) (*folder)->discard();
+    return report_error(outcome.error());
+  }
+  for (const std::string& note : (*folder)->manifest().notes) {
+    std::fprintf(stderr, "note: %s\n", note.c_str());
+  }
   return print_outcome(*outcome, flags);
 }
 

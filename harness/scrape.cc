@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "http/client.h"
 
 namespace touchstone::harness {
@@ -49,6 +50,23 @@ std::optional<int64_t> requests_in_flight(const telemetry::MetricsPage& page) {
   const auto waiting = page.sum("vllm:num_requests_waiting");
   if (!running && !waiting) return std::nullopt;
   return static_cast<int64_t>(running.value_or(0) + waiting.value_or(0));
+}
+
+records::Settings cache_settings(const telemetry::MetricsPage& page) {
+  records::Settings settings;
+  const telemetry::MetricFamily* info = page.family("vllm:cache_config_info");
+  if (info == nullptr || info->samples.empty()) return settings;
+  const telemetry::Labels& labels = info->samples.front().labels;
+  const auto number = [&](const char* label, const char* flag) {
+    const auto found = labels.find(label);
+    const auto value = found == labels.end() ? std::nullopt : parse_int(found->second);
+    if (value) settings[flag] = *value;
+  };
+  number("num_gpu_blocks", "num_gpu_blocks_override");
+  number("block_size", "block_size");
+  const auto caching = labels.find("enable_prefix_caching");
+  if (caching != labels.end()) settings["enable_prefix_caching"] = caching->second == "True";
+  return settings;
 }
 
 CollectorSpans collector_spans(const telemetry::MetricsPage& page) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "records/server_description.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
@@ -19,6 +20,10 @@ Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std:
 
 /// Requests running or waiting by vLLM's gauges; nullopt when the page has none of them.
 std::optional<int64_t> requests_in_flight(const telemetry::MetricsPage& page);
+
+/// What vLLM's cache_config_info says of the KV cache, in the names of its flags:
+/// num_gpu_blocks_override, block_size, enable_prefix_caching. Empty when the page has none.
+records::Settings cache_settings(const telemetry::MetricsPage& page);
 
 /// The Collector's own span counters, with or without the suffix `_total` of some versions.
 struct CollectorSpans {

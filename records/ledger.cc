@@ -1,25 +1,80 @@
 #include "records/ledger.h"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
-
-#include "base/clock.h"
-#include "base/document.h"
 #include "base/files.h"
+#include "records/field_table.h"
 
 namespace touchstone::records {
 namespace {
 
-using nlohmann::json;
-
-const std::vector<std::pair<std::string, ClientOutcome>>& outcome_words() {
-  static const std::vector<std::pair<std::string, ClientOutcome>> kWords = {
-      {"completed", ClientOutcome::kCompleted},
-      {"hung_up", ClientOutcome::kHungUp},
-      {"refused", ClientOutcome::kRefused},
-      {"failed", ClientOutcome::kFailed}};
+const Words<ClientOutcome>& outcome_words() {
+  static const Words<ClientOutcome> kWords = {{"completed", ClientOutcome::kCompleted},
+                                              {"hung_up", ClientOutcome::kHungUp},
+                                              {"refused", ClientOutcome::kRefused},
+                                              {"failed", ClientOutcome::kFailed}};
   return kWords;
 }
+
+}  // namespace
+
+template <typename Visitor, OneOf<Usage> Struct>
+void visit_fields(Visitor& visit, Struct& usage) {
+  visit.required("prompt_tokens", usage.prompt_tokens);
+  visit.always("completion_tokens", usage.completion_tokens);
+  visit.optional("cached_tokens", usage.cached_tokens);
+}
+
+template <typename Visitor, OneOf<SentParameters> Struct>
+void visit_fields(Visitor& visit, Struct& sent) {
+  visit.optional("max_tokens", sent.max_tokens);
+  visit.optional("min_tokens", sent.min_tokens);
+  visit.optional("n", sent.n);
+  visit.optional("seed", sent.seed);
+  visit.optional("top_k", sent.top_k);
+  visit.optional("temperature", sent.temperature);
+  visit.optional("top_p", sent.top_p);
+  visit.optional("min_p", sent.min_p);
+  visit.optional("presence_penalty", sent.presence_penalty);
+  visit.optional("frequency_penalty", sent.frequency_penalty);
+  visit.optional("repetition_penalty", sent.repetition_penalty);
+  visit.optional("ignore_eos", sent.ignore_eos);
+  visit.optional("stop", sent.stop);
+}
+
+template <typename Visitor, OneOf<LedgerEntry> Struct>
+void visit_fields(Visitor& visit, Struct& entry) {
+  visit.required("i", entry.index);
+  visit.optional("name", entry.name);
+  visit.optional("subject", entry.subject);
+  visit.optional("trace_id", entry.trace_id);
+  visit.optional("span_id", entry.span_id);
+  visit.always("sampled", entry.sampled);
+  visit.optional("endpoint", entry.endpoint);
+  visit.optional("model", entry.model);
+  visit.optional("tenant", entry.tenant);
+  visit.optional("parameters", entry.parameters);
+  visit.in_range("attempt", entry.attempt, 1, 1'000'000);
+  visit.always("stream", entry.stream);
+  visit.in_range("choices", entry.choices, 0, 1'000'000);
+  visit.seconds("arrival_s", entry.intended_ns);
+  visit.always("sent_unix_ns", entry.sent_unix_ns);
+  visit.always("status", entry.status);
+  visit.optional("expect_status", entry.expect_status);
+  visit.word("outcome", entry.outcome, outcome_words());
+  visit.optional("error", entry.error);
+  visit.optional("response_id", entry.response_id);
+  visit.optional("request_id", entry.request_id);
+  visit.optional("finish_reasons", entry.finish_reasons);
+  visit.optional("usage", entry.usage);
+  visit.always("prompt_tokens", entry.prompt_tokens);
+  visit.always("output_tokens", entry.output_tokens);
+  visit.optional("prompt_token_ids", entry.prompt_token_ids);
+  visit.optional("first_chunk_ns", entry.first_chunk_ns);
+  visit.always("chunk_offsets_ns", entry.chunk_offsets_ns);
+  visit.always("done_ns", entry.done_ns);
+  visit.optional("text", entry.text);
+}
+
+namespace {
 
 /// What a ledger without the word means by its status.
 ClientOutcome outcome_of_status(int64_t status) {
@@ -28,70 +83,45 @@ ClientOutcome outcome_of_status(int64_t status) {
   return ClientOutcome::kFailed;
 }
 
-template <typename Id>
-Id read_id(const Fields& fields, const std::string& key) {
-  const auto text = fields.optional_string(key);
-  if (!text || text->empty()) return {};
-  const auto id = Id::parse(*text);
-  if (!id) {
-    fields.fail(key, "got \"" + *text + "\", expected " +
-                         std::to_string(2 * std::tuple_size_v<decltype(Id::bytes)>) +
-                         " hex digits");
-    return {};
-  }
-  return *id;
-}
-
-std::optional<Usage> read_usage(const Fields& fields) {
-  if (!fields.has("usage")) return std::nullopt;
-  const Fields object = fields.object("usage");
-  Usage usage;
-  usage.prompt_tokens = object.required_int("prompt_tokens");
-  usage.completion_tokens = object.optional_int("completion_tokens").value_or(0);
-  usage.cached_tokens = object.optional_int("cached_tokens");
-  return usage;
-}
-
-/// Offsets are written in nanoseconds; `arrival_s` alone is in seconds.
-int64_t seconds_to_ns(double seconds) {
-  constexpr double kMaxSeconds = 9e9;  // what int64 nanoseconds hold
-  if (!(seconds >= -kMaxSeconds && seconds <= kMaxSeconds)) return 0;
-  return std::llround(seconds * static_cast<double>(kNsPerSecond));
-}
-
 LedgerEntry read_entry(const Fields& fields) {
-  LedgerEntry entry;
-  entry.index = fields.required_int("i");
-  entry.name = fields.optional_string("name").value_or("");
-  entry.trace_id = read_id<TraceId>(fields, "trace_id");
-  entry.span_id = read_id<SpanId>(fields, "span_id");
-  entry.sampled = fields.optional_bool("sampled").value_or(true);
-  entry.endpoint = fields.optional_string("endpoint").value_or("");
-  entry.model = fields.optional_string("model").value_or("");
-  entry.stream = fields.optional_bool("stream").value_or(false);
-  entry.choices = fields.int_in("choices", 1, 0, 1'000'000);
-  entry.intended_ns = seconds_to_ns(fields.optional_double("arrival_s").value_or(0));
-  entry.sent_unix_ns = fields.optional_int("sent_unix_ns").value_or(0);
-  entry.status = fields.optional_int("status").value_or(0);
-  entry.expect_status = fields.optional_int("expect_status");
-  entry.outcome =
-      fields.optional_enum("outcome", outcome_words()).value_or(outcome_of_status(entry.status));
-  entry.error = fields.optional_string("error").value_or("");
-  entry.response_id = fields.optional_string("response_id").value_or("");
-  entry.finish_reasons = fields.strings("finish_reasons");
-  entry.usage = read_usage(fields);
+  auto entry = fields_from<LedgerEntry>(fields);
+  if (!fields.has("outcome")) entry.outcome = outcome_of_status(entry.status);
   const Usage usage = entry.usage.value_or(Usage{});
-  entry.prompt_tokens = fields.optional_int("prompt_tokens").value_or(usage.prompt_tokens);
-  entry.output_tokens = fields.optional_int("output_tokens").value_or(usage.completion_tokens);
-  for (const int64_t token : fields.ints("prompt_token_ids")) {
-    entry.prompt_token_ids.push_back(static_cast<int32_t>(token));
-  }
-  entry.first_chunk_ns = fields.optional_int("first_chunk_ns");
-  entry.chunk_offsets_ns = fields.ints("chunk_offsets_ns");
-  entry.done_ns = fields.optional_int("done_ns").value_or(0);
-  entry.text = fields.optional_string("text").value_or("");
+  if (!fields.has("prompt_tokens")) entry.prompt_tokens = usage.prompt_tokens;
+  if (!fields.has("output_tokens")) entry.output_tokens = usage.completion_tokens;
   return entry;
 }
+
+/// Takes what has the right type and leaves the rest: a body may be wrong on purpose.
+class BodyReader final {
+ public:
+  explicit BodyReader(const nlohmann::json& body) : body_(body) {}
+  void optional(const char* key, std::optional<int64_t>& value) {
+    if (const auto* raw = find(key); raw && raw->is_number_integer()) value = raw->get<int64_t>();
+  }
+  void optional(const char* key, std::optional<double>& value) {
+    if (const auto* raw = find(key); raw && raw->is_number()) value = raw->get<double>();
+  }
+  void optional(const char* key, std::optional<bool>& value) {
+    if (const auto* raw = find(key); raw && raw->is_boolean()) value = raw->get<bool>();
+  }
+  /// `stop` may be one text.
+  void optional(const char* key, std::vector<std::string>& values) {
+    const auto* raw = find(key);
+    if (raw == nullptr) return;
+    const auto list = raw->is_array() ? *raw : nlohmann::json::array({*raw});
+    for (const auto& item : list) {
+      if (item.is_string()) values.push_back(item.get<std::string>());
+    }
+  }
+
+ private:
+  const nlohmann::json* find(const char* key) const {
+    const auto found = body_.find(key);
+    return found == body_.end() ? nullptr : &*found;
+  }
+  const nlohmann::json& body_;
+};
 
 }  // namespace
 
@@ -102,39 +132,18 @@ const char* to_string(ClientOutcome outcome) {
   return "failed";
 }
 
+SentParameters parameters_of_body(const nlohmann::json& body) {
+  SentParameters sent;
+  if (!body.is_object()) return sent;
+  BodyReader reader(body);
+  visit_fields(reader, sent);
+  if (!sent.max_tokens) reader.optional("max_completion_tokens", sent.max_tokens);
+  return sent;
+}
+
 std::string to_json_line(const LedgerEntry& entry) {
-  json line;
-  line["i"] = entry.index;
-  if (!entry.name.empty()) line["name"] = entry.name;
-  if (entry.trace_id.is_valid()) line["trace_id"] = entry.trace_id.hex();
-  if (entry.span_id.is_valid()) line["span_id"] = entry.span_id.hex();
-  line["sampled"] = entry.sampled;
-  if (!entry.endpoint.empty()) line["endpoint"] = entry.endpoint;
-  if (!entry.model.empty()) line["model"] = entry.model;
-  line["stream"] = entry.stream;
-  line["choices"] = entry.choices;
-  line["arrival_s"] = static_cast<double>(entry.intended_ns) / static_cast<double>(kNsPerSecond);
-  line["sent_unix_ns"] = entry.sent_unix_ns;
-  line["status"] = entry.status;
-  if (entry.expect_status) line["expect_status"] = *entry.expect_status;
-  line["outcome"] = to_string(entry.outcome);
-  if (!entry.error.empty()) line["error"] = entry.error;
-  if (!entry.response_id.empty()) line["response_id"] = entry.response_id;
-  if (!entry.finish_reasons.empty()) line["finish_reasons"] = entry.finish_reasons;
-  if (entry.usage) {
-    line["usage"] = {{"prompt_tokens", entry.usage->prompt_tokens},
-                     {"completion_tokens", entry.usage->completion_tokens}};
-    if (entry.usage->cached_tokens) line["usage"]["cached_tokens"] = *entry.usage->cached_tokens;
-  }
-  line["prompt_tokens"] = entry.prompt_tokens;
-  line["output_tokens"] = entry.output_tokens;
-  if (!entry.prompt_token_ids.empty()) line["prompt_token_ids"] = entry.prompt_token_ids;
-  if (entry.first_chunk_ns) line["first_chunk_ns"] = *entry.first_chunk_ns;
-  line["chunk_offsets_ns"] = entry.chunk_offsets_ns;
-  line["done_ns"] = entry.done_ns;
-  if (!entry.text.empty()) line["text"] = entry.text;
   // What a server sent may be no UTF-8; the ledger must still be written.
-  return line.dump(-1, ' ', false, json::error_handler_t::replace);
+  return fields_to_json(entry).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 Result<std::vector<LedgerEntry>> read_ledger(const std::string& path) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,16 +29,42 @@ struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
   std::optional<int64_t> cached_tokens;
+  bool operator==(const Usage&) const = default;
 };
 
+/// The sampling parameters that the request's body named; what it did not name is nullopt.
+struct SentParameters {
+  std::optional<int64_t> max_tokens;  ///< or max_completion_tokens
+  std::optional<int64_t> min_tokens;
+  std::optional<int64_t> n;
+  std::optional<int64_t> seed;
+  std::optional<int64_t> top_k;
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<double> presence_penalty;
+  std::optional<double> frequency_penalty;
+  std::optional<double> repetition_penalty;
+  std::optional<bool> ignore_eos;
+  std::vector<std::string> stop;
+  bool operator==(const SentParameters&) const = default;
+};
+
+/// Those of a request's body; none when the body is no JSON object.
+SentParameters parameters_of_body(const nlohmann::json& body);
+
 struct LedgerEntry {
-  int64_t index = 0;  ///< `i`
-  std::string name;   ///< of the workload's request
+  int64_t index = 0;    ///< `i`
+  std::string name;     ///< of the workload's request
+  std::string subject;  ///< the server it went to, where a suite has several
   TraceId trace_id;
   SpanId span_id;  ///< the client's span: parent of what the server emits
   bool sampled = true;
   std::string endpoint;  ///< "/v1/completions"
   std::string model;
+  std::string tenant;  ///< `user` of the body
+  SentParameters parameters;
+  int64_t attempt = 1;  ///< 2 for the first repetition of a request that failed
   bool stream = false;
   /// Completions asked for: prompts × n; each owes one span.
   int64_t choices = 1;
@@ -49,6 +76,7 @@ struct LedgerEntry {
   ClientOutcome outcome = ClientOutcome::kFailed;
   std::string error;                        ///< error type of a refusal, or what broke
   std::string response_id;                  ///< "cmpl-…"
+  std::string request_id;                   ///< the response's X-Request-Id header
   std::vector<std::string> finish_reasons;  ///< by choice
   std::optional<Usage> usage;
   int64_t prompt_tokens = 0;  ///< from usage, or as asked for

@@ -3,17 +3,28 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "base/text.h"
+#include "records/field_table.h"
 
 namespace touchstone::records {
+
+template <typename Visitor, OneOf<ServerDescription> Struct>
+void visit_fields(Visitor& visit, Struct& server) {
+  visit.always("engine", server.engine);
+  visit.always("version", server.version);
+  visit.always("description", server.description);
+  visit.always("flags", server.flags);
+  visit.optional("model", server.model);
+  visit.optional("hardware", server.hardware);
+}
+
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Setting = Settings::mapped_type;
 
-Json typed(const std::string& text) {
+Setting typed(const std::string& text) {
   if (const auto number = parse_int(text)) return *number;
   if (const auto number = parse_double(text)) return *number;
   if (text == "true") return true;
@@ -21,8 +32,10 @@ Json typed(const std::string& text) {
   return text;
 }
 
-Json flags_of(const std::vector<std::string>& command) {
-  Json flags = Json::object();
+}  // namespace
+
+Settings flags_of_command(const std::vector<std::string>& command) {
+  Settings flags;
   for (size_t i = 0; i < command.size(); ++i) {
     if (!command[i].starts_with("--")) continue;
     const size_t equals = command[i].find('=');
@@ -41,26 +54,29 @@ Json flags_of(const std::vector<std::string>& command) {
   return flags;
 }
 
-/// The shape of the model, from its config.json; what is not there is left out.
-Json model_of(const std::string& folder) {
-  Json model = Json::object();
+Settings shape_of_model(const std::string& folder) {
+  Settings shape;
   const auto text = read_file(folder + "/config.json");
-  if (!text) return model;
-  const Json config = Json::parse(*text, nullptr, false);
-  if (config.is_discarded() || !config.is_object()) return model;
-  if (config.contains("architectures") && config["architectures"].is_array() &&
-      !config["architectures"].empty()) {
-    model["architecture"] = config["architectures"][0];
+  if (!text) return shape;
+  const auto config = nlohmann::json::parse(*text, nullptr, false);
+  if (!config.is_object()) return shape;
+  const auto architectures = config.find("architectures");
+  if (architectures != config.end() && architectures->is_array() && !architectures->empty() &&
+      architectures->front().is_string()) {
+    shape["architecture"] = architectures->front().get<std::string>();
   }
   for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                           "num_attention_heads", "num_key_value_heads", "torch_dtype", "dtype"}) {
-    if (config.contains(key)) model[key] = config[key];
+    const auto found = config.find(key);
+    if (found == config.end()) continue;
+    if (found->is_number_integer()) shape[key] = found->get<int64_t>();
+    if (found->is_string()) shape[key] = found->get<std::string>();
   }
-  return model;
+  return shape;
 }
 
-Json hardware() {
-  Json found = {{"cores", ::sysconf(_SC_NPROCESSORS_ONLN)}};
+Settings this_hardware() {
+  Settings found = {{"cores", int64_t{::sysconf(_SC_NPROCESSORS_ONLN)}}};
   if (const auto text = read_file("/proc/cpuinfo")) {
     for (const std::string& line : split(*text, '\n')) {
       if (!line.starts_with("model name")) continue;
@@ -72,16 +88,20 @@ Json hardware() {
   return found;
 }
 
-}  // namespace
-
 std::string server_json(const ServerDescription& description) {
-  Json server = {{"engine", description.engine},
-                 {"version", description.version},
-                 {"description", description.description},
-                 {"flags", flags_of(description.command)}};
-  if (!description.model_folder.empty()) server["model"] = model_of(description.model_folder);
-  server["hardware"] = hardware();
-  return server.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return fields_to_json(description).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
+Result<ServerDescription> read_server_description(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  auto document = Document::parse_json(path, *text);
+  if (!document) return std::move(document).error();
+  document->ignore_unknown_keys();
+  auto server = fields_from<ServerDescription>(document->root());
+  RETURN_IF_ERROR(document->finish());
+  return server;
 }
 
 }  // namespace touchstone::records

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "records/run_folder.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 #include "simulator/sources.h"
 
@@ -63,9 +64,9 @@ Result<std::unique_ptr<RunWriter>> RunWriter::open(const std::string& folder,
 
 Status RunWriter::open_replica(const std::string& folder, const scheduler::Config& config) {
   RETURN_IF_ERROR(make_directories(folder));
-  auto steps = LineWriter::open(folder + "/steps.jsonl");
+  auto steps = LineWriter::open(folder + "/" + records::run_files::kSteps);
   if (!steps) return std::move(steps).error();
-  auto records = LineWriter::open(folder + "/records.jsonl");
+  auto records = LineWriter::open(folder + "/" + records::run_files::kRecords);
   if (!records) return std::move(records).error();
   RETURN_IF_ERROR((*steps)->write(to_json_line(lifecycle::header_of(config, "virtual"))));
   files_.push_back({std::move(*steps), std::move(*records), config.block_size});

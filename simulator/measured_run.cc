@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "records/run_folder.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 
 namespace touchstone::simulator {
@@ -15,18 +16,18 @@ bool is_abort(const records::StepInput& input) {
 }  // namespace
 
 Result<MeasuredRun> read_measured_run(const std::string& folder) {
-  auto log = records::read_step_log(folder + "/steps.jsonl");
+  auto log = records::read_step_log(folder + "/" + records::run_files::kSteps);
   if (!log) return std::move(log).error();
   auto config = lifecycle::config_of(log->header);
   if (!config) return std::move(config).error().with_context(folder);
-  auto records = records::read_request_records(folder + "/records.jsonl");
+  auto records = records::read_request_records(folder + "/" + records::run_files::kRecords);
   if (!records) return std::move(records).error();
   for (const records::RequestRecord& record : *records) {
     if (record.block_hashes.empty() || record.block_size == config->block_size) continue;
-    return invalid_argument(folder + "/records.jsonl: request " + record.request_id +
-                            ": block_size: got " + std::to_string(record.block_size) +
-                            ", expected " + std::to_string(config->block_size) +
-                            " as in steps.jsonl");
+    return invalid_argument(
+        folder + "/" + records::run_files::kRecords + ": request " + record.request_id +
+        ": block_size: got " + std::to_string(record.block_size) + ", expected " +
+        std::to_string(config->block_size) + std::string(" as in ") + records::run_files::kSteps);
   }
   return MeasuredRun{*config, std::move(*log), std::move(*records)};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/version.h"
+#include "records/run_folder.h"
 #include "reference_engine/scheduler/policies.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/compare.h"
@@ -70,7 +71,7 @@ Status check_options(const SimulateOptions& o) {
 
 /// The folder's settings and step times, and its requests.
 Status read_run(const std::string& path, Input& input) {
-  if (!std::filesystem::exists(path + "/steps.jsonl")) {
+  if (!std::filesystem::exists(path + "/" + records::run_files::kSteps)) {
     auto folder = read_run_folder(path);
     if (!folder) return std::move(folder).error();
     input.config = folder->config;

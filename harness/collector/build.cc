@@ -1,15 +1,12 @@
 #include "harness/collector/build.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 
+#include "base/file_lock.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "harness/process/capture.h"
@@ -27,23 +24,6 @@ constexpr int64_t kBuildTimeoutNs = 45LL * 60 * kNsPerSecond;
 constexpr int64_t kProgressEveryNs = 20 * kNsPerSecond;
 constexpr int64_t kLockPollNs = 500 * kNsPerMs;
 
-/// An advisory lock on a file; freed by the kernel when the process goes.
-class FileLock final {
- public:
-  explicit FileLock(const std::string& path)
-      : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {}
-  ~FileLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-  bool is_open() const { return descriptor_ >= 0; }
-  bool try_lock() { return ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0; }
-
- private:
-  int descriptor_;
-};
-
 class Builder final {
  public:
   Builder(const CollectorBuild& build, const Supervision& supervision)
@@ -51,11 +31,9 @@ class Builder final {
 
   Result<CollectorBinary> run() {
     RETURN_IF_ERROR(make_directories(root_));
-    FileLock lock(root_ + "/build.lock");
-    if (!lock.is_open()) {
-      return io_error(root_ + "/build.lock: cannot open: " + std::strerror(errno));
-    }
-    RETURN_IF_ERROR(wait_for(lock));
+    auto lock = FileLock::make(root_ + "/build.lock");
+    if (!lock) return std::move(lock).error();
+    RETURN_IF_ERROR(wait_for(*lock));
     const std::string target = cached_collector_path(build_.cache);
     if (!build_.force) {
       if (auto ready = inspect_collector(target, supervision_)) {
@@ -83,7 +61,7 @@ class Builder final {
   }
 
   Status wait_for(FileLock& lock) {
-    for (bool said = false; !lock.try_lock(); said = true) {
+    for (bool said = false; !lock.try_exclusive(); said = true) {
       if (!said) say("another build is running: waiting for it");
       RETURN_IF_ERROR(pause_for(kLockPollNs, supervision_));
     }

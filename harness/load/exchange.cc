@@ -111,9 +111,12 @@ const char* path_of(workload::Endpoint endpoint) {
   return endpoint == workload::Endpoint::kChat ? "/v1/chat/completions" : "/v1/completions";
 }
 
-std::string request_body(const workload::Request& request, const std::string& model,
+RequestBody request_body(const workload::Request& request, const std::string& model,
                          int64_t vocab_size) {
-  if (request.raw_body) return *request.raw_body;
+  if (request.raw_body) {
+    return {*request.raw_body,
+            records::parameters_of_body(json::parse(*request.raw_body, nullptr, false))};
+  }
   json body = {{"model", model}};
   if (request.endpoint == workload::Endpoint::kChat && !request.messages.empty()) {
     json messages = json::array();
@@ -144,7 +147,8 @@ std::string request_body(const workload::Request& request, const std::string& mo
   if (!sampling.stop.empty()) body["stop"] = sampling.stop;
   if (!request.tenant.empty()) body["user"] = request.tenant;
   if (request.priority != 0) body["priority"] = request.priority;
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+  return {body.dump(-1, ' ', false, json::error_handler_t::replace),
+          records::parameters_of_body(body)};
 }
 
 records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
@@ -154,6 +158,7 @@ records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
   entry.name = request.name;
   entry.endpoint = path_of(request.endpoint);
   entry.model = model;
+  entry.tenant = request.tenant;
   entry.stream = request.stream;
   entry.choices = request.sampling.n.value_or(1);
   entry.intended_ns = request.arrival_ns;
@@ -164,8 +169,9 @@ records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
   return entry;
 }
 
-void ResponseReader::on_status(int64_t status, bool event_stream) {
+void ResponseReader::on_status(int64_t status, bool event_stream, std::string_view request_id) {
   entry_.status = status;
+  entry_.request_id = request_id;
   event_stream_ = event_stream;
 }
 

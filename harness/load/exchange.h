@@ -16,12 +16,17 @@ namespace touchstone::harness {
 /// "/v1/completions" or "/v1/chat/completions".
 const char* path_of(workload::Endpoint endpoint);
 
+struct RequestBody {
+  std::string text;
+  records::SentParameters parameters;
+};
+
 /// The JSON body for `request`. A request of a trace, which has lengths but no text, gets token
 /// ids below `vocab_size`: equal prefix block ids give equal tokens.
-std::string request_body(const workload::Request& request, const std::string& model,
+RequestBody request_body(const workload::Request& request, const std::string& model,
                          int64_t vocab_size);
 
-/// The ledger entry of `request` before it is sent.
+/// The ledger entry of `request` before it is sent; its parameters come with the body.
 records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
                                const std::string& model);
 
@@ -32,7 +37,8 @@ class ResponseReader final {
   ResponseReader(records::LedgerEntry& entry, int64_t hang_up_after_chunks, bool keep_text)
       : entry_(entry), hang_up_after_chunks_(hang_up_after_chunks), keep_text_(keep_text) {}
 
-  void on_status(int64_t status, bool event_stream);
+  /// `request_id`: the X-Request-Id header, empty for none.
+  void on_status(int64_t status, bool event_stream, std::string_view request_id = {});
   /// Body bytes that came `offset_ns` after sending. False: hang up now.
   bool on_body(std::string_view bytes, int64_t offset_ns);
   /// The body ended, in good order or not: sets outcome and error.

@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "harness/load/exchange.h"
 #include "http/client.h"
+#include "records/trace_context.h"
 
 namespace touchstone::harness {
 namespace {
@@ -35,6 +36,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 /// Servers close idle connections after 5 s (uvicorn's default); one that idled for less cannot be
 /// closed just as the next request is written.
 constexpr int64_t kIdleMaxNs = 2 * kNsPerSecond;
+
+constexpr int64_t kPerMillion = 1'000'000;
 
 struct Connection {
   explicit Connection(asio::io_context& loop) : stream(loop) {}
@@ -103,10 +106,12 @@ class Generator final {
     for (const auto& entry : found) endpoints_.push_back(entry.endpoint());
     RandomStream traces(options_.seed, "load.trace_ids");
     RandomStream spans(options_.seed, "load.span_ids");
+    RandomStream samples(options_.seed, "load.sampled");
     for (size_t i = 0; i < workload_.requests.size(); ++i) {
       auto entry = entry_for(workload_.requests[i], static_cast<int64_t>(i), options_.model);
       entry.trace_id = draw_trace_id(traces);
       entry.span_id = draw_span_id(spans);
+      entry.sampled = samples.between(1, kPerMillion) <= options_.sampled_per_million;
       outcome_.entries.push_back(std::move(entry));
     }
     ended_.assign(workload_.requests.size(), false);
@@ -203,9 +208,9 @@ class Generator final {
     return nullptr;
   }
 
-  beast_http::request<beast_http::string_body> message_for(size_t index) const {
+  beast_http::request<beast_http::string_body> message_for(size_t index) {
     const workload::Request& request = workload_.requests[index];
-    const records::LedgerEntry& entry = outcome_.entries[index];
+    records::LedgerEntry& entry = outcome_.entries[index];
     beast_http::request<beast_http::string_body> message(beast_http::verb::post,
                                                          url_.path + entry.endpoint, 11);
     message.set(beast_http::field::host, url_.authority());
@@ -213,8 +218,11 @@ class Generator final {
     message.set(beast_http::field::accept,
                 request.stream ? "text/event-stream" : "application/json");
     message.set(beast_http::field::content_type, "application/json");
-    message.set("traceparent", "00-" + entry.trace_id.hex() + "-" + entry.span_id.hex() + "-01");
-    message.body() = request_body(request, options_.model, options_.vocab_size);
+    message.set("traceparent",
+                records::format_traceparent(entry.trace_id, entry.span_id, entry.sampled ? 1 : 0));
+    RequestBody body = request_body(request, options_.model, options_.vocab_size);
+    entry.parameters = std::move(body.parameters);
+    message.body() = std::move(body.text);
     message.prepare_payload();
     return message;
   }
@@ -271,7 +279,8 @@ class Generator final {
       co_return "no response: " + error.message();
     }
     const std::string_view type = parser.get()[beast_http::field::content_type];
-    reader.on_status(parser.get().result_int(), type.substr(0, 17) == "text/event-stream");
+    reader.on_status(parser.get().result_int(), type.substr(0, 17) == "text/event-stream",
+                     parser.get()["x-request-id"]);
     while (!parser.is_done()) {
       const auto [error, size] = co_await beast_http::async_read_some(
           connection.stream, connection.buffer, parser, kAwait);

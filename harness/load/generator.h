@@ -41,6 +41,8 @@ struct LoadOptions {
   std::string url;    ///< http://host:port
   std::string model;  ///< name in the bodies
   uint64_t seed = 0;  ///< of trace and span ids
+  /// Of a million requests so many say in their traceparent that they are sampled.
+  int64_t sampled_per_million = 1'000'000;
   std::string ledger_path;
   int64_t connections_max = 1024;           ///< requests beyond it wait, and their latency shows it
   int64_t timeout_ns = 120 * kNsPerSecond;  ///< of one request

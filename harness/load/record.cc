@@ -1,17 +1,17 @@
 #include "harness/load/record.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "base/files.h"
+#include "base/version.h"
 #include "harness/scrape.h"
-#include "harness/stack/run.h"
 #include "http/client.h"
 #include "records/server_description.h"
 
 namespace touchstone::harness {
 namespace {
+
+namespace run_files = records::run_files;
 
 constexpr int64_t kAskTimeoutNs = 10 * kNsPerSecond;
 
@@ -32,14 +32,11 @@ Result<std::string> first_model(const std::string& url) {
 }  // namespace
 
 Result<RecordOutcome> record_load(const workload::Workload& workload, const RecordOptions& options,
+                                  records::RunFolderWriter& folder,
                                   const Supervision& supervision) {
   const auto url = http::parse_url(options.url);
   if (!url) return url.error();
   const std::string base = "http://" + url->authority() + url->path;
-  std::error_code error;
-  if (std::filesystem::exists(options.run_folder + "/" + kLedgerFile, error)) {
-    return invalid_argument(options.run_folder + ": holds a run already", "choose another folder");
-  }
   RecordOutcome outcome;
   outcome.model = options.model;
   if (outcome.model.empty()) {
@@ -47,22 +44,29 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
     if (!model) return std::move(model).error();
     outcome.model = std::move(*model);
   }
-  RETURN_IF_ERROR(make_directories(options.run_folder));
+  records::RunManifest& manifest = folder.manifest();
+  manifest.verb = "load";
+  manifest.name = options.description;
+  manifest.seed = options.seed;
+  manifest.versions["touchstone"] = kVersion;
   records::ServerDescription server;
   server.description = options.description;
-  if (const std::string version = ask_version(base); !version.empty()) server.version = version;
-  RETURN_IF_ERROR(
-      write_file_atomic(options.run_folder + "/" + kServerFile, records::server_json(server)));
+  if (const std::string version = ask_version(base); !version.empty()) {
+    server.version = manifest.versions["subject"] = version;
+  }
   const auto scrape = [&](const char* file) {
-    const auto page = scrape_to_file(base + "/metrics", options.run_folder + "/" + file);
-    if (!page) outcome.notes.push_back(page.error().message);
+    auto page = scrape_to_file(base + "/metrics", folder.file(file));
+    if (!page) manifest.notes.push_back(page.error().message);
+    return page;
   };
-  scrape(kMetricsBeforeFile);
+  if (const auto page = scrape(run_files::kMetricsBefore)) server.flags = cache_settings(*page);
+  server.hardware = records::this_hardware();
+  RETURN_IF_ERROR(write_file_atomic(folder.file(run_files::kServer), records::server_json(server)));
   LoadOptions load;
   load.url = base;
   load.model = outcome.model;
   load.seed = options.seed;
-  load.ledger_path = options.run_folder + "/" + kLedgerFile;
+  load.ledger_path = folder.file(run_files::kLedger);
   load.connections_max = options.connections_max;
   load.timeout_ns = options.timeout_ns;
   load.vocab_size = options.vocab_size;
@@ -78,7 +82,8 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
   auto done = run_load(workload, load, supervision.clock);
   if (!done) return std::move(done).error();
   outcome.load = std::move(*done);
-  scrape(kMetricsFile);
+  (void)scrape(run_files::kMetrics);  // noted when it fails
+  RETURN_IF_ERROR(folder.finish());
   return outcome;
 }
 

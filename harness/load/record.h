@@ -1,15 +1,15 @@
-// Load on a server that runs already, recorded as a run folder: server.json, requests.jsonl,
-// metrics_before.txt and metrics.txt. Thread-compatible.
+// Load on a server that runs already, recorded as a run folder: server description, ledger, metrics
+// before and after. Thread-compatible.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "harness/load/generator.h"
 #include "harness/process/child.h"
+#include "records/run_folder.h"
 #include "workload/workload.h"
 
 namespace touchstone::harness {
@@ -21,7 +21,6 @@ struct RecordOptions {
   int64_t connections_max = 1024;
   int64_t timeout_ns = 120 * kNsPerSecond;
   int64_t vocab_size = 1024;
-  std::string run_folder;
   std::string description;
   std::function<void(const std::string&)> progress;
 };
@@ -29,12 +28,12 @@ struct RecordOptions {
 struct RecordOutcome {
   std::string model;
   LoadOutcome load;
-  std::vector<std::string> notes;  ///< what could not be had, e.g. the server's metrics
 };
 
-/// ERRORS: kInvalidArgument (URL, a folder that holds a run), kUnavailable when the server does not
-/// answer, kIo, kCancelled.
+/// What could not be had, e.g. the server's metrics, is a note in the folder's manifest. The folder
+/// is finished. ERRORS: kInvalidArgument for the URL, kUnavailable when the server does not answer,
+/// kIo, kCancelled.
 Result<RecordOutcome> record_load(const workload::Workload& workload, const RecordOptions& options,
-                                  const Supervision& supervision);
+                                  records::RunFolderWriter& folder, const Supervision& supervision);
 
 }  // namespace touchstone::harness

@@ -3,8 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "base/files.h"
@@ -21,7 +19,7 @@
 namespace touchstone::harness {
 namespace {
 
-namespace fs = std::filesystem;
+namespace run_files = records::run_files;
 
 /// Another program may take a port between our choosing it and the child's binding it.
 constexpr int kStartAttempts = 3;
@@ -38,15 +36,20 @@ bool says_port_is_taken(const Error& error) {
 
 class SuiteRun final {
  public:
-  SuiteRun(const Suite& suite, const RunOptions& options, const Supervision& supervision)
-      : suite_(suite), options_(options), supervision_(supervision) {}
+  SuiteRun(const Suite& suite, const RunOptions& options, records::RunFolderWriter& folder,
+           const Supervision& supervision)
+      : suite_(suite),
+        options_(options),
+        folder_(folder),
+        manifest_(folder.manifest()),
+        supervision_(supervision) {}
 
   ~SuiteRun() {
     if (subject_) subject_->stop(kAbandonGraceNs);
     if (collector_) collector_->stop(kAbandonGraceNs);
   }
 
-  Result<RunOutcome> run() {
+  Status run() {
     RETURN_IF_ERROR(prepare());
     RETURN_IF_ERROR(start_collector());
     RETURN_IF_ERROR(start_subject());
@@ -54,33 +57,26 @@ class SuiteRun final {
     RETURN_IF_ERROR(drive_load());
     RETURN_IF_ERROR(after_load());
     RETURN_IF_ERROR(stop_subject());
-    RETURN_IF_ERROR(stop_collector());
-    return std::move(outcome_);
+    return stop_collector();
   }
 
  private:
   void say(const std::string& text) const {
     if (options_.progress) options_.progress(text);
   }
-  std::string in_run(const std::string& name) const { return outcome_.folder + "/" + name; }
+  std::string in_run(const std::string& name) const { return folder_.file(name); }
   Status check_signals() {
     return supervision_.signals != nullptr ? supervision_.signals->check() : Status();
   }
 
   Status prepare() {
-    std::error_code error;
-    outcome_.folder = fs::absolute(options_.run_folder, error).lexically_normal().string();
-    if (fs::exists(in_run(kLedgerFile), error)) {
-      return invalid_argument(outcome_.folder + ": holds a run already",
-                              "choose another --output, or remove it");
-    }
-    RETURN_IF_ERROR(make_directories(in_run("logs")));
+    RETURN_IF_ERROR(make_directories(in_run(run_files::kLogs)));
     auto workload = workload::read_workload(suite_.load.workload);
     if (!workload) return std::move(workload).error();
     workload_ = std::move(*workload);
     faults_ = suite_.faults;
     faults_.insert(faults_.end(), options_.faults.begin(), options_.faults.end());
-    if (suite_.subject.attach) outcome_.subject_url = suite_.subject.attach->url;
+    if (suite_.subject.attach) subject_url_ = suite_.subject.attach->url;
     return {};
   }
 
@@ -112,7 +108,7 @@ class SuiteRun final {
     const auto http = port(launched ? 0 : suite_.collector.otlp_http_port);
     if (!http) return http.error();
     places_.otlp_http_port = *http;
-    places_.spans_file = in_run(kSpansFile);
+    places_.spans_file = in_run(run_files::kSpans);
     places_.subject_address = "127.0.0.1:" + std::to_string(subject_port_);
     if (suite_.subject.attach) {
       const auto url = http::parse_url(suite_.subject.attach->url);
@@ -131,7 +127,7 @@ class SuiteRun final {
 
   Status start_receiver() {
     say("starting the embedded OTLP receiver in the Collector's place");
-    outcome_.notes.push_back(
+    manifest_.notes.push_back(
         "no real Collector took part: the embedded OTLP receiver stood in for it, so filters, "
         "resource attributes and the Collector's own counters were not tested");
     auto started = EmbeddedCollector::start(places_.otlp_grpc_port, places_.spans_file);
@@ -172,7 +168,7 @@ class SuiteRun final {
         {"subject.port", std::to_string(subject_port_)},
         {"collector.otlp_grpc", places_.otlp_grpc_url()},
         {"collector.otlp_http", places_.otlp_http_url()},
-        {"run", outcome_.folder},
+        {"run", folder_.path()},
         {"suite", suite_.folder}};
     std::vector<std::string> done;
     for (const std::string& text : texts) {
@@ -185,7 +181,7 @@ class SuiteRun final {
 
   Status start_subject() {
     if (!suite_.subject.launch) {
-      const auto answer = http::http_get(outcome_.subject_url + "/health", kProbeTimeoutNs);
+      const auto answer = http::http_get(subject_url_ + "/health", kProbeTimeoutNs);
       if (!answer) return unavailable("subject: " + answer.error().message, "is it running?");
       return {};
     }
@@ -219,8 +215,8 @@ class SuiteRun final {
                                        supervision_);
     if (!started) return std::move(started).error();
     subject_ = std::move(*started);
-    outcome_.subject_url = "http://127.0.0.1:" + std::to_string(subject_port_);
-    const std::string ready_url = outcome_.subject_url + launch.ready_path;
+    subject_url_ = "http://127.0.0.1:" + std::to_string(subject_port_);
+    const std::string ready_url = subject_url_ + launch.ready_path;
     Status ready = subject_->wait_until(
         [&] { return http::http_get_body(ready_url, kProbeTimeoutNs).has_value(); },
         ready_url + " answered 200", launch.ready_within_ns);
@@ -231,19 +227,23 @@ class SuiteRun final {
     return ready;
   }
 
-  std::string metrics_url() const { return outcome_.subject_url + suite_.subject.metrics_path; }
+  std::string metrics_url() const { return subject_url_ + suite_.subject.metrics_path; }
 
   Status before_load() {
-    outcome_.subject_version = ask_version(outcome_.subject_url);
-    const auto page = scrape_to_file(metrics_url(), in_run(kMetricsBeforeFile));
-    if (!page) outcome_.notes.push_back("metrics before the load: " + page.error().message);
+    subject_version_ = ask_version(subject_url_);
+    const auto page = scrape_to_file(metrics_url(), in_run(run_files::kMetricsBefore));
+    if (!page) manifest_.notes.push_back("metrics before the load: " + page.error().message);
     records::ServerDescription server;
     server.engine = suite_.subject.engine;
-    if (!outcome_.subject_version.empty()) server.version = outcome_.subject_version;
+    if (!subject_version_.empty()) {
+      server.version = subject_version_;
+      manifest_.versions["subject"] = subject_version_;
+    }
     server.description = suite_.title;
-    server.command = command_;
-    server.model_folder = suite_.subject.model_folder;
-    return write_file_atomic(in_run(kServerFile), records::server_json(server));
+    server.flags = records::flags_of_command(command_);
+    server.model = records::shape_of_model(suite_.subject.model_folder);
+    server.hardware = records::this_hardware();
+    return write_file_atomic(in_run(run_files::kServer), records::server_json(server));
   }
 
   void note_death(ChildProcess& child, const std::string& who, bool& died) {
@@ -251,26 +251,27 @@ class SuiteRun final {
     const auto status = child.exited();
     if (!status) return;
     died = true;
-    const double at = static_cast<double>(supervision_.clock.monotonic_ns() - load_start_ns_) /
-                      static_cast<double>(kNsPerSecond);
+    const int64_t at_ns = supervision_.clock.monotonic_ns() - load_start_ns_;
+    const double at = static_cast<double>(at_ns) / static_cast<double>(kNsPerSecond);
     const std::string note = who + " ended with " + status->text() + " " + format_fixed(at, 1) +
                              " s into the load; the run went on without it";
-    outcome_.notes.push_back(note);
+    manifest_.notes.push_back(note);
+    manifest_.deaths.push_back({who, status->text(), at_ns});
     say(note);
   }
 
   LoadOptions load_options() {
     LoadOptions load;
-    load.url = outcome_.subject_url;
+    load.url = subject_url_;
     load.model = suite_.load.model;
     load.seed = options_.seed.value_or(suite_.load.seed);
-    load.ledger_path = in_run(kLedgerFile);
+    load.ledger_path = in_run(run_files::kLedger);
     load.timeout_ns = suite_.load.timeout_ns;
     load.samples = {suite_.load.samples.begin(), suite_.load.samples.end()};
     for (const Fault& fault : faults_) {
       load.actions.push_back({fault.at_ns, [this, text = fault.text] {
                                 say("fault: " + text);
-                                outcome_.notes.push_back(
+                                manifest_.notes.push_back(
                                     collector_ ? "fault injected: " + text
                                                : "fault not injected, no real Collector: " + text);
                                 if (collector_) collector_->send_signal(SIGKILL);
@@ -281,13 +282,13 @@ class SuiteRun final {
     }
     if (collector_ && collector_->exit_fd() >= 0) {
       load.watches.push_back({collector_->exit_fd(), [this]() -> Status {
-                                note_death(*collector_, "the Collector", outcome_.collector_died);
+                                note_death(*collector_, "the Collector", collector_died_);
                                 return {};
                               }});
     }
     if (subject_ && subject_->exit_fd() >= 0) {
       load.watches.push_back({subject_->exit_fd(), [this]() -> Status {
-                                note_death(*subject_, "the subject", outcome_.subject_died);
+                                note_death(*subject_, "the subject", subject_died_);
                                 return {};
                               }});
     }
@@ -304,7 +305,7 @@ class SuiteRun final {
       const workload::Request& request = workload_.requests[static_cast<size_t>(entry.index)];
       const std::string prompt =
           request.messages.empty() ? request.prompt.value_or("") : request.messages.back().content;
-      outcome_.samples.push_back({entry.name + " " + entry.endpoint, prompt, entry.text});
+      manifest_.samples.push_back({entry.name + " " + entry.endpoint, prompt, entry.text});
     }
   }
 
@@ -316,16 +317,14 @@ class SuiteRun final {
     const LoadOptions load = load_options();
     auto done = run_load(workload_, load, supervision_.clock);
     if (!done) return std::move(done).error();
-    outcome_.requests = static_cast<int64_t>(done->entries.size());
-    outcome_.load_duration_ns = done->duration_ns;
     for (const records::LedgerEntry& entry : done->entries) {
       if (entry.outcome != records::ClientOutcome::kCompleted || !entry.sampled) continue;
       spans_owed_ += static_cast<double>(entry.choices);
     }
     keep_samples(done->entries);
     if (done->actions_not_reached > 0) {
-      outcome_.notes.push_back(std::to_string(done->actions_not_reached) +
-                               " fault(s) were timed after the end of the load and not injected");
+      manifest_.notes.push_back(std::to_string(done->actions_not_reached) +
+                                " fault(s) were timed after the end of the load and not injected");
     }
     return {};
   }
@@ -333,21 +332,21 @@ class SuiteRun final {
   /// The subject's metrics once nothing is in flight any more: a request that its client hung up
   /// may end a moment after the client has gone.
   Status after_load() {
-    if (collector_) note_death(*collector_, "the Collector", outcome_.collector_died);
-    if (subject_) note_death(*subject_, "the subject", outcome_.subject_died);
+    if (collector_) note_death(*collector_, "the Collector", collector_died_);
+    if (subject_) note_death(*subject_, "the subject", subject_died_);
     const int64_t deadline = supervision_.clock.monotonic_ns() + kDrainWithinNs;
     for (;;) {
-      const auto page = scrape_to_file(metrics_url(), in_run(kMetricsFile));
+      const auto page = scrape_to_file(metrics_url(), in_run(run_files::kMetrics));
       if (!page) {
-        outcome_.notes.push_back("metrics after the load: " + page.error().message);
+        manifest_.notes.push_back("metrics after the load: " + page.error().message);
         return {};
       }
       const auto in_flight = requests_in_flight(*page);
       if (!in_flight || *in_flight == 0) return {};
       if (supervision_.clock.monotonic_ns() >= deadline) {
-        outcome_.notes.push_back(std::to_string(*in_flight) +
-                                 " requests were still in flight in the subject " +
-                                 format_duration(kDrainWithinNs) + " after the load");
+        manifest_.notes.push_back(std::to_string(*in_flight) +
+                                  " requests were still in flight in the subject " +
+                                  format_duration(kDrainWithinNs) + " after the load");
         return {};
       }
       RETURN_IF_ERROR(pause_for(kDrainPollNs, supervision_));
@@ -360,11 +359,11 @@ class SuiteRun final {
     stopping_ = true;
     const ChildProcess::Stop stop = subject_->stop(suite_.subject.launch->stop_within_ns);
     if (stop.forced) {
-      outcome_.notes.push_back("the subject did not stop within " +
-                               format_duration(suite_.subject.launch->stop_within_ns) +
-                               " of SIGTERM and was killed: spans it still held are lost");
-    } else if (!stop.status.good() && !outcome_.subject_died) {
-      outcome_.notes.push_back("the subject ended with " + stop.status.text() + " on SIGTERM");
+      manifest_.notes.push_back("the subject did not stop within " +
+                                format_duration(suite_.subject.launch->stop_within_ns) +
+                                " of SIGTERM and was killed: spans it still held are lost");
+    } else if (!stop.status.good() && !subject_died_) {
+      manifest_.notes.push_back("the subject ended with " + stop.status.text() + " on SIGTERM");
     }
     return check_signals();
   }
@@ -375,17 +374,18 @@ class SuiteRun final {
         suite_.subject.attach ? suite_.subject.attach->flush_within_ns : kDrainWithinNs;
     const int64_t deadline = supervision_.clock.monotonic_ns() + within_ns;
     for (;;) {
-      const auto page = scrape_to_file(places_.own_metrics_url(), in_run(kCollectorMetricsFile));
+      const auto page =
+          scrape_to_file(places_.own_metrics_url(), in_run(run_files::kCollectorMetrics));
       if (!page) {
-        outcome_.notes.push_back("the Collector's own counters: " + page.error().message);
+        manifest_.notes.push_back("the Collector's own counters: " + page.error().message);
         return {};
       }
       const CollectorSpans spans = collector_spans(*page);
-      outcome_.collector_drained = spans.drained();
+      manifest_.collector_drained = spans.drained();
       const bool all_came = !suite_.subject.attach || spans.accepted >= spans_owed_;
-      if (*outcome_.collector_drained && all_came) return {};
+      if (*manifest_.collector_drained && all_came) return {};
       if (supervision_.clock.monotonic_ns() >= deadline) {
-        outcome_.notes.push_back(
+        manifest_.notes.push_back(
             all_came ? "the Collector still held spans " + format_duration(within_ns) +
                            " after the subject's end"
                      : "the attached subject sent fewer spans than its answers owe within " +
@@ -398,21 +398,22 @@ class SuiteRun final {
 
   Status stop_collector() {
     if (embedded_) return embedded_->stop();
-    if (!collector_ || outcome_.collector_died) return {};
+    if (!collector_ || collector_died_) return {};
     say("stopping the Collector");
     RETURN_IF_ERROR(drain_collector());
     const ChildProcess::Stop stop = collector_->stop(suite_.collector.stop_within_ns);
     if (stop.forced || !stop.status.good()) {
-      outcome_.notes.push_back("the Collector ended with " + stop.status.text() + " on SIGTERM" +
-                               (stop.forced ? " after it had to be killed" : ""));
+      manifest_.notes.push_back("the Collector ended with " + stop.status.text() + " on SIGTERM" +
+                                (stop.forced ? " after it had to be killed" : ""));
     }
     return check_signals();
   }
 
   const Suite& suite_;
   const RunOptions& options_;
+  records::RunFolderWriter& folder_;
+  records::RunManifest& manifest_;
   const Supervision& supervision_;
-  RunOutcome outcome_;
   workload::Workload workload_;
   std::vector<Fault> faults_;
   PortReservation ports_;
@@ -420,6 +421,10 @@ class SuiteRun final {
   uint16_t subject_port_ = 0;
   bool subject_tried_ = false;
   bool stopping_ = false;
+  bool collector_died_ = false;
+  bool subject_died_ = false;
+  std::string subject_url_;
+  std::string subject_version_;  ///< what /version said; empty when it says nothing
   int64_t load_start_ns_ = 0;
   double spans_owed_ = 0;  ///< by the answered requests
   std::vector<std::string> command_;
@@ -430,9 +435,9 @@ class SuiteRun final {
 
 }  // namespace
 
-Result<RunOutcome> run_suite(const Suite& suite, const RunOptions& options,
-                             const Supervision& supervision) {
-  return SuiteRun(suite, options, supervision).run();
+Status run_suite(const Suite& suite, const RunOptions& options, records::RunFolderWriter& folder,
+                 const Supervision& supervision) {
+  return SuiteRun(suite, options, folder, supervision).run();
 }
 
 }  // namespace touchstone::harness

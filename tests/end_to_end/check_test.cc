@@ -9,7 +9,6 @@
 
 #include "base/text.h"
 #include "conformance/judge.h"
-#include "harness/evidence.h"
 #include "harness/process/child.h"
 #include "harness/process/ports.h"
 #include "records/ledger.h"
@@ -49,7 +48,7 @@ TEST_F(Check, TheQuickstartPasses) {
   EXPECT_TRUE(parity) << "the simulated schedule is that of the engine, step for step";
   EXPECT_TRUE(fs::exists(path("report/report.html")));
   EXPECT_TRUE(fs::exists(path("report/junit.xml")));
-  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  const auto evidence = this->evidence();
   ASSERT_TRUE(evidence);
   EXPECT_EQ(evidence->ledger->size(), 64u);
   EXPECT_TRUE(evidence->span_problems.empty());
@@ -80,7 +79,7 @@ TEST_F(Check, ACollectorKilledInTheMiddleIsAnExactLoss) {
   const Ran ran = check(small_suite(30, 4), {"--fault", "kill-collector@2s"});
   EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
   EXPECT_THAT(report().at("notes").dump(), HasSubstr("the Collector ended with signal 9"));
-  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  const auto evidence = this->evidence();
   ASSERT_TRUE(evidence);
   const int64_t arrived = conformance::span_count(*evidence);
   EXPECT_GT(arrived, 0) << "some came before the kill";
@@ -104,7 +103,7 @@ TEST_F(Check, NothingReceivedIsUndecidedNeverAPass) {
 TEST_F(Check, TheEmbeddedReceiverStandsInAndTheReportSaysSo) {
   const Ran ran = check(small_suite(), {"--collector", "embedded"});
   EXPECT_THAT(report().at("notes").dump(), HasSubstr("no real Collector took part"));
-  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  const auto evidence = this->evidence();
   ASSERT_TRUE(evidence);
   EXPECT_EQ(conformance::span_count(*evidence), 10) << ran.output << ran.errors;
 }
@@ -185,7 +184,7 @@ TEST_F(Check, AServerThatRunsAlreadyCanBeAttachedTo) {
   const Ran ran = check(write("suite.yaml", attached(small_suite_text(8, 0.5), *port, *otlp_port)));
   EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
   EXPECT_FALSE(server->exited()) << "what was attached to is not stopped";
-  const auto evidence = harness::evidence_of_run(path("report/run"), 0);
+  const auto evidence = this->evidence();
   ASSERT_TRUE(evidence);
   EXPECT_EQ(conformance::span_count(*evidence), 8);
 }

@@ -141,6 +141,12 @@ std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp
   return std::move(*child);
 }
 
+Result<conformance::Evidence> Check::evidence() const {
+  const auto run = records::open_run_folder(path("report/run"));
+  if (!run) return run.error();
+  return harness::evidence_of_run(*run, 0);
+}
+
 nlohmann::json Check::report() const {
   const auto text = read_file(path("report/report.json"));
   EXPECT_TRUE(text) << text.error().message;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "harness/evidence.h"
 #include "harness/process/capture.h"
 
 namespace touchstone::end_to_end {
@@ -45,6 +46,8 @@ class Check : public ::testing::Test {
   /// `touchstone serve` on the shipped model at `port`, ready, exporting to `otlp_port`.
   std::unique_ptr<harness::ChildProcess> serve(uint16_t port, uint16_t otlp_port) const;
 
+  /// Of the run that `check` left.
+  Result<conformance::Evidence> evidence() const;
   nlohmann::json report() const;
   /// Findings of all checks whose id starts with `prefix`.
   std::vector<nlohmann::json> findings(const std::string& prefix) const;

@@ -24,7 +24,9 @@ class RunFolder : public ::testing::Test {
   void write(const std::string& name, const std::string& content) const {
     ASSERT_TRUE(write_file_atomic(folder_->path() + "/" + name, content));
   }
-  Result<conformance::Evidence> read() const { return evidence_of_run(folder_->path(), 7); }
+  Result<conformance::Evidence> read() const {
+    return evidence_of_run(*records::open_run_folder(folder_->path()), 7);
+  }
   std::unique_ptr<TemporaryDirectory> folder_;
 };
 

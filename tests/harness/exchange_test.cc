@@ -71,7 +71,7 @@ TEST(Sse, StopsWhereItIsToldTo) {
 }
 
 nlohmann::json body_of(const workload::Request& request) {
-  return nlohmann::json::parse(request_body(request, "tiny", 1000));
+  return nlohmann::json::parse(request_body(request, "tiny", 1000).text);
 }
 
 TEST(RequestBody, SaysOnlyWhatTheWorkloadSays) {
@@ -111,7 +111,7 @@ TEST(RequestBody, ChatTokensAndRawBodies) {
   EXPECT_EQ(body_of(tokens)["prompt"], (nlohmann::json{5, 6, 7}));
   workload::Request raw;
   raw.raw_body = "{not json";
-  EXPECT_EQ(request_body(raw, "tiny", 1000), "{not json");
+  EXPECT_EQ(request_body(raw, "tiny", 1000).text, "{not json");
 }
 
 TEST(RequestBody, ATraceWithoutTextGetsEqualTokensForEqualPrefixBlocks) {

@@ -64,6 +64,7 @@ TEST_F(LoadGenerator, EveryRequestEndsInTheLedgerAsItsClientSawIt) {
   ASSERT_EQ(entries.size(), 7u);
   EXPECT_EQ(entries[0].outcome, records::ClientOutcome::kCompleted);
   EXPECT_EQ(entries[0].usage->completion_tokens, 1);
+  EXPECT_EQ(entries[0].parameters.max_tokens, 4) << "what was asked stands beside what came";
   EXPECT_EQ(entries[1].outcome, records::ClientOutcome::kCompleted) << entries[1].error;
   EXPECT_EQ(entries[1].chunk_offsets_ns.size(), 20u);
   EXPECT_EQ(entries[2].outcome, records::ClientOutcome::kFailed);
@@ -116,6 +117,24 @@ TEST_F(LoadGenerator, EachRequestHasItsOwnTraceAndEqualSeedsGiveEqualOnes) {
   }
   EXPECT_EQ(trace_parents(5), first);
   EXPECT_NE(trace_parents(6), first);
+}
+
+TEST_F(LoadGenerator, TheTraceparentSaysWhetherARequestIsSampled) {
+  TinyServer server;
+  LoadOptions load = options(server.url());
+  load.connections_max = 1;  // in order
+  load.sampled_per_million = 500'000;
+  const auto outcome = run(std::vector<workload::Request>(20, request("whole")), load);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  const auto headers = server.trace_parents();
+  ASSERT_EQ(headers.size(), 20u);
+  int sampled = 0;
+  for (size_t i = 0; i < headers.size(); ++i) {
+    EXPECT_EQ(headers[i].substr(52), outcome->entries[i].sampled ? "-01" : "-00");
+    sampled += outcome->entries[i].sampled;
+  }
+  EXPECT_GT(sampled, 0);
+  EXPECT_LT(sampled, 20);
 }
 
 TEST_F(LoadGenerator, ASlowServerDoesNotHoldBackTheNextRequests) {

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "base/files.h"
 
@@ -34,6 +35,23 @@ LedgerEntry full_entry() {
   entry.sampled = false;
   entry.endpoint = "/v1/completions";
   entry.model = "tiny";
+  entry.subject = "canary";
+  entry.tenant = "acme";
+  entry.parameters = {.max_tokens = 6,
+                      .min_tokens = 1,
+                      .n = 3,
+                      .seed = 8,
+                      .top_k = 5,
+                      .temperature = 0.5,
+                      .top_p = 0.9,
+                      .min_p = 0.1,
+                      .presence_penalty = 1,
+                      .frequency_penalty = 0.25,
+                      .repetition_penalty = 1.5,
+                      .ignore_eos = false,
+                      .stop = {"x", "y"}};
+  entry.attempt = 2;
+  entry.request_id = "req-1";
   entry.stream = true;
   entry.choices = 3;
   entry.intended_ns = 1'234'567'891;
@@ -79,6 +97,27 @@ RC_GTEST_PROP(Ledger, AnyEntryIsTheSameAfterARoundTrip,
   const auto read = read_ledger(file.path());
   RC_ASSERT(read.has_value());
   RC_ASSERT(to_json_line(read->at(0)) == line);
+}
+
+TEST(Ledger, ParametersAreThoseThatTheBodyNames) {
+  SentParameters sent;
+  sent.max_tokens = 7;
+  sent.temperature = 0;
+  sent.ignore_eos = true;
+  sent.stop = {"x"};
+  EXPECT_EQ(parameters_of_body(nlohmann::json::parse(
+                R"({"model": "m", "max_completion_tokens": 7, "temperature": 0, "stop": "x",
+                    "ignore_eos": true})")),
+            sent);
+  SentParameters typed;
+  typed.max_tokens = 3;
+  typed.stop = {"a"};
+  EXPECT_EQ(parameters_of_body(nlohmann::json::parse(
+                R"({"max_tokens": 3, "max_completion_tokens": 7, "n": "two", "seed": 1.5,
+                    "top_p": null, "stop": ["a", 1]})")),
+            typed)
+      << "what has another type was refused, not taken";
+  EXPECT_EQ(parameters_of_body(nlohmann::json::array()), SentParameters{});
 }
 
 TEST(Ledger, AnotherGeneratorsLedgerReadsToo) {

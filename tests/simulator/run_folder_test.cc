@@ -22,7 +22,7 @@ const char kServer[] = R"({"engine":"vllm","flags":{"num_gpu_blocks_override":20
   "enable_prefix_caching":false,"scheduling_policy":"priority","dtype":"float32"}})";
 const char kLine[] = R"({"i":0,"arrival_s":1.5,"status":200,"prompt_tokens":2,"output_tokens":3,)"
                      R"("prompt_token_ids":[7,8],"chunk_offsets_ns":[100000000,300000000],)"
-                     R"("done_ns":310000000,"usage":{}})";
+                     R"("done_ns":310000000,"usage":{"prompt_tokens":2}})";
 
 TEST_F(RunFolderTest, FlagsRequestsAndLatenciesAreRead) {
   const auto run =
@@ -44,16 +44,16 @@ TEST_F(RunFolderTest, FlagsRequestsAndLatenciesAreRead) {
 TEST_F(RunFolderTest, BadFilesSayWhere) {
   const std::tuple<std::string, std::string, const char*> rows[] = {
       {"{", kLine, "server.json"},
-      {"{}", kLine, "flags"},
       {R"({"flags":{"block_size":"32"}})", kLine, "block_size"},
       {R"({"flags":{"num_gpu_blocks_override":0}})", kLine, "num_gpu_blocks_override: got 0"},
       {R"({"flags":{"scheduling_policy":"lifo"}})", kLine, "scheduling_policy"},
       {kServer, "", "requests.jsonl"},
       {kServer, "{\"i\":0", "requests.jsonl:1"},
-      {kServer, R"({"status":200,"arrival_s":-1})", "arrival_s: got a negative time"},
-      {kServer, R"({"status":200,"arrival_s":1,"prompt_tokens":1,"output_tokens":1})", "done_ns"},
+      {kServer, R"({"i":0,"status":200,"arrival_s":-1})", "arrival_s: got a negative time"},
+      {kServer, R"({"i":0,"status":200,"arrival_s":1,"prompt_tokens":1,"output_tokens":1})",
+       "done_ns"},
       {kServer,
-       R"({"status":200,"arrival_s":1,"prompt_tokens":3,"output_tokens":1,"done_ns":1,)"
+       R"({"i":0,"status":200,"arrival_s":1,"prompt_tokens":3,"output_tokens":1,"done_ns":1,)"
        R"("prompt_token_ids":[1]})",
        "prompt_token_ids: got 1 ids"},
   };

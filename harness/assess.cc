@@ -1,0 +1,98 @@
+#include "harness/assess.h"
+
+#include <utility>
+
+#include "base/version.h"
+#include "harness/evidence.h"
+
+namespace touchstone::harness {
+namespace {
+
+using result::CheckOutcome;
+using result::Verdict;
+
+/// The files are those whose digests the run wrote down.
+Result<CheckOutcome> unaltered(const records::RunFolder& run) {
+  CheckOutcome check{.id = "input.unaltered",
+                     .title = "The files are those that the run wrote",
+                     .group = "input",
+                     .level = result::Level::kMust,
+                     .source = "sha256 digests in run.json",
+                     .verdict = Verdict::kSkip,
+                     .reason = "the folder has no run.json",
+                     .examined = 0,
+                     .findings = {}};
+  if (!run.manifest) return check;
+  const auto problems = records::altered_files(run);
+  if (!problems) return problems.error();
+  check.verdict = problems->empty() ? Verdict::kPass : Verdict::kFail;
+  check.reason.clear();
+  check.examined = static_cast<int64_t>(run.manifest->files.size());
+  for (const std::string& problem : *problems) {
+    result::Finding finding;
+    finding.check_id = check.id;
+    finding.level = check.level;
+    finding.message = problem;
+    finding.subject = problem.substr(0, problem.find(':'));
+    finding.expected = "the file as the run wrote it";
+    check.findings.push_back(std::move(finding));
+  }
+  return check;
+}
+
+void add_simulation(const records::RunFolder& run, const AssessOptions& options,
+                    result::Report& report) {
+  if (!run.has(records::run_files::kSteps)) {
+    report.notes.push_back("no simulation beside the measurement: the subject wrote no step log");
+    return;
+  }
+  const Status compared = options.simulate(run.path, report);
+  if (compared) return;
+  report.checks.push_back({.id = "simulation.comparable",
+                           .title = "The run can be simulated",
+                           .group = "simulation",
+                           .level = result::Level::kMust,
+                           .source = "docs/invariants.md, INV-9",
+                           .verdict = Verdict::kUnknown,
+                           .reason = compared.error().message,
+                           .examined = 0,
+                           .findings = {}});
+}
+
+/// What the manifest says of the run, where a reader of the report looks for it.
+void add_manifest(const records::RunManifest& run, result::Report& report) {
+  report.title = run.verb + " " + run.name;
+  report.notes.insert(report.notes.begin(), run.notes.begin(), run.notes.end());
+  for (const records::RunSample& sample : run.samples) {
+    report.samples.push_back({sample.title, sample.prompt, sample.completion});
+  }
+  result::Provenance& provenance = report.provenance;
+  provenance.seed = run.seed;
+  for (const auto& [name, version] : run.versions) provenance.versions[name] = version;
+  provenance.digests = run.digests;
+}
+
+}  // namespace
+
+Result<result::Report> assess(const records::RunFolder& run, const AssessOptions& options) {
+  const auto evidence = evidence_of_run(run, options.now_unix_ns);
+  if (!evidence) return evidence.error();
+  result::Report report = conformance::judge(*evidence, options.profiles,
+                                             {.budgets = options.budgets,
+                                              .suppressions = options.suppressions,
+                                              .fail_on = options.fail_on});
+  auto files = unaltered(run);
+  if (!files) return std::move(files).error();
+  report.checks.push_back(std::move(*files));
+  report.provenance.tool_version = kVersion;
+  if (run.manifest) add_manifest(*run.manifest, report);
+  if (options.simulate) add_simulation(run, options, report);
+  // Without a span nothing was decided, whatever the checks of the other signals found.
+  if (const int64_t spans = conformance::span_count(*evidence); spans > 0) {
+    result::decide(report, options.fail_on);
+    report.summary = conformance::summary_of(report, spans);
+  }
+  return report;
+}
+
+}  // namespace touchstone::harness

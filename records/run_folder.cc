@@ -1,0 +1,250 @@
+#include "records/run_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "records/field_table.h"
+
+namespace touchstone::records {
+
+template <typename Visitor, OneOf<RunFileDigest> Struct>
+void visit_fields(Visitor& visit, Struct& file) {
+  visit.required("name", file.name);
+  visit.required("sha256", file.sha256);
+  visit.required("bytes", file.bytes);
+}
+
+template <typename Visitor, OneOf<RunFault> Struct>
+void visit_fields(Visitor& visit, Struct& fault) {
+  visit.required("fault", fault.text);
+  visit.always("applied", fault.applied);
+  visit.optional("problem", fault.problem);
+}
+
+template <typename Visitor, OneOf<RunDeath> Struct>
+void visit_fields(Visitor& visit, Struct& death) {
+  visit.required("part", death.part);
+  visit.always("status", death.status);
+  visit.always("at_ns", death.at_ns);
+}
+
+template <typename Visitor, OneOf<RunSample> Struct>
+void visit_fields(Visitor& visit, Struct& sample) {
+  visit.always("title", sample.title);
+  visit.always("prompt", sample.prompt);
+  visit.always("completion", sample.completion);
+}
+
+template <typename Visitor, OneOf<RunManifest> Struct>
+void visit_fields(Visitor& visit, Struct& run) {
+  visit.in_range("run", run.schema, kRunSchemaVersion, kRunSchemaVersion);
+  visit.always("verb", run.verb);
+  visit.always("name", run.name);
+  visit.optional("suite", run.suite);
+  visit.optional("profiles", run.profiles);
+  visit.optional("seed", run.seed);
+  visit.always("complete", run.complete);
+  visit.always("versions", run.versions);
+  visit.always("digests", run.digests);
+  visit.always("notes", run.notes);
+  visit.always("faults", run.faults);
+  visit.always("deaths", run.deaths);
+  visit.optional("collector_drained", run.collector_drained);
+  visit.always("samples", run.samples);
+  visit.always("files", run.files);
+}
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kReadBytes = 1 << 20;
+
+/// Every file but the manifest and the marker, by name.
+Result<std::vector<std::string>> files_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto entry = fs::recursive_directory_iterator(folder, error);
+       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().lexically_relative(folder).string();
+    if (name == run_files::kManifest || name == run_files::kMarker) continue;
+    if (entry->is_regular_file(error)) names.push_back(name);
+  }
+  if (error) return io_error(folder + ": cannot list: " + error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<RunFileDigest> digest_of(const std::string& folder, const std::string& name) {
+  std::ifstream file(folder + "/" + name, std::ios::binary);
+  if (!file) return io_error(folder + "/" + name + ": cannot open");
+  RunFileDigest digest{.name = name, .sha256 = {}, .bytes = 0};
+  Sha256 hash;
+  std::string buffer(kReadBytes, '\0');
+  do {
+    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    hash.update({buffer.data(), static_cast<size_t>(file.gcount())});
+    digest.bytes += file.gcount();
+  } while (file);
+  if (file.bad()) return io_error(folder + "/" + name + ": cannot read");
+  const Sha256Digest bytes = hash.finish();
+  digest.sha256 = to_hex(bytes.data(), bytes.size());
+  return digest;
+}
+
+Status write_manifest(const std::string& folder, const RunManifest& manifest) {
+  const std::string text =
+      fields_to_json(manifest).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return write_file_atomic(folder + "/" + run_files::kManifest, text + "\n");
+}
+
+/// Removes what a former run left, but for the marker that is locked.
+Status clear(const std::string& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename() == run_files::kMarker) continue;
+    fs::remove_all(entry.path(), error);
+    if (error) return io_error(entry.path().string() + ": cannot remove: " + error.message());
+  }
+  if (error) return io_error(folder + ": cannot clear: " + error.message());
+  return {};
+}
+
+Error busy(const std::string& folder) {
+  return unavailable(folder + ": another run is being written into this folder",
+                     "wait for it, or choose another --output");
+}
+
+}  // namespace
+
+std::string file_of_subject(const std::string& name, const std::string& subject) {
+  if (subject.empty()) return name;
+  const size_t dot = name.find('.');
+  return name.substr(0, dot) + "." + subject + name.substr(dot);
+}
+
+Result<std::unique_ptr<RunFolderWriter>> RunFolderWriter::create(const std::string& folder,
+                                                                 Former former) {
+  if (trim(folder).empty()) {
+    return invalid_argument("run folder: got an empty path, expected a folder");
+  }
+  std::error_code error;
+  const std::string path = fs::absolute(folder, error).lexically_normal().string();
+  const std::string marker = path + "/" + run_files::kMarker;
+  if (fs::exists(path, error) && !fs::is_directory(path, error)) {
+    return invalid_argument(path + ": is no folder", "choose another --output");
+  }
+  const bool ours = fs::exists(marker, error);
+  if (!ours && fs::exists(path, error) && !fs::is_empty(path, error)) {
+    return invalid_argument(path + ": holds files that are no run of this program",
+                            "choose another --output");
+  }
+  RETURN_IF_ERROR(make_directories(path));
+  auto lock = FileLock::make(marker);
+  if (!lock) return std::move(lock).error();
+  if (!lock->try_exclusive()) return busy(path);
+  // Looked at under the lock: another run may have ended a moment ago.
+  const bool holds_run =
+      std::any_of(fs::directory_iterator(path, error), {},
+                  [](const auto& entry) { return entry.path().filename() != run_files::kMarker; });
+  if (holds_run && former == Former::kRefuse) {
+    return invalid_argument(path + ": holds a run already", "choose another folder, or remove it");
+  }
+  RETURN_IF_ERROR(clear(path));
+  return std::unique_ptr<RunFolderWriter>(
+      new RunFolderWriter(path, std::move(*lock)));  // NOLINT: private constructor
+}
+
+Status RunFolderWriter::finish() {
+  const auto names = files_in(path_);
+  if (!names) return names.error();
+  manifest_.files.clear();
+  for (const std::string& name : *names) {
+    auto digest = digest_of(path_, name);
+    if (!digest) return std::move(digest).error();
+    manifest_.files.push_back(std::move(*digest));
+  }
+  manifest_.complete = true;
+  return write_manifest(path_, manifest_);
+}
+
+void RunFolderWriter::discard() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+bool RunFolder::has(const std::string& name) const {
+  std::error_code error;
+  return fs::exists(file(name), error);
+}
+
+std::vector<std::string> RunFolder::span_files() const {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("spans.otlp") && name.ends_with(".jsonl")) {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Result<RunFolder> open_run_folder(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return not_found(path + ": no such folder");
+  RunFolder folder{.path = path, .manifest = {}};
+  const bool ours = folder.has(run_files::kMarker);
+  if (ours) {
+    auto lock = FileLock::existing(folder.file(run_files::kMarker));
+    if (!lock) return std::move(lock).error();
+    if (!lock->try_shared()) return busy(path);
+  }
+  const std::string file = folder.file(run_files::kManifest);
+  const auto text = read_file(file);
+  if (!text && text.error().code != ErrorCode::kNotFound) return text.error();
+  if (!text && ours) {
+    return unavailable(path + ": the run in this folder never came to its end",
+                       "its spans can still be judged with `touchstone audit`");
+  }
+  if (!text) return folder;
+  auto document = Document::parse_json(file, *text);
+  if (!document) return std::move(document).error();
+  document->ignore_unknown_keys();
+  auto manifest = fields_from<RunManifest>(document->root());
+  RETURN_IF_ERROR(document->finish());
+  folder.manifest = std::move(manifest);
+  return folder;
+}
+
+Result<std::vector<std::string>> altered_files(const RunFolder& folder) {
+  std::vector<std::string> problems;
+  if (!folder.manifest) return problems;
+  auto names = files_in(folder.path);
+  if (!names) return std::move(names).error();
+  for (const RunFileDigest& written : folder.manifest->files) {
+    const auto found = std::find(names->begin(), names->end(), written.name);
+    if (found == names->end()) {
+      problems.push_back(written.name + ": is gone, expected " + std::to_string(written.bytes) +
+                         " bytes");
+      continue;
+    }
+    names->erase(found);
+    const auto digest = digest_of(folder.path, written.name);
+    if (!digest) return digest.error();
+    if (digest->sha256 == written.sha256) continue;
+    problems.push_back(written.name + ": got " + std::to_string(digest->bytes) +
+                       " bytes with sha256 " + digest->sha256 + ", expected " +
+                       std::to_string(written.bytes) + " with " + written.sha256);
+  }
+  for (const std::string& name : *names) problems.push_back(name + ": was added after the run");
+  return problems;
+}
+
+}  // namespace touchstone::records
