@@ -29,6 +29,7 @@ struct ServeFlags {
   std::string max_model_len;
   std::string policy = "fcfs";
   std::optional<int64_t> kv_cache_memory_bytes;
+  std::string quiet_paths;
   double shutdown_timeout_s = 30;
   int port = 8000;
   std::map<std::string, std::vector<std::string>> unimplemented;  // by flag, its values
@@ -159,7 +160,7 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
       ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads of the backend; 0: one per processor")
-      ->check(CLI::Range(0, 1024))
+      ->check(CLI::Range(0, 256))
       ->capture_default_str();
 }
 
@@ -246,7 +247,16 @@ void add_http_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--max-connections", options.http.max_connections, "Most open connections")
       ->check(size)
       ->capture_default_str();
-  app.add_option("--http-threads", options.http.threads, "Threads that parse, tokenize and send")
+  app.add_option("--max-request-memory-bytes", options.http.max_request_memory_bytes,
+                 "Memory that all requests together may hold, from their first byte to the end of "
+                 "their answer; beyond it 503 (docs/limits.md)")
+      ->check(size)
+      ->capture_default_str();
+  app.add_option("--http-threads", options.http.threads, "Threads that read and write connections")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--renderer-num-workers", options.http.workers,
+                 "Threads that parse, render templates and tokenize")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
 }
@@ -272,6 +282,15 @@ void add_timeout_flags(CLI::App& app, ServeFlags& flags) {
                "Longest wait for a header, and for a body");
   add_duration(app, "--http-write-timeout", options.http.write_timeout_ns,
                "Longest that a client may leave 64 KiB unread");
+}
+
+void add_log_flags(CLI::App& app, ServeFlags& flags) {
+  ServeOptions& options = flags.options;
+  app.add_flag_callback(
+      "--disable-uvicorn-access-log", [&options] { options.log.access = false; },
+      "No line on stderr for each answer");
+  app.add_option("--disable-access-log-for-endpoints", flags.quiet_paths,
+                 "Paths without such a line, separated by commas: /health,/metrics");
 }
 
 void add_telemetry_flags(CLI::App& app, ServeFlags& flags) {
@@ -373,6 +392,7 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
   options.kv_cache_bytes = *bytes;
   options.block_size_given = app.count("--block-size") > 0;
   options.http.port = static_cast<uint16_t>(flags.port);
+  if (!flags.quiet_paths.empty()) options.log.quiet_paths = split(flags.quiet_paths, ',');
   options.shutdown_timeout_ns = static_cast<int64_t>(flags.shutdown_timeout_s * 1e9);
   if (const auto key = lookup(options.environment, "VLLM_API_KEY");
       key && options.api_keys.empty()) {
@@ -411,6 +431,7 @@ Verb serve_verb() {
             add_scheduler_flags(app, *flags);
             add_http_flags(app, *flags);
             add_timeout_flags(app, *flags);
+            add_log_flags(app, *flags);
             add_telemetry_flags(app, *flags);
             add_unimplemented_flags(app, *flags);
             return [&app, flags] { return run_serve(app, *flags); };

@@ -9,16 +9,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <vector>
 
-#include "base/check.h"
+#include "base/mutex.h"
 #include "http/connection.h"
 
 namespace touchstone::http {
@@ -36,16 +35,18 @@ constexpr size_t kRefusalsMax = 256;
 
 class HttpServer::Impl {
  public:
-  Impl(const HttpServerOptions& options, const Clock& clock, HttpHandler handler,
-       HttpObserver observer)
+  Impl(const HttpServerOptions& options, const Clock& clock, HttpHandler& handler,
+       HttpObserver& observer)
       : options_(options),
         clock_(clock),
-        handler_(std::move(handler)),
-        observer_(std::move(observer)),
+        handler_(handler),
+        observer_(observer),
+        budget_(options.max_request_memory_bytes),
         io_(std::max(1, options.threads)),
         acceptor_(asio::make_strand(io_)),
         back_off_(acceptor_.get_executor()),
-        signals_(acceptor_.get_executor()) {}
+        signals_(acceptor_.get_executor()),
+        workers_(static_cast<size_t>(std::max(1, options.workers))) {}
 
   ~Impl() { stop(); }
 
@@ -78,7 +79,7 @@ class HttpServer::Impl {
   void start() {
     asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
     for (int i = 0; i < std::max(1, options_.threads); ++i) {
-      threads_.emplace_back([this] { io_.run(); });
+      threads_.emplace_back([this] { run_io(); });
     }
   }
 
@@ -89,28 +90,30 @@ class HttpServer::Impl {
     wait_for_signal(std::move(on_signal));
   }
 
-  void drain() {
+  void drain(std::function<void()> on_drained) {
     asio::post(acceptor_.get_executor(), [this] {
       error_code ignored;
       acceptor_.close(ignored);
     });
-    const std::lock_guard lock(mutex_);
-    draining_ = true;
-    for (const auto& [number, connection] : connections_) connection->drain();
-  }
-
-  bool wait_drained(int64_t timeout_ns) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
-                             [this] { return connections_.empty(); });
+    std::vector<std::shared_ptr<Connection>> open;  // let go of without the lock: see forget()
+    {
+      const MutexLock lock(mutex_);
+      draining_ = true;
+      on_drained_ = std::move(on_drained);
+      for (const auto& [number, weak] : connections_) {
+        if (auto connection = weak.lock()) open.push_back(std::move(connection));
+      }
+      if (connections_.empty()) on_drained_();
+    }
+    for (const auto& connection : open) connection->drain();
   }
 
   void stop() {
     io_.stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
-    const std::lock_guard lock(mutex_);
-    connections_.clear();
+    workers_.stop();
+    workers_.join();
   }
 
  private:
@@ -161,27 +164,50 @@ class HttpServer::Impl {
   }
 
   void serve(tcp::socket socket) {
-    auto connection = std::make_shared<Connection>(
-        std::move(socket), ConnectionContext{options_, clock_, handler_, observer_});
-    const auto executor = connection->executor();
+    std::shared_ptr<Connection> connection;
     uint64_t number = 0;
     bool refused = false;
+    bool draining = false;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (connections_.size() >= options_.max_connections + kRefusalsMax) return;  // just closed
       refused = connections_.size() >= options_.max_connections;
       number = next_connection_++;
-      connections_.emplace(number, connection);
-      if (draining_) connection->drain();
+      draining = draining_;
+      connections_.emplace(number, std::weak_ptr<Connection>());
     }
-    asio::co_spawn(executor, refused ? connection->refuse() : connection->run(),
-                   [this, number](const std::exception_ptr&) { forget(number); });
+    connection = std::make_shared<Connection>(
+        std::move(socket),
+        ConnectionContext{options_, clock_, handler_, observer_, workers_, budget_},
+        [this, number] { forget(number); });
+    {
+      const MutexLock lock(mutex_);
+      connections_[number] = connection;
+    }
+    if (draining) connection->drain();
+    const auto executor = connection->executor();
+    asio::co_spawn(executor, refused ? connection->turn_away() : connection->run(), asio::detached);
   }
 
+  /// A connection has ended, in whichever way.
   void forget(uint64_t number) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     connections_.erase(number);
-    changed_.notify_all();
+    if (draining_ && connections_.empty() && on_drained_) on_drained_();
+  }
+
+  /// Nothing that a connection does may end the server: what a library throws out of an operation
+  /// ends that operation, whose coroutine is destroyed with it.
+  void run_io() {
+    for (;;) {
+      try {
+        io_.run();
+        return;
+      } catch (const std::exception& problem) {
+        observer_.on_problem({.client = "unknown", .route = {}, .method = {}, .target = {}},
+                             problem.what());
+      }
+    }
   }
 
   void wait_for_signal(std::function<void(int)> on_signal) {
@@ -194,26 +220,28 @@ class HttpServer::Impl {
 
   const HttpServerOptions options_;
   const Clock& clock_;
-  const HttpHandler handler_;
-  const HttpObserver observer_;
+  HttpHandler& handler_;
+  HttpObserver& observer_;
+  ByteBudget budget_;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<uint64_t, std::shared_ptr<Connection>> connections_;
-  uint64_t next_connection_ = 0;
-  bool draining_ = false;
+  Mutex mutex_;
+  std::map<uint64_t, std::weak_ptr<Connection>> connections_ GUARDED_BY(mutex_);
+  uint64_t next_connection_ GUARDED_BY(mutex_) = 0;
+  bool draining_ GUARDED_BY(mutex_) = false;
+  std::function<void()> on_drained_ GUARDED_BY(mutex_);
 
   // After what connections refer to: destroying it destroys the handlers that still wait.
   asio::io_context io_;
   tcp::acceptor acceptor_;
   asio::steady_timer back_off_;
   asio::signal_set signals_;
+  asio::thread_pool workers_;  // destroyed first: what it has queued belongs to connections
   std::vector<std::thread> threads_;
 };
 
-HttpServer::HttpServer(const HttpServerOptions& options, const Clock& clock, HttpHandler handler,
-                       HttpObserver observer)
-    : impl_(std::make_unique<Impl>(options, clock, std::move(handler), std::move(observer))) {}
+HttpServer::HttpServer(const HttpServerOptions& options, const Clock& clock, HttpHandler& handler,
+                       HttpObserver& observer)
+    : impl_(std::make_unique<Impl>(options, clock, handler, observer)) {}
 HttpServer::~HttpServer() = default;
 Status HttpServer::listen() { return impl_->listen(); }
 uint16_t HttpServer::port() const { return impl_->port(); }
@@ -221,8 +249,7 @@ void HttpServer::start() { impl_->start(); }
 void HttpServer::watch_signals(std::function<void(int)> on_signal) {
   impl_->watch_signals(std::move(on_signal));
 }
-void HttpServer::drain() { impl_->drain(); }
-bool HttpServer::wait_drained(int64_t timeout_ns) { return impl_->wait_drained(timeout_ns); }
+void HttpServer::drain(std::function<void()> on_drained) { impl_->drain(std::move(on_drained)); }
 void HttpServer::stop() { impl_->stop(); }
 
 }  // namespace touchstone::http

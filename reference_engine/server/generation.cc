@@ -49,7 +49,7 @@ class Mailbox final : public engine::OutputSink {
   }
 
  private:
-  static constexpr size_t kMaxQueued = 1024;
+  static constexpr size_t kMaxQueued = 64;
 
   bool merge(engine::EngineOutput& output) {
     if (output.prompt_done) return false;
@@ -219,6 +219,7 @@ class StreamedGeneration final : public Generation {
 
 http::Reply start_generation(GenerationStart start, engine::Engine& engine,
                              const api::ApiContext& context, int32_t block_size) {
+  const std::function<void()> on_overload = std::move(start.on_overload);
   std::unique_ptr<Generation> generation;
   if (start.request->stream) {
     generation = std::make_unique<StreamedGeneration>(std::move(start), engine, context);
@@ -229,6 +230,7 @@ http::Reply start_generation(GenerationStart start, engine::Engine& engine,
   if (admission == engine::Engine::Admission::kAccepted) {
     return {.response = {}, .pending = std::move(generation), .route = {}};
   }
+  if (admission == engine::Engine::Admission::kOverloaded && on_overload) on_overload();
   const api::ApiError error =
       engine.failed() ? api::internal_error(engine.failure())
       : admission == engine::Engine::Admission::kOverloaded

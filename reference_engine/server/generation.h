@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@ struct GenerationStart {
   int64_t arrival_ns = 0;
   http::HttpHeaders headers;  ///< of the reply
   std::unique_ptr<InFlight> in_flight;
+  std::function<void()> on_overload;  ///< called when the engine's queue is full
 };
 
 /// Gives the request to the engine. The reply is pending, or 503 when the engine takes no more.

@@ -21,6 +21,7 @@
 #include "reference_engine/scheduler/scheduler.h"
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
+#include "reference_engine/server/server_log.h"
 #include "reference_engine/server/service.h"
 #include "reference_engine/server/telemetry_sinks.h"
 #include "reference_engine/tokenizer/tokenizer.h"
@@ -145,6 +146,11 @@ class EndEvents final {
     changed_.wait(lock, [this] { return signals_ > 0 || engine_ended_; });
     return !engine_ended_;
   }
+  void connections_ended() {
+    const std::lock_guard lock(mutex_);
+    connections_ended_ = true;
+    changed_.notify_all();
+  }
   /// False when the time is over, or a second signal came, before the engine ended.
   bool wait_for_engine(int64_t timeout_ns) {
     std::unique_lock lock(mutex_);
@@ -152,12 +158,19 @@ class EndEvents final {
                       [this] { return engine_ended_ || signals_ > 1; });
     return engine_ended_;
   }
+  /// Until no connection is left, the time is over, or a second signal came.
+  void wait_for_connections(int64_t timeout_ns) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
+                      [this] { return connections_ended_ || signals_ > 1; });
+  }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   int signals_ = 0;
   bool engine_ended_ = false;
+  bool connections_ended_ = false;
 };
 
 /// What the HTTP server refuses by itself looks like the API's own errors.
@@ -173,6 +186,23 @@ http::HttpServerOptions with_error_replies(http::HttpServerOptions options) {
   return options;
 }
 
+/// Tells metrics and log of each exchange.
+class Observers final : public http::HttpObserver {
+ public:
+  Observers(TelemetrySinks& sinks, ServerLog& log) : sinks_(sinks), log_(log) {}
+  void on_response_start(const http::HttpExchange& exchange) override {
+    log_.on_response_start(exchange);
+  }
+  void on_response_end(const http::HttpExchange& exchange) override { sinks_.on_http(exchange); }
+  void on_problem(const http::HttpExchange& exchange, const std::string& why) override {
+    log_.on_problem(exchange, why);
+  }
+
+ private:
+  TelemetrySinks& sinks_;
+  ServerLog& log_;
+};
+
 /// Everything that runs, in the order in which each part needs the former ones.
 class Server final {
  public:
@@ -181,6 +211,9 @@ class Server final {
          TelemetrySinks& sinks)
       : options_(options),
         log_(log),
+        server_log_(options.log, clock, log,
+                    [this, &sinks] { sinks.report_problems(server_log_); }),
+        observers_(sinks, server_log_),
         engine_({.scheduler = config,
                  .seed = options.seed,
                  .max_num_queued_reqs = options.max_num_queued_reqs},
@@ -192,11 +225,8 @@ class Server final {
                   .process_trace = records::trace_context_of(options.environment),
                   .block_size = config.block_size,
                   .seed = options.seed},
-                 clock, front_end.context, engine_, sinks),
-        http_(
-            with_error_replies(options.http), clock,
-            [this](const http::HttpRequest& request) { return service_.handle(request); },
-            [&sinks](const http::HttpExchange& exchange) { sinks.on_http(exchange); }) {}
+                 clock, front_end.context, engine_, sinks, server_log_),
+        http_(with_error_replies(options.http), clock, service_, observers_) {}
 
   Status start() {
     RETURN_IF_ERROR(http_.listen());
@@ -221,14 +251,14 @@ class Server final {
       log_("engine failed: " + engine_.failure());
     }
     service_.drain();
-    http_.drain();
+    http_.drain([this] { events_.connections_ended(); });
     engine_.close();
     if (!events_.wait_for_engine(options_.shutdown_timeout_ns)) {
       log_("aborting the requests that still run");
       engine_.abort_all();
     }
     engine_.join();
-    http_.wait_drained(options_.http.write_timeout_ns);
+    events_.wait_for_connections(options_.http.write_timeout_ns);
     http_.stop();
     return engine_.failed() ? ServeEnd::kEngineFailed : ServeEnd::kStopped;
   }
@@ -237,6 +267,8 @@ class Server final {
   const ServeOptions& options_;
   const Log& log_;
   EndEvents events_;
+  ServerLog server_log_;
+  Observers observers_;
   engine::Engine engine_;
   Service service_;
   http::HttpServer http_;

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "http/server.h"
 #include "reference_engine/scheduler/types.h"
+#include "reference_engine/server/server_log.h"
 
 namespace touchstone::server {
 
@@ -51,6 +52,7 @@ struct ServeOptions {
   std::vector<std::string> api_keys;
 
   http::HttpServerOptions http;
+  ServerLogOptions log;
   std::string port_file;                            ///< gets the bound port once ready
   int64_t shutdown_timeout_ns = 30 * kNsPerSecond;  ///< then running requests are aborted
 

@@ -9,7 +9,9 @@
 #include "records/trace_context.h"
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/json_syntax.h"
 #include "reference_engine/server/api/response.h"
+#include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/generation.h"
 
 namespace touchstone::server {
@@ -39,6 +41,31 @@ http::Reply preflight(const http::HttpRequest& request) {
   return {.response = std::move(response), .pending = nullptr, .route = {}};
 }
 
+// How often a body's values are there at a time while it is made into prompts: as read, and for a
+// chat once more normalized, as the template's values, and rendered.
+constexpr int64_t kTextCopies = 1;
+constexpr int64_t kChatCopies = 4;
+// Of each byte of text while it is tokenized: pieces, merges, ids.
+constexpr int64_t kTokenizingBytes = 16;
+// Of a choice before it has said anything: sequence, detokenizer, record, scheduler's entry.
+constexpr int64_t kChoiceBytes = 4096;
+
+int64_t parsing_bytes(std::string_view body, int64_t copies) {
+  return copies * api::json_extent(body).tree_bytes +
+         kTokenizingBytes * static_cast<int64_t>(body.size());
+}
+
+/// What a request holds while it waits and runs, besides what it generates.
+int64_t bytes_of(const api::GenerationRequest& request) {
+  int64_t bytes = 0;
+  for (const api::Prompt& prompt : request.prompts) {
+    const int64_t ids = static_cast<int64_t>(prompt.token_ids.size() * sizeof(int32_t));
+    bytes += static_cast<int64_t>(prompt.text.size()) + 2 * ids +
+             request.n * (kChoiceBytes + ids);  // each choice is a sequence of its own
+  }
+  return bytes;
+}
+
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned char difference = 0;
@@ -53,64 +80,83 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 struct Service::Route {
   std::string_view method;
   std::string_view path;
-  http::Reply (Service::*handle)(const http::HttpRequest&);
+  http::Reply (Service::*handle)(http::HttpRequest&);
+  http::Admission::Place place;
 };
 
 const std::vector<Service::Route>& Service::routes() {
+  using enum http::Admission::Place;
   static const std::vector<Route> kRoutes = {
-      {"POST", "/v1/completions", &Service::completions},
-      {"POST", "/v1/chat/completions", &Service::chat_completions},
-      {"GET", "/v1/models", &Service::models},
-      {"POST", "/tokenize", &Service::tokenize},
-      {"POST", "/detokenize", &Service::detokenize},
-      {"GET", "/health", &Service::health},
-      {"GET", "/ping", &Service::health},
-      {"POST", "/ping", &Service::health},
-      {"GET", "/version", &Service::version},
-      {"GET", "/load", &Service::load},
-      {"GET", "/metrics", &Service::metrics},
+      {"POST", "/v1/completions", &Service::completions, kWorker},
+      {"POST", "/v1/chat/completions", &Service::chat_completions, kWorker},
+      {"GET", "/v1/models", &Service::models, kIoThread},
+      {"POST", "/tokenize", &Service::tokenize, kWorker},
+      {"POST", "/detokenize", &Service::detokenize, kWorker},
+      {"GET", "/health", &Service::health, kIoThread},
+      {"GET", "/ping", &Service::health, kIoThread},
+      {"POST", "/ping", &Service::health, kIoThread},
+      {"GET", "/version", &Service::version, kIoThread},
+      {"GET", "/load", &Service::load, kIoThread},
+      {"GET", "/metrics", &Service::metrics, kIoThread},
   };
   return kRoutes;
+}
+
+const Service::Route* Service::find_route(const http::HttpRequest& request) {
+  for (const Route& route : routes()) {
+    if (route.path == request.path && route.method == request.method) return &route;
+  }
+  return nullptr;
 }
 
 // Ids must differ between runs with the same seed, since they name requests in what is stored
 // about them: the time of the start goes in too.
 Service::Service(const ServiceOptions& options, const Clock& clock, const api::ApiContext& context,
-                 engine::Engine& engine, ServiceTelemetry& telemetry)
+                 engine::Engine& engine, ServiceTelemetry& telemetry, ServerLog& log)
     : options_(options),
       clock_(clock),
       context_(context),
       engine_(engine),
       telemetry_(telemetry),
+      log_(log),
       ids_(options.seed ^ static_cast<uint64_t>(clock.unix_ns()), "response ids") {}
 
-http::Reply Service::handle(const http::HttpRequest& request) {
-  http::Reply answer = is_preflight(request) ? preflight(request)
-                       : authorized(request)
-                           ? dispatch(request)
-                           : reply(401, api::kJsonContentType, api::unauthorized_body());
+http::Admission Service::admit(const http::HttpRequest& head) {
+  http::Admission admission{.refusal = refusal(head)};
+  if (admission.refusal) {
+    for (auto& header : common_headers(head)) {
+      admission.refusal->response.headers.push_back(std::move(header));
+    }
+  } else {
+    admission.place = find_route(head)->place;
+  }
+  return admission;
+}
+
+/// What needs no body: preflights, a missing key, an unknown route or method.
+std::optional<http::Reply> Service::refusal(const http::HttpRequest& head) const {
+  if (is_preflight(head)) return preflight(head);
+  if (!authorized(head)) return reply(401, api::kJsonContentType, api::unauthorized_body());
+  if (find_route(head) != nullptr) return std::nullopt;
+  std::vector<std::string> allowed;
+  for (const Route& route : routes()) {
+    if (route.path == head.path) allowed.emplace_back(route.method);
+  }
+  const int status = allowed.empty() ? 404 : 405;
+  http::Reply answer = reply(status, api::kJsonContentType, api::detail_body(status));
+  if (!allowed.empty()) answer.response.headers.emplace_back("allow", join(allowed, ", "));
+  return answer;
+}
+
+http::Reply Service::handle(http::HttpRequest& request) {
+  const Route& route = *find_route(request);  // admit() let it pass
+  http::Reply answer = (this->*route.handle)(request);
+  answer.route = route.path;
   if (!answer.pending) {
     for (auto& header : common_headers(request)) {
       answer.response.headers.push_back(std::move(header));
     }
   }
-  return answer;
-}
-
-http::Reply Service::dispatch(const http::HttpRequest& request) {
-  std::vector<std::string> allowed;
-  for (const Route& route : routes()) {
-    if (route.path != request.path) continue;
-    if (route.method == request.method) {
-      http::Reply answer = (this->*route.handle)(request);
-      answer.route = route.path;
-      return answer;
-    }
-    allowed.emplace_back(route.method);
-  }
-  const int status = allowed.empty() ? 404 : 405;
-  http::Reply answer = reply(status, api::kJsonContentType, api::detail_body(status));
-  if (!allowed.empty()) answer.response.headers.emplace_back("allow", join(allowed, ", "));
   return answer;
 }
 
@@ -161,15 +207,35 @@ http::Reply Service::reply(int status, std::string_view content_type, std::strin
           .route = {}};
 }
 
-http::Reply Service::completions(const http::HttpRequest& request) {
+/// Has the request hold `bytes` of the server's budget, or says why it may not.
+std::optional<http::Reply> Service::take_memory(http::HttpRequest& request, int64_t bytes) const {
+  if (request.memory.resize(bytes)) return std::nullopt;
+  const std::string limit = std::to_string(request.memory.limit_bytes());
+  const api::ApiError error =
+      bytes > request.memory.limit_bytes()
+          ? api::bad_request("This request needs about " + std::to_string(bytes) +
+                             " bytes of memory; this server has " + limit +
+                             " for all requests together (--max-request-memory-bytes).")
+          : api::overloaded("The requests under way hold nearly all of the " + limit +
+                            " bytes that this server has for them; try again later.");
+  return reply(error.status, api::kJsonContentType, api::error_body(error));
+}
+
+http::Reply Service::completions(http::HttpRequest& request) {
+  if (auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
+    return std::move(*refused);
+  }
   return generate(request, api::parse_completion(request.body, request_headers(request), context_));
 }
 
-http::Reply Service::chat_completions(const http::HttpRequest& request) {
+http::Reply Service::chat_completions(http::HttpRequest& request) {
+  if (auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
+    return std::move(*refused);
+  }
   return generate(request, api::parse_chat(request.body, request_headers(request), context_));
 }
 
-http::Reply Service::generate(const http::HttpRequest& request, api::ParsedGeneration parsed) {
+http::Reply Service::generate(http::HttpRequest& request, api::ParsedGeneration parsed) {
   if (draining_.load()) {
     parsed = api::overloaded("The server is shutting down.");
   }
@@ -178,6 +244,7 @@ http::Reply Service::generate(const http::HttpRequest& request, api::ParsedGener
   }
   GenerationStart start;
   auto& generation = std::get<api::GenerationRequest>(parsed);
+  if (auto refused = take_memory(request, bytes_of(generation))) return std::move(*refused);
   start.response_id = std::string(api::response_id_prefix(generation.endpoint)) +
                       (generation.request_id_base ? *generation.request_id_base : random_hex(16));
   start.request = std::make_shared<const api::GenerationRequest>(std::move(generation));
@@ -191,12 +258,14 @@ http::Reply Service::generate(const http::HttpRequest& request, api::ParsedGener
   if (options_.enable_server_load_tracking) {
     start.in_flight = std::make_unique<InFlight>(in_flight_);
   }
-  http::Reply answer = start_generation(std::move(start), engine_, context_, options_.block_size);
-  if (answer.response.status == 503) telemetry_.on_rejection();
-  return answer;
+  start.on_overload = [this] { telemetry_.on_rejection(); };
+  return start_generation(std::move(start), engine_, context_, options_.block_size);
 }
 
-http::Reply Service::tokenize(const http::HttpRequest& request) {
+http::Reply Service::tokenize(http::HttpRequest& request) {
+  if (auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
+    return std::move(*refused);
+  }
   const auto parsed = api::parse_tokenize(request.body, request_headers(request), context_);
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
@@ -205,7 +274,10 @@ http::Reply Service::tokenize(const http::HttpRequest& request) {
                api::tokenize_response(std::get<api::TokenizeRequest>(parsed), context_));
 }
 
-http::Reply Service::detokenize(const http::HttpRequest& request) {
+http::Reply Service::detokenize(http::HttpRequest& request) {
+  if (auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
+    return std::move(*refused);
+  }
   const auto parsed = api::parse_detokenize(request.body, request_headers(request), context_);
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
@@ -214,25 +286,25 @@ http::Reply Service::detokenize(const http::HttpRequest& request) {
                api::detokenize_response(std::get<api::DetokenizeRequest>(parsed), context_));
 }
 
-http::Reply Service::models(const http::HttpRequest&) {
+http::Reply Service::models(http::HttpRequest&) {
   return reply(200, api::kJsonContentType,
                api::models_response(context_, clock_.unix_ns() / kNsPerSecond));
 }
 
-http::Reply Service::health(const http::HttpRequest&) {
+http::Reply Service::health(http::HttpRequest&) {
   const bool healthy = !engine_.failed() && !draining_.load();
   return reply(healthy ? 200 : 503, "", "");
 }
 
-http::Reply Service::version(const http::HttpRequest&) {
+http::Reply Service::version(http::HttpRequest&) {
   return reply(200, api::kJsonContentType, api::version_response(options_.version));
 }
 
-http::Reply Service::load(const http::HttpRequest&) {
+http::Reply Service::load(http::HttpRequest&) {
   return reply(200, api::kJsonContentType, api::load_response(in_flight_.load()));
 }
 
-http::Reply Service::metrics(const http::HttpRequest&) {
+http::Reply Service::metrics(http::HttpRequest&) {
   MetricsText text = telemetry_.metrics();
   return reply(200, text.content_type, std::move(text.body));
 }

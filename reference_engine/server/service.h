@@ -1,5 +1,6 @@
 // The routes of the server and what each does: from an http::HttpRequest to a http::Reply.
-// Everything here runs on the I/O threads; only generation goes on to the engine. Thread-safe.
+// Keys and routes are checked when the header is there; what parses, renders or tokenizes runs on
+// the workers, the rest on the I/O threads; only generation goes on to the engine. Thread-safe.
 // Source: vLLM 0.32.0, recorded exchanges.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include "http/http.h"
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
+#include "reference_engine/server/server_log.h"
 
 namespace touchstone::server {
 
@@ -46,30 +48,33 @@ class ServiceTelemetry {
   virtual void on_rejection() = 0;
 };
 
-class Service final {
+class Service final : public http::HttpHandler {
  public:
   /// All references outlive the service and its pending replies.
   Service(const ServiceOptions& options, const Clock& clock, const api::ApiContext& context,
-          engine::Engine& engine, ServiceTelemetry& telemetry);
+          engine::Engine& engine, ServiceTelemetry& telemetry, ServerLog& log);
 
-  http::Reply handle(const http::HttpRequest& request);
+  http::Admission admit(const http::HttpRequest& head) override;
+  http::Reply handle(http::HttpRequest& request) override;
   /// From now on /health says 503 and generation is refused.
   void drain() { draining_.store(true); }
 
  private:
   struct Route;
   static const std::vector<Route>& routes();
-  http::Reply dispatch(const http::HttpRequest& request);
-  http::Reply completions(const http::HttpRequest& request);
-  http::Reply chat_completions(const http::HttpRequest& request);
-  http::Reply tokenize(const http::HttpRequest& request);
-  http::Reply detokenize(const http::HttpRequest& request);
-  http::Reply models(const http::HttpRequest& request);
-  http::Reply health(const http::HttpRequest& request);
-  http::Reply version(const http::HttpRequest& request);
-  http::Reply load(const http::HttpRequest& request);
-  http::Reply metrics(const http::HttpRequest& request);
-  http::Reply generate(const http::HttpRequest& request, api::ParsedGeneration parsed);
+  static const Route* find_route(const http::HttpRequest& request);
+  std::optional<http::Reply> refusal(const http::HttpRequest& head) const;
+  http::Reply completions(http::HttpRequest& request);
+  http::Reply chat_completions(http::HttpRequest& request);
+  http::Reply tokenize(http::HttpRequest& request);
+  http::Reply detokenize(http::HttpRequest& request);
+  http::Reply models(http::HttpRequest& request);
+  http::Reply health(http::HttpRequest& request);
+  http::Reply version(http::HttpRequest& request);
+  http::Reply load(http::HttpRequest& request);
+  http::Reply metrics(http::HttpRequest& request);
+  http::Reply generate(http::HttpRequest& request, api::ParsedGeneration parsed);
+  std::optional<http::Reply> take_memory(http::HttpRequest& request, int64_t bytes) const;
   bool authorized(const http::HttpRequest& request) const;
   http::HttpHeaders common_headers(const http::HttpRequest& request);
   http::Reply reply(int status, std::string_view content_type, std::string body) const;
@@ -80,6 +85,7 @@ class Service final {
   const api::ApiContext& context_;
   engine::Engine& engine_;
   ServiceTelemetry& telemetry_;
+  ServerLog& log_;
   std::atomic<bool> draining_{false};
   std::mutex ids_mutex_;
   RandomStream ids_;

@@ -98,6 +98,15 @@ void TelemetrySinks::close() {
        (complete || counters.last_problem.empty() ? "" : "; " + counters.last_problem));
 }
 
+void TelemetrySinks::report_problems(ServerLog& log) {
+  if (!exporter_) return;
+  const telemetry::ExporterCounters counters = exporter_->counters();
+  const int64_t lost = counters.rejected + counters.failed + counters.dropped;
+  if (lost == lost_spans_reported_) return;
+  lost_spans_reported_ = lost;
+  log.warn("spans", format_count(lost) + " spans lost so far: " + counters.last_problem);
+}
+
 void TelemetrySinks::on_step(const records::StepRecord& step) {
   if (steps_) keep_unless_failed(steps_, steps_->write(to_json_line(step)));
 }
@@ -118,13 +127,7 @@ void TelemetrySinks::on_idle() {
 }
 
 void TelemetrySinks::on_http(const http::HttpExchange& exchange) {
-  metrics_.on_http({.handler = exchange.route,
-                    .method = exchange.method,
-                    .status = exchange.status,
-                    .request_bytes = exchange.request_bytes,
-                    .response_bytes = exchange.response_bytes,
-                    .duration_ns = exchange.duration_ns},
-                   clock_.unix_ns());
+  metrics_.on_http(exchange, clock_.unix_ns());
 }
 
 void TelemetrySinks::on_rejection() {

@@ -59,6 +59,8 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   void on_http(const http::HttpExchange& exchange);
   void on_rejection() override;
   MetricsText metrics() const override;
+  /// Warns of spans that were lost since the last call.
+  void report_problems(ServerLog& log);
 
  private:
   Status open_spans(const Options& options);
@@ -72,6 +74,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   std::unique_ptr<LineWriter> requests_;
   std::unique_ptr<telemetry::SpanExporter> exporter_;  // null: no spans
   std::unique_ptr<telemetry::SpanPipeline> spans_;
+  int64_t lost_spans_reported_ = 0;
 };
 
 }  // namespace touchstone::server

@@ -97,6 +97,15 @@ Labels cache_config_labels(const VllmMetricsConfig& config) {
           {"user_specified_block_size", python_bool(cache.user_specified_block_size)}};
 }
 
+/// As RFC 9110 and RFC 5789 name them; anything else is the client's invention.
+std::string known_method(const std::string& method) {
+  for (const char* name :
+       {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}) {
+    if (method == name) return method;
+  }
+  return "other";
+}
+
 }  // namespace
 
 /// Adds the families in the page's order.
@@ -405,14 +414,14 @@ void VllmMetrics::on_rejection(Rejection reason) {
   engine_.add(reason == Rejection::kQueuedRequests ? rejected_requests_ : rejected_tokens_, 1);
 }
 
-void VllmMetrics::on_http(const HttpExchange& exchange, int64_t now_unix_ns) {
-  if (std::find(kUncountedHandlers.begin(), kUncountedHandlers.end(), exchange.handler) !=
+void VllmMetrics::on_http(const http::HttpExchange& exchange, int64_t now_unix_ns) {
+  if (std::find(kUncountedHandlers.begin(), kUncountedHandlers.end(), exchange.route) !=
       kUncountedHandlers.end()) {
     return;
   }
-  const Labels handler = {{"handler", exchange.handler.empty() ? "none" : exchange.handler}};
+  const Labels handler = {{"handler", exchange.route.empty() ? "none" : exchange.route}};
   Labels method = handler;
-  method["method"] = exchange.method;
+  method["method"] = known_method(exchange.method);
   Labels status = method;
   status["status"] = std::to_string(exchange.status / 100) + "xx";
 

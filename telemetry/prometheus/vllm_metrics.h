@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/http.h"
 #include "records/request_record.h"
 #include "telemetry/prometheus/registry.h"
 
@@ -36,16 +37,6 @@ struct StepStats {
   int64_t generation_tokens = 0;
   std::vector<int64_t> time_to_first_token_ns;  ///< since the request's arrival
   std::vector<int64_t> inter_token_latency_ns;  ///< since the request's previous output
-};
-
-/// One HTTP exchange, when its response is complete.
-struct HttpExchange {
-  std::string handler;  ///< the route's template; empty: no route matched
-  std::string method;
-  int64_t status = 200;
-  int64_t request_bytes = 0;   ///< Content-Length, 0 without one
-  int64_t response_bytes = 0;  ///< Content-Length, 0 for a stream
-  int64_t duration_ns = 0;
 };
 
 /// The labels of vllm:cache_config_info that this engine can set. The others show vLLM's defaults.
@@ -81,7 +72,8 @@ class VllmMetrics final {
   enum class Rejection { kQueuedRequests, kQueuedTokens };
   void on_rejection(Rejection reason);
   /// The handlers that vLLM leaves out (/metrics, /health, …) are left out here.
-  void on_http(const HttpExchange& exchange, int64_t now_unix_ns);
+  /// Methods that HTTP does not define count as "other": a client cannot make labels.
+  void on_http(const http::HttpExchange& exchange, int64_t now_unix_ns);
 
   /// The whole page.
   std::string render() const;

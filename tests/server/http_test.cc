@@ -1,5 +1,6 @@
 // The HTTP side of the real binary: limits, malformed and slow input, keep-alive, pipelining, and
 // what happens when a client goes away.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -244,6 +245,47 @@ TEST(HttpAuth, KeysAreAskedForUnderV1Only) {
             401);
   EXPECT_EQ(client.exchange("GET", "/v1/models", "", {{"authorization", "Bearer two"}}).status,
             200);
+  HttpClient unread = server.connect();
+  ASSERT_TRUE(
+      unread.send("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n"));
+  EXPECT_EQ(unread.read_answer().status, 401) << "before the body is sent";
+  EXPECT_TRUE(unread.at_end());
+}
+
+TEST(HttpAuth, AHeaderOf64KiBEndsNothing) {
+  ServerProcess server(options({"--api-key", "one"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  for (const size_t length : {65'533u, 65'534u, 70'000u, 4'000'000u, 5'000'000u}) {
+    const std::string word(length, 'a');
+    const HttpAnswer named = server.connect().exchange("GET", "/v1/models", "", {{word, "x"}});
+    const HttpAnswer valued = server.connect().exchange("GET", "/v1/models", "", {{"x", word}});
+    const int expected = length < 4'194'304 ? 401 : 431;
+    EXPECT_EQ(named.status, expected) << length;
+    EXPECT_EQ(valued.status, expected) << length;
+  }
+  EXPECT_EQ(server.stop(), 0) << server.log();
+}
+
+TEST(HttpLog, EachAnswerHasAnAccessLineUnlessItIsSwitchedOff) {
+  const auto log_of = [](std::vector<std::string> flags) {
+    ServerProcess server(options(std::move(flags)));
+    EXPECT_TRUE(server.ready()) << server.problem();
+    HttpClient client = server.connect();
+    EXPECT_EQ(client.exchange("GET", "/health?x=1").status, 200);
+    EXPECT_EQ(client.exchange("GET", "/version").status, 200);
+    EXPECT_EQ(client.exchange("GET", "/nope").status, 404);
+    EXPECT_EQ(server.stop(), 0);
+    return server.log();
+  };
+  const std::string all = log_of({});
+  EXPECT_THAT(all, ::testing::ContainsRegex(
+                       "INFO:     127.0.0.1:[0-9]+ - \"GET /health.x=1 HTTP/1.1\" 200 OK"));
+  EXPECT_THAT(all, ::testing::HasSubstr("\"GET /nope HTTP/1.1\" 404 Not Found"));
+  const std::string some = log_of({"--disable-access-log-for-endpoints", "/health,/metrics"});
+  EXPECT_THAT(some, ::testing::Not(::testing::HasSubstr("/health")));
+  EXPECT_THAT(some, ::testing::HasSubstr("/version"));
+  EXPECT_THAT(log_of({"--disable-uvicorn-access-log"}),
+              ::testing::Not(::testing::HasSubstr("HTTP/1.1")));
 }
 
 }  // namespace

@@ -180,6 +180,45 @@ TEST(Serve, WhatStillRunsAfterTheShutdownTimeoutEndsWithAbort) {
   EXPECT_EQ(server.wait_for_exit(), 0) << server.log();
 }
 
+TEST(Serve, AHalfSentRequestDoesNotDelayTheEnd) {
+  ServerProcess server(options());
+  ASSERT_TRUE(server.ready()) << server.problem();
+  HttpClient half = server.connect();
+  ASSERT_TRUE(half.send("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{"));
+  HttpClient other = server.connect();
+  ASSERT_EQ(other.exchange("GET", "/health").status, 200);
+  server.signal(SIGTERM);
+  EXPECT_TRUE(half.at_end());
+  EXPECT_EQ(server.wait_for_exit(10), 0) << server.log();
+}
+
+TEST(Serve, ASecondSignalEndsTheWaitForReadersToo) {
+  ServerProcess server(options({"--max-model-len", "2048", "--http-write-timeout", "600s"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  HttpClient reader = server.connect();
+  reader.set_small_receive_buffer();
+  json fields = {{"max_tokens", 2000}, {"stream", true}, {"logprobs", 20}};
+  ASSERT_TRUE(reader.send(request_text("POST", "/v1/completions", request_json("To be", fields),
+                                       {{"content-type", "application/json"}})));
+  ASSERT_TRUE(server.wait_for_metric("vllm:num_requests_running", 1));
+  ASSERT_TRUE(server.wait_for_metric("vllm:num_requests_running", 0));
+  server.signal(SIGTERM);
+  ASSERT_TRUE(server.wait_for_log("signal received"));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait_for_exit(10), 0) << server.log();
+}
+
+TEST(Serve, ADeadCollectorIsToldWhileTheServerServes) {
+  ServerProcessOptions made = options({"--otlp-traces-endpoint", "http://127.0.0.1:9"});
+  made.environment = {{"OTEL_BSP_SCHEDULE_DELAY", "100"},
+                      {"OTEL_BSP_EXPORT_TIMEOUT", "300"},
+                      {"OTEL_EXPORTER_OTLP_TIMEOUT", "200"}};
+  ServerProcess server(made);
+  ASSERT_TRUE(server.ready()) << server.problem();
+  completion(server.connect().post("/v1/completions", request_json("To be", {{"max_tokens", 2}})));
+  EXPECT_TRUE(server.wait_for_log("WARNING:  1 spans lost so far")) << server.log();
+}
+
 TEST(Serve, TooManyWaitingRequestsGetA503) {
   ServerProcess server(options({"--max-num-seqs", "1", "--max-num-queued-reqs", "1"}));
   ASSERT_TRUE(server.ready()) << server.problem();

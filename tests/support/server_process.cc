@@ -85,6 +85,15 @@ std::string ServerProcess::log() const {
   return text ? *text : std::string();
 }
 
+bool ServerProcess::wait_for_log(const std::string& text, int timeout_s) const {
+  const int64_t deadline = clock_.monotonic_ns() + timeout_s * kNsPerSecond;
+  while (log().find(text) == std::string::npos) {
+    if (clock_.monotonic_ns() > deadline) return false;
+    if (!harness::pause_for(5 * kNsPerMs, supervision_)) return false;
+  }
+  return true;
+}
+
 std::string capture_model() { return support::source_dir() + "/fixtures/models/vllm-capture"; }
 
 }  // namespace touchstone::testing

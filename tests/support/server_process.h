@@ -44,6 +44,8 @@ class ServerProcess final {
   /// SIGTERM and wait_for_exit().
   std::optional<int> stop(int timeout_s = 60);
   std::string log() const;
+  /// Waits until `text` is in the log; false after `timeout_s`.
+  bool wait_for_log(const std::string& text, int timeout_s = 30) const;
   std::string path(const std::string& name) const { return folder_->path() + "/" + name; }
 
  private:

@@ -39,19 +39,32 @@ VllmMetricsConfig recorded_config() {
   return config;
 }
 
+http::HttpExchange exchange(std::string route, std::string method, int status,
+                            int64_t request_bytes = 0, int64_t response_bytes = 0,
+                            int64_t duration_ns = 0) {
+  return {.client = {},
+          .route = std::move(route),
+          .method = std::move(method),
+          .target = {},
+          .status = status,
+          .request_bytes = request_bytes,
+          .response_bytes = response_bytes,
+          .duration_ns = duration_ns};
+}
+
 /// One exchange of each kind in the recording, in its order.
 void make_recorded_exchanges(VllmMetrics& metrics) {
-  const HttpExchange exchanges[] = {{"/v1/models", "GET", 200, 0, 1290, 0},
-                                    {"/v1/completions", "POST", 200, 10, 0, 0},
-                                    {"/v1/completions", "POST", 404, 0, 0, 0},
-                                    {"/v1/chat/completions", "POST", 200, 0, 0, 0},
-                                    {"/v1/chat/completions", "POST", 400, 0, 0, 0},
-                                    {"/tokenize", "POST", 200, 0, 0, 0},
-                                    {"/detokenize", "POST", 200, 0, 0, 0},
-                                    {"", "POST", 404, 0, 0, 0},
-                                    {"", "GET", 405, 0, 0, 0},
-                                    {"", "DELETE", 405, 0, 0, 0}};
-  for (const HttpExchange& exchange : exchanges) metrics.on_http(exchange, kStart);
+  const http::HttpExchange exchanges[] = {exchange("/v1/models", "GET", 200, 0, 1290),
+                                          exchange("/v1/completions", "POST", 200, 10),
+                                          exchange("/v1/completions", "POST", 404),
+                                          exchange("/v1/chat/completions", "POST", 200),
+                                          exchange("/v1/chat/completions", "POST", 400),
+                                          exchange("/tokenize", "POST", 200),
+                                          exchange("/detokenize", "POST", 200),
+                                          exchange("", "POST", 404),
+                                          exchange("", "GET", 405),
+                                          exchange("", "DELETE", 405)};
+  for (const http::HttpExchange& one : exchanges) metrics.on_http(one, kStart);
 }
 
 MetricsPage parsed(const VllmMetrics& metrics) {
@@ -198,11 +211,11 @@ TEST(VllmMetrics, AnAbandonedOrRefusedRequestCountsNowhere) {
 
 TEST(VllmMetrics, HttpExchangesGroupByStatusClassAndLeaveOutProbes) {
   VllmMetrics metrics(recorded_config());
-  metrics.on_http({"/v1/completions", "POST", 200, 10, 20, kNsPerSecond / 2}, kStart);
-  metrics.on_http({"/v1/completions", "POST", 201, 1, 2, kNsPerSecond}, kStart);
-  metrics.on_http({"/v1/completions", "POST", 503, 0, 0, 0}, kStart);
-  metrics.on_http({"/metrics", "GET", 200, 0, 0, 0}, kStart);
-  metrics.on_http({"/health", "GET", 200, 0, 0, 0}, kStart);
+  metrics.on_http(exchange("/v1/completions", "POST", 200, 10, 20, kNsPerSecond / 2), kStart);
+  metrics.on_http(exchange("/v1/completions", "POST", 201, 1, 2, kNsPerSecond), kStart);
+  metrics.on_http(exchange("/v1/completions", "POST", 503), kStart);
+  metrics.on_http(exchange("/metrics", "GET", 200), kStart);
+  metrics.on_http(exchange("/health", "GET", 200), kStart);
   const MetricsPage page = parsed(metrics);
   EXPECT_EQ(page.value("http_requests_total", {{"status", "2xx"}}), 2);
   EXPECT_EQ(page.value("http_requests_total", {{"status", "5xx"}}), 1);
@@ -211,6 +224,19 @@ TEST(VllmMetrics, HttpExchangesGroupByStatusClassAndLeaveOutProbes) {
   EXPECT_EQ(page.value("http_response_size_bytes_sum"), 22);
   EXPECT_EQ(page.value("http_request_duration_highr_seconds_bucket", {{"le", "0.5"}}), 2);
   EXPECT_EQ(page.value("http_request_duration_seconds_sum"), 1.5);
+}
+
+TEST(VllmMetrics, InventedMethodsShareOneSeries) {
+  VllmMetrics metrics(recorded_config());
+  for (int i = 0; i < 500; ++i) {
+    metrics.on_http(exchange("", "METHOD" + std::to_string(i), 405), kStart);
+  }
+  const size_t size = metrics.render().size();
+  for (int i = 500; i < 20'000; ++i) {
+    metrics.on_http(exchange("", "METHOD" + std::to_string(i), 405), kStart);
+  }
+  EXPECT_LT(metrics.render().size(), size + 1000);  // figures get longer, lines do not get more
+  EXPECT_EQ(parsed(metrics).value("http_requests_total", {{"method", "other"}}), 20'000);
 }
 
 TEST(VllmMetrics, ProcessFiguresAreOfThisProcess) {
@@ -237,7 +263,7 @@ TEST(VllmMetrics, CanBeReadWhileTheEngineWrites) {
   });
   std::thread http([&] {
     for (int i = 0; i < kSteps; ++i) {
-      metrics.on_http({"/h" + std::to_string(i % 7), "GET", 200, 0, 0, 0}, kStart);
+      metrics.on_http(exchange("/h" + std::to_string(i % 7), "GET", 200), kStart);
     }
   });
   for (int i = 0; i < 50; ++i) {

@@ -169,9 +169,16 @@ std::optional<JsonSyntaxError> find_json_error(std::string_view text, int depth_
   return Checker(text, depth_max).run();
 }
 
-int nesting_depth(std::string_view text) {
+JsonExtent json_extent(std::string_view text) {
+  // A value in an array that has just grown, a member of an object, an array or object itself, a
+  // string beyond its bytes: sizes of nlohmann::json with the C++ library's vector, map and string.
+  constexpr int64_t kElementBytes = 32;
+  constexpr int64_t kMemberBytes = 112;
+  constexpr int64_t kContainerBytes = 80;
+  constexpr int64_t kStringBytes = 48;
+  JsonExtent extent;
+  extent.tree_bytes = static_cast<int64_t>(text.size());
   int depth = 0;
-  int deepest = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -180,13 +187,19 @@ int nesting_depth(std::string_view text) {
       if (c == '"') in_string = false;
     } else if (c == '"') {
       in_string = true;
+      extent.tree_bytes += kStringBytes;
     } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
+      extent.depth = std::max(extent.depth, ++depth);
+      extent.tree_bytes += kContainerBytes;
     } else if (c == ']' || c == '}') {
       --depth;
+    } else if (c == ',') {
+      extent.tree_bytes += kElementBytes;
+    } else if (c == ':') {
+      extent.tree_bytes += kMemberBytes;
     }
   }
-  return deepest;
+  return extent;
 }
 
 }  // namespace touchstone::server::api

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +19,11 @@ struct JsonSyntaxError {
 /// than `depth_max`.
 std::optional<JsonSyntaxError> find_json_error(std::string_view text, int depth_max = 256);
 
-/// The deepest nesting of arrays and objects in `text`, JSON or not.
-int nesting_depth(std::string_view text);
+/// What reading a text as JSON would take, by one look at its punctuation, JSON or not.
+struct JsonExtent {
+  int depth = 0;           ///< of arrays and objects
+  int64_t tree_bytes = 0;  ///< memory of the values as a tree, at most
+};
+JsonExtent json_extent(std::string_view text);
 
 }  // namespace touchstone::server::api

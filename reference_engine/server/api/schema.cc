@@ -18,13 +18,23 @@ constexpr size_t kErrorsShown = 10;
 // Deeper bodies are refused before anything walks them recursively.
 constexpr int kNestingMax = 128;
 
+// Of a client's text, in an error: more helps nobody.
+constexpr size_t kEchoedBytes = 4096;
+
+std::string shortened(std::string_view text) {
+  if (text.size() <= kEchoedBytes) return std::string(text);
+  size_t end = kEchoedBytes;
+  while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
 std::string describe_input(const json& input) {
   const auto items = [&](const char* kind) {
     return "<" + std::string(kind) + " of " + std::to_string(input.size()) + " items>";
   };
   if (input.is_array()) return items("list");
   if (input.is_object()) return items("dict");
-  if (input.is_string()) return input.get<std::string>();
+  if (input.is_string()) return shortened(input.get_ref<const std::string&>());
   return python_repr(input);
 }
 
@@ -36,24 +46,24 @@ ApiError unreadable_body() {
 
 void SchemaErrors::add(const char* type, const std::string& location, const std::string& message,
                        const json& input, const std::string& context) {
+  count_ += 1;
+  if (entries_.size() == kErrorsShown) return;
+  const std::string place = shortened(location);
   std::string entry = "{'type': " + python_repr(std::string_view(type)) +
-                      ", 'loc': " + python_repr(std::string_view(location)) +
+                      ", 'loc': " + python_repr(std::string_view(place)) +
                       ", 'msg': " + python_repr(std::string_view(message)) +
                       ", 'input': " + python_repr(std::string_view(describe_input(input)));
   if (!context.empty()) entry += ", 'ctx': " + context;
-  if (entries_.empty()) first_location_ = location;
+  if (entries_.empty()) first_location_ = place;
   entries_.push_back(entry + "}");
 }
 
 ApiError SchemaErrors::to_api_error() const {
   BASE_CHECK(!entries_.empty());
-  std::string message =
-      std::to_string(entries_.size()) + " validation error" + (entries_.size() == 1 ? ":" : "s:");
-  for (size_t i = 0; i < std::min(entries_.size(), kErrorsShown); ++i) {
-    message += "\n  " + entries_[i];
-  }
-  if (entries_.size() > kErrorsShown) {
-    message += "\n  ...and " + std::to_string(entries_.size() - kErrorsShown) + " more errors";
+  std::string message = std::to_string(count_) + " validation error" + (count_ == 1 ? ":" : "s:");
+  for (const std::string& entry : entries_) message += "\n  " + entry;
+  if (count_ > entries_.size()) {
+    message += "\n  ...and " + std::to_string(count_ - entries_.size()) + " more errors";
   }
   return {400, "Bad Request", message, first_location_};
 }
@@ -64,9 +74,19 @@ ApiError schema_error(const std::string& entry, std::optional<std::string> param
 
 std::optional<int64_t> to_integer(const json& value, const std::string& location,
                                   SchemaErrors& errors) {
+  // Python's integers have no end; ours do, and every limit is far below it.
+  const auto too_large = [&](bool negative) -> std::optional<int64_t> {
+    const std::string bound = std::to_string(negative ? INT64_MIN : INT64_MAX);
+    errors.add(negative ? "greater_than_equal" : "less_than_equal", location,
+               "Input should be " + std::string(negative ? "greater" : "less") +
+                   " than or equal to " + bound,
+               value, std::string(negative ? "{'ge': " : "{'le': ") + bound + "}");
+    return std::nullopt;
+  };
   if (value.is_number_unsigned()) {
-    // Beyond int64 the exact value no longer matters: every limit is far below.
-    return static_cast<int64_t>(std::min<uint64_t>(value.get<uint64_t>(), INT64_MAX));
+    const auto number = value.get<uint64_t>();
+    if (number > INT64_MAX) return too_large(false);
+    return static_cast<int64_t>(number);
   }
   if (value.is_number_integer()) return value.get<int64_t>();
   if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
@@ -77,7 +97,8 @@ std::optional<int64_t> to_integer(const json& value, const std::string& location
                  "Input should be a valid integer, got a number with a fractional part", value);
       return std::nullopt;
     }
-    return static_cast<int64_t>(std::clamp(number, -9.2e18, 9.2e18));
+    if (number >= 0x1p63 || number < -0x1p63) return too_large(number < 0);
+    return static_cast<int64_t>(number);
   }
   if (value.is_string()) {
     if (const auto parsed = parse_int(trim(value.get_ref<const std::string&>()))) return parsed;
@@ -289,7 +310,7 @@ std::optional<ApiError> parse_body(std::string_view body, std::string_view conte
     errors.add("missing", "body", "Field required", json());
     return errors.to_api_error();
   }
-  if (nesting_depth(body) > kNestingMax) return unreadable_body();
+  if (json_extent(body).depth > kNestingMax) return unreadable_body();
   out = json::parse(body, nullptr, false);
   if (out.is_discarded()) {
     const auto error = find_json_error(body);

@@ -20,12 +20,13 @@ class SchemaErrors final {
   /// `location`: "body.max_tokens". `context`: the error's ctx as Python text, or empty.
   void add(const char* type, const std::string& location, const std::string& message,
            const nlohmann::json& input, const std::string& context = {});
-  bool empty() const { return entries_.empty(); }
+  bool empty() const { return count_ == 0; }
   /// "2 validation errors:…"; the first location is the parameter. REQUIRES: not empty.
   ApiError to_api_error() const;
 
  private:
-  std::vector<std::string> entries_;
+  std::vector<std::string> entries_;  // the first ten; of the rest only the number is told
+  size_t count_ = 0;
   std::string first_location_;
 };
 
