@@ -203,26 +203,14 @@ std::unique_ptr<RequestSource> make_record_source(
 Result<std::vector<BlockHash>> parse_block_hashes(const records::RequestRecord& record) {
   std::vector<BlockHash> hashes;
   for (const std::string& text : record.block_hashes) {
-    std::array<uint8_t, 16> bytes{};
-    if (text.size() != 2 * bytes.size() || !from_hex(text, bytes.data(), bytes.size())) {
+    const std::optional<BlockHash> hash = scheduler::parse_block_hash(text);
+    if (!hash) {
       return invalid_argument("request " + record.request_id + ": block_hashes: got \"" + text +
                               "\", expected 32 hex digits");
     }
-    BlockHash hash;
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      hash.words[i / 8] = hash.words[i / 8] << 8 | bytes[i];
-    }
-    hashes.push_back(hash);
+    hashes.push_back(*hash);
   }
   return hashes;
-}
-
-std::string format_block_hash(const BlockHash& hash) {
-  std::array<uint8_t, 16> bytes{};
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<uint8_t>(hash.words[i / 8] >> (56 - 8 * (i % 8)));
-  }
-  return to_hex(bytes.data(), bytes.size());
 }
 
 }  // namespace touchstone::simulator

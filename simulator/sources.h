@@ -36,6 +36,5 @@ std::unique_ptr<RequestSource> make_record_source(
 
 /// The chain of a record's blocks. ERRORS: kInvalidArgument naming the hash that is none.
 Result<std::vector<scheduler::BlockHash>> parse_block_hashes(const records::RequestRecord& record);
-std::string format_block_hash(const scheduler::BlockHash& hash);
 
 }  // namespace touchstone::simulator

@@ -1,6 +1,9 @@
 #include "reference_engine/scheduler/block_hash.h"
 
+#include <array>
+
 #include "base/check.h"
+#include "base/ids.h"
 
 namespace touchstone::scheduler {
 namespace {
@@ -72,6 +75,24 @@ void set_prompt(NewRequest& request, std::string_view extra, std::span<const Tok
   const size_t hashed = request.block_hashes.size() * static_cast<size_t>(block_size);
   request.unhashed_tail.assign(tokens.begin() + static_cast<std::ptrdiff_t>(hashed), tokens.end());
   request.chain_root = root_hash(extra);
+}
+
+std::string to_hex(const BlockHash& hash) {
+  std::array<uint8_t, 16> bytes{};
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<uint8_t>(hash.words[i / 8] >> (56 - 8 * (i % 8)));
+  }
+  return touchstone::to_hex(bytes.data(), bytes.size());
+}
+
+std::optional<BlockHash> parse_block_hash(std::string_view text) {
+  std::array<uint8_t, 16> bytes{};
+  if (!from_hex(text, bytes.data(), bytes.size())) return std::nullopt;
+  BlockHash hash;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    hash.words[i / 8] = hash.words[i / 8] << 8 | bytes[i];
+  }
+  return hash;
 }
 
 }  // namespace touchstone::scheduler

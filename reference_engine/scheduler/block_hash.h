@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,5 +24,10 @@ std::vector<BlockHash> hash_blocks(std::string_view extra, std::span<const Token
 /// Fills the fields of `request` that describe its prompt: length, hashes, tail, chain root.
 void set_prompt(NewRequest& request, std::string_view extra, std::span<const TokenId> tokens,
                 int32_t block_size);
+
+/// As records show it: 32 hex digits.
+std::string to_hex(const BlockHash& hash);
+/// The inverse; nullopt when `text` is none.
+std::optional<BlockHash> parse_block_hash(std::string_view text);
 
 }  // namespace touchstone::scheduler

@@ -122,8 +122,7 @@ void Scheduler::Impl::add(NewRequest&& request) {
   r.eos_token_ids = std::move(request.eos_token_ids);
   r.stop_token_ids = std::move(request.stop_token_ids);
   const size_t block_size = static_cast<size_t>(config_.block_size);
-  r.extends_hashes = config_.enable_prefix_caching &&
-                     r.hashes.size() * block_size + r.tail.size() == static_cast<size_t>(prompt);
+  r.extends_hashes = r.hashes.size() * block_size + r.tail.size() == static_cast<size_t>(prompt);
   // Once here, so that no step allocates.
   const int64_t longest =
       std::min<int64_t>(int64_t{prompt} + request.max_tokens, config_.max_model_len);
@@ -291,6 +290,7 @@ std::span<const FinishedRequest> Scheduler::Impl::complete(std::span<const Sampl
     append_token(*request, token.token);
     if (const auto finish = finish_of(*request, token)) {
       finished_.push_back(*finish);
+      finished_.back().block_hashes = request->hashes;
       kv_.release(*request);
       request->status = Request::Status::kFinished;
     }
@@ -375,9 +375,7 @@ const Request& Scheduler::Impl::known(RequestId id) const {
 }
 
 std::span<const BlockHash> Scheduler::Impl::block_hashes(RequestId id) const {
-  const Request& request = known(id);
-  const size_t full = static_cast<size_t>(request.num_computed_tokens / config_.block_size);
-  return std::span(request.hashes).first(std::min(full, request.hashes.size()));
+  return known(id).hashes;
 }
 
 std::vector<RequestId> Scheduler::Impl::running_ids() const {

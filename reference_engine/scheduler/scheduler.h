@@ -48,8 +48,8 @@ class Scheduler final {
   const Counters& counters() const;
   const Config& config() const;
 
-  /// Hashes of the full blocks of a request computed so far, for the request record.
-  /// REQUIRES: the id is known (call before complete() finishes it or abort()).
+  /// Hashes of the full blocks of a request's tokens as far as known, for the record of one that
+  /// will be aborted; valid until the next call. REQUIRES: the id is known.
   std::span<const BlockHash> block_hashes(RequestId id) const;
   /// Tokens of prompt and output so far. REQUIRES: the id is known.
   int32_t num_tokens(RequestId id) const;

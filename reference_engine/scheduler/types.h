@@ -105,6 +105,8 @@ struct FinishedRequest {
   RequestId id = 0;
   FinishReason reason = FinishReason::kStop;
   std::optional<TokenId> stop_token;  ///< the entry of stop_token_ids that ended it
+  /// Of its full blocks, as far as known; valid until the next call of the scheduler.
+  std::span<const BlockHash> block_hashes = {};
 };
 
 /// Prefix-cache and preemption counters, vLLM's meaning: first admissions only, in tokens.

@@ -431,11 +431,18 @@ TEST(Rules, AnAbortFreesBlocksAtOnceInEveryState) {
   EXPECT_TRUE(d.scheduler.schedule().scheduled.empty());
 }
 
-TEST(Rules, BlockHashesAreThoseOfComputedBlocks) {
+TEST(Rules, BlockHashesAreThoseOfFullBlocksToTheLastToken) {
   Driver d(small_config());
-  d.scheduler.add(request(1, 18, 3, 0));
+  d.scheduler.add(request(1, 18, 2, 0));
+  EXPECT_EQ(d.scheduler.block_hashes(1).size(), 4u) << "16 of 18 tokens, none computed yet";
+  d.step();  // the first 16
   d.step();
-  EXPECT_EQ(d.scheduler.block_hashes(1).size(), 4u) << "16 of 18 tokens";
+  EXPECT_EQ(d.scheduler.block_hashes(1).size(), 4u) << "16 of 19 tokens";
+  d.scheduler.schedule();
+  const SampledToken last{.id = 1, .token = 7};
+  const auto finished = d.scheduler.complete({&last, 1});
+  ASSERT_EQ(finished.size(), 1u);
+  EXPECT_EQ(finished[0].block_hashes.size(), 5u) << "the last token fills a block";
 }
 
 struct FinishRow {

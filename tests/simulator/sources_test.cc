@@ -91,9 +91,8 @@ TEST(Sources, WhatTheServerRefusesIsNotSimulatedAndWhatIsUnknownIsAnError) {
 
 TEST(Sources, BlockHashesAreReadAsTheyAreWritten) {
   const scheduler::BlockHash hash{{0x0123456789abcdefu, 0xfedcba9876543210u}};
-  EXPECT_EQ(format_block_hash(hash), "0123456789abcdeffedcba9876543210");
   records::RequestRecord record;
-  record.block_hashes = {format_block_hash(hash)};
+  record.block_hashes = {to_hex(hash)};
   EXPECT_EQ(parse_block_hashes(record)->front(), hash);
   for (const char* bad : {"", "01", "0123456789abcdeffedcba987654321g"}) {
     record.block_hashes = {bad};
