@@ -26,11 +26,11 @@ constexpr size_t kMaxChartPoints = 1000;
 struct Column {
   std::string name;
   std::vector<records::StepRecord> steps;
-  std::vector<RequestTimes> requests;
+  std::vector<records::RequestRecord> requests;
 
   int64_t origin_ns() const {
     std::optional<int64_t> first;
-    for (const RequestTimes& r : requests) {
+    for (const records::RequestRecord& r : requests) {
       first = std::min(first.value_or(r.arrival_ns), r.arrival_ns);
     }
     return first.value_or(0);
@@ -42,7 +42,9 @@ class ColumnObserver final : public Observer {
  public:
   explicit ColumnObserver(Column& column) : column_(column) {}
   void on_step(const StepView& step) override { column_.steps.push_back(step_record(step)); }
-  void on_request(const RequestTimes& request) override { column_.requests.push_back(request); }
+  void on_request(int32_t, const records::RequestRecord& request) override {
+    column_.requests.push_back(request);
+  }
 
  private:
   Column& column_;
@@ -56,23 +58,14 @@ Column measured_column(const MeasuredRun& run) {
     if (!step.requests.empty()) column.steps.push_back(step);
   }
   for (const records::RequestRecord& r : run.records) {
-    if (!r.queued_ns) continue;  // refused before the scheduler saw it
-    column.requests.push_back({.id = r.id,
-                               .arrival_ns = r.arrival_ns,
-                               .queued_ns = *r.queued_ns,
-                               .first_scheduled_ns = r.first_scheduled_ns,
-                               .first_token_ns = r.first_token_ns,
-                               .last_token_ns = r.last_token_ns,
-                               .finished_ns = r.finished_ns,
-                               .cached_tokens = r.cached_tokens,
-                               .outcome = r.outcome});
+    if (r.queued_ns) column.requests.push_back(r);  // else refused before the scheduler saw it
   }
   return column;
 }
 
 std::vector<double> ttft_s(const Column& column) {
   std::vector<double> values;
-  for (const RequestTimes& r : column.requests) {
+  for (const records::RequestRecord& r : column.requests) {
     if (r.first_token_ns) values.push_back(seconds(*r.first_token_ns - r.arrival_ns));
   }
   return values;
@@ -80,7 +73,7 @@ std::vector<double> ttft_s(const Column& column) {
 
 std::vector<double> e2e_s(const Column& column) {
   std::vector<double> values;
-  for (const RequestTimes& r : column.requests) {
+  for (const records::RequestRecord& r : column.requests) {
     const bool whole =
         r.outcome == records::Outcome::kStop || r.outcome == records::Outcome::kLength;
     if (whole) values.push_back(seconds(r.finished_ns - r.arrival_ns));
@@ -104,13 +97,14 @@ double peak_blocks(const Column& column, int64_t num_blocks) {
 
 double cached_tokens(const Column& column) {
   int64_t sum = 0;
-  for (const RequestTimes& r : column.requests) sum += r.cached_tokens;
+  for (const records::RequestRecord& r : column.requests) sum += r.cached_tokens;
   return static_cast<double>(sum);
 }
 
 double makespan_s(const Column& column) {
   int64_t last_ns = column.origin_ns();
-  for (const RequestTimes& r : column.requests) last_ns = std::max(last_ns, r.finished_ns);
+  for (const records::RequestRecord& r : column.requests)
+    last_ns = std::max(last_ns, r.finished_ns);
   return seconds(last_ns - column.origin_ns());
 }
 

@@ -4,7 +4,6 @@
 
 #include "records/run_folder.h"
 #include "reference_engine/lifecycle/schedule_log.h"
-#include "simulator/sources.h"
 
 namespace touchstone::simulator {
 
@@ -15,35 +14,6 @@ records::StepRecord step_record(const StepView& step) {
   record.inputs.assign(step.inputs.begin(), step.inputs.end());
   lifecycle::add_plan(step.plan, step.state, record);
   lifecycle::add_finished(step.finished, record);
-  return record;
-}
-
-records::RequestRecord request_record(const RequestTimes& r, int64_t block_size) {
-  records::RequestRecord record;
-  record.id = r.id;
-  record.request_id = r.name;
-  record.endpoint = "/v1/completions";
-  record.model = "simulated";
-  record.arrival_unix_ns = r.arrival_ns;  // virtual time starts at the Unix epoch
-  record.arrival_ns = r.arrival_ns;
-  record.queued_ns = r.queued_ns;
-  record.first_scheduled_ns = r.first_scheduled_ns;
-  record.first_token_ns = r.first_token_ns;
-  record.last_token_ns = r.last_token_ns;
-  record.finished_ns = r.finished_ns;
-  record.prompt_tokens = r.prompt_tokens;
-  record.cached_tokens = r.cached_tokens;
-  record.completion_tokens = r.completion_tokens;
-  record.preemptions = r.preemptions;
-  record.max_tokens = r.max_tokens;
-  record.ignore_eos = true;
-  record.priority = r.priority;
-  record.skip_reading_prefix_cache = r.skip_reading_prefix_cache;
-  record.outcome = r.outcome;
-  record.block_size = block_size;
-  for (const scheduler::BlockHash& hash : r.block_hashes) {
-    record.block_hashes.push_back(format_block_hash(hash));
-  }
   return record;
 }
 
@@ -69,7 +39,7 @@ Status RunWriter::open_replica(const std::string& folder, const scheduler::Confi
   auto records = LineWriter::open(folder + "/" + records::run_files::kRecords);
   if (!records) return std::move(records).error();
   RETURN_IF_ERROR((*steps)->write(to_json_line(lifecycle::header_of(config, "virtual"))));
-  files_.push_back({std::move(*steps), std::move(*records), config.block_size});
+  files_.push_back({std::move(*steps), std::move(*records)});
   return {};
 }
 
@@ -78,10 +48,9 @@ void RunWriter::on_step(const StepView& step) {
   next_.on_step(step);
 }
 
-void RunWriter::on_request(const RequestTimes& request) {
-  const Files& files = files_[static_cast<size_t>(request.replica)];
-  keep(files.records->write(to_json_line(request_record(request, files.block_size))));
-  next_.on_request(request);
+void RunWriter::on_request(int32_t replica, const records::RequestRecord& request) {
+  keep(files_[static_cast<size_t>(replica)].records->write(to_json_line(request)));
+  next_.on_request(replica, request);
 }
 
 Status RunWriter::finish() {

@@ -15,7 +15,6 @@
 namespace touchstone::simulator {
 
 records::StepRecord step_record(const StepView& step);
-records::RequestRecord request_record(const RequestTimes& request, int64_t block_size);
 
 /// The folder of a replica's files: `folder` itself for a single one, else a folder in it.
 std::string replica_folder(const std::string& folder, size_t replica, size_t replicas);
@@ -28,7 +27,7 @@ class RunWriter final : public Observer {
                                                  std::span<const ReplicaOptions> replicas,
                                                  Observer& next);
   void on_step(const StepView& step) override;
-  void on_request(const RequestTimes& request) override;
+  void on_request(int32_t replica, const records::RequestRecord& request) override;
   bool wants_hashes() const override { return true; }
   /// The first error of any write. Call at the end.
   Status finish();
@@ -37,7 +36,6 @@ class RunWriter final : public Observer {
   struct Files {
     std::unique_ptr<LineWriter> steps;
     std::unique_ptr<LineWriter> records;
-    int64_t block_size = 0;
   };
   explicit RunWriter(Observer& next) : next_(next) {}
   Status open_replica(const std::string& folder, const scheduler::Config& config);

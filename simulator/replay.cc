@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "reference_engine/lifecycle/request_lives.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/logs.h"
@@ -79,7 +80,7 @@ std::optional<ScheduleDifference> compare_plans(const records::StepRecord& logge
 class Replayer final {
  public:
   Replayer(const scheduler::Config& config, const std::vector<records::RequestRecord>& records)
-      : config_(config), scheduler_(config) {
+      : config_(config), scheduler_(config), lives_({.block_size = config.block_size}) {
     for (const records::RequestRecord& record : records) records_[record.id] = &record;
   }
 
@@ -95,11 +96,6 @@ class Replayer final {
   }
 
  private:
-  struct Life {
-    const records::RequestRecord* record = nullptr;
-    RequestTimes times;
-  };
-
   Status apply_inputs(const records::StepRecord& logged) {
     for (const records::StepInput& input : logged.inputs) {
       if (input.kind == records::StepInput::Kind::kAbort) {
@@ -124,31 +120,26 @@ class Replayer final {
       return invalid_argument(who + ": prompt_tokens: got " + std::to_string(record.prompt_tokens) +
                               ", expected 1 to " + std::to_string(config_.max_model_len - 1));
     }
-    if (lives_.contains(record.id)) return invalid_argument(who + ": got two arrivals of it");
+    if (lives_.knows(record.id)) return invalid_argument(who + ": got two arrivals of it");
     auto hashes = parse_block_hashes(record);
     if (!hashes) return std::move(hashes).error().with_context("records.jsonl");
-    Life& life = lives_[record.id];
-    life.record = &record;
-    life.times = {.id = record.id,
-                  .name = record.request_id,
-                  .arrival_ns = record.arrival_ns,
-                  .queued_ns = time_ns,
-                  .prompt_tokens = record.prompt_tokens,
-                  .max_tokens = record.max_tokens.value_or(config_.max_model_len),
-                  .priority = record.priority,
-                  .skip_reading_prefix_cache = record.skip_reading_prefix_cache};
     const int64_t room = config_.max_model_len - record.prompt_tokens;
-    scheduler_.add({.id = record.id,
-                    .arrival_ns = record.arrival_ns,
-                    .priority = record.priority,
-                    .num_prompt_tokens = static_cast<int32_t>(record.prompt_tokens),
-                    .max_tokens = static_cast<int32_t>(
-                        std::clamp<int64_t>(life.times.max_tokens, 1, config_.max_model_len)),
-                    .min_tokens = static_cast<int32_t>(
-                        std::clamp<int64_t>(record.min_tokens.value_or(0), 0, room)),
-                    .ignore_eos = true,
-                    .block_hashes = std::move(*hashes),
-                    .skip_reading_prefix_cache = record.skip_reading_prefix_cache});
+    scheduler_.add(
+        {.id = record.id,
+         .arrival_ns = record.arrival_ns,
+         .priority = record.priority,
+         .num_prompt_tokens = static_cast<int32_t>(record.prompt_tokens),
+         .max_tokens = static_cast<int32_t>(std::clamp<int64_t>(
+             record.max_tokens.value_or(config_.max_model_len), 1, config_.max_model_len)),
+         .min_tokens =
+             static_cast<int32_t>(std::clamp<int64_t>(record.min_tokens.value_or(0), 0, room)),
+         .ignore_eos = true,
+         .block_hashes = std::move(*hashes),
+         .skip_reading_prefix_cache = record.skip_reading_prefix_cache});
+    records::RequestRecord known = record;
+    known.first_scheduled_ns = known.first_token_ns = known.last_token_ns = std::nullopt;
+    known.cached_tokens = known.completion_tokens = known.preemptions = 0;
+    lives_.arrive(std::move(known), time_ns);
     return {};
   }
 
@@ -158,11 +149,7 @@ class Replayer final {
   }
 
   void finish(uint64_t id, records::Outcome outcome, int64_t time_ns) {
-    const auto life = lives_.find(id);
-    life->second.times.outcome = outcome;
-    life->second.times.finished_ns = time_ns;
-    replay_.requests.push_back(std::move(life->second.times));
-    lives_.erase(life);
+    replay_.requests.push_back(lives_.finish(id, {.outcome = outcome}, time_ns, {}));
   }
 
   void replay_step(const records::StepRecord& logged) {
@@ -176,14 +163,13 @@ class Replayer final {
     replay_.difference = compare_plans(logged, ours);
     if (replay_.difference) return;  // ids may be unknown from here on
     const int64_t end_ns = logged.start_ns + logged.duration_ns;
-    note_plan(plan, logged.start_ns, end_ns);
+    lives_.planned(plan, logged.start_ns);
+    lives_.computed(plan, end_ns);
+    note_tokens(plan);
     const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
     lifecycle::add_finished(finished, ours);
     for (const scheduler::FinishedRequest& f : finished) {
-      finish(f.id,
-             f.reason == scheduler::FinishReason::kStop ? records::Outcome::kStop
-                                                        : records::Outcome::kLength,
-             end_ns);
+      finish(f.id, lifecycle::outcome_of(f.reason), end_ns);
     }
     if (join_finished(logged.finished) != join_finished(ours.finished)) {
       replay_.difference =
@@ -194,21 +180,13 @@ class Replayer final {
   }
 
   /// Which tokens end a request is known from its record only: the scheduler has no text.
-  void note_plan(const scheduler::StepPlan& plan, int64_t start_ns, int64_t end_ns) {
+  void note_tokens(const scheduler::StepPlan& plan) {
     sampled_.clear();
-    for (const uint64_t id : plan.preempted) ++lives_.at(id).times.preemptions;
     for (const scheduler::ScheduledRequest& r : plan.scheduled) {
-      Life& life = lives_.at(r.id);
-      if (r.first_schedule) {
-        life.times.first_scheduled_ns = start_ns;
-        life.times.cached_tokens = r.num_cached_tokens;
-      }
       if (!r.samples_token) continue;
-      if (!life.times.first_token_ns) life.times.first_token_ns = end_ns;
-      life.times.last_token_ns = end_ns;
-      ++life.times.completion_tokens;
-      const bool stops = life.record->outcome == records::Outcome::kStop &&
-                         life.times.completion_tokens == life.record->completion_tokens;
+      const records::RequestRecord& logged = *records_.at(r.id);
+      const bool stops = logged.outcome == records::Outcome::kStop &&
+                         lives_.record(r.id).completion_tokens == logged.completion_tokens;
       sampled_.push_back({r.id, 0, stops});
     }
   }
@@ -216,7 +194,7 @@ class Replayer final {
   const scheduler::Config config_;
   scheduler::Scheduler scheduler_;
   std::map<uint64_t, const records::RequestRecord*> records_;
-  std::map<uint64_t, Life> lives_;
+  lifecycle::RequestLives lives_;
   std::vector<scheduler::SampledToken> sampled_;
   Replay replay_;
 };

@@ -25,8 +25,8 @@ struct ScheduleDifference {
 };
 
 struct Replay {
-  std::vector<records::StepRecord> steps;  ///< as replayed, with the logged times
-  std::vector<RequestTimes> requests;      ///< in the order in which they ended
+  std::vector<records::StepRecord> steps;        ///< as replayed, with the logged times
+  std::vector<records::RequestRecord> requests;  ///< in the order in which they ended
   scheduler::Counters counters;
   std::optional<ScheduleDifference> difference;  ///< steps after it are not replayed
 };

@@ -41,26 +41,4 @@ class RequestSource {
   }
 };
 
-/// The life of one completion; times are virtual.
-struct RequestTimes {
-  int32_t replica = 0;
-  uint64_t id = 0;
-  std::string name;
-  int64_t arrival_ns = 0;
-  int64_t queued_ns = 0;  ///< the replica took it over: the next step boundary
-  std::optional<int64_t> first_scheduled_ns;
-  std::optional<int64_t> first_token_ns;
-  std::optional<int64_t> last_token_ns;
-  int64_t finished_ns = 0;
-  int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;
-  int64_t completion_tokens = 0;
-  int64_t preemptions = 0;
-  int64_t max_tokens = 0;
-  int64_t priority = 0;
-  bool skip_reading_prefix_cache = false;
-  records::Outcome outcome = records::Outcome::kLength;
-  std::vector<scheduler::BlockHash> block_hashes;  ///< only when an observer wants them
-};
-
 }  // namespace touchstone::simulator

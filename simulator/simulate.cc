@@ -211,7 +211,7 @@ Status replay(const SimulateOptions& options, const Input& input, result::Report
   for (const records::StepRecord& step : replayed->steps) {
     summary.add_step(step, input.config.num_blocks - 1);
   }
-  for (const RequestTimes& request : replayed->requests) summary.on_request(request);
+  for (const records::RequestRecord& request : replayed->requests) summary.on_request(0, request);
   add_simulation(summary, replayed->counters, report);
   report.notes.push_back("step time recorded: inputs, order and times as logged");
   return {};

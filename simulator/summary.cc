@@ -35,7 +35,7 @@ void Summary::count_step(int64_t duration_ns, int64_t preempted, const scheduler
   peak_used_blocks = std::max(peak_used_blocks, state.total_blocks - state.free_blocks);
 }
 
-void Summary::on_request(const RequestTimes& r) {
+void Summary::on_request(int32_t, const records::RequestRecord& r) {
   prompt_tokens += r.prompt_tokens;
   cached_tokens += r.cached_tokens;
   completion_tokens += r.completion_tokens;
@@ -45,7 +45,7 @@ void Summary::on_request(const RequestTimes& r) {
   ++(aborted_one ? aborted : completed);
   if (r.first_scheduled_ns) {
     wait_s.push_back(seconds(*r.first_scheduled_ns - r.arrival_ns));
-    queue_s.push_back(seconds(*r.first_scheduled_ns - r.queued_ns));
+    queue_s.push_back(seconds(*r.first_scheduled_ns - *r.queued_ns));
   }
   if (r.first_token_ns) ttft_s.push_back(seconds(*r.first_token_ns - r.arrival_ns));
   if (aborted_one) return;

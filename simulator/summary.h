@@ -13,7 +13,7 @@ namespace touchstone::simulator {
 class Summary final : public Observer {
  public:
   void on_step(const StepView& step) override;
-  void on_request(const RequestTimes& request) override;
+  void on_request(int32_t replica, const records::RequestRecord& request) override;
   /// The same for a step that was logged or replayed in a pool of `total` blocks.
   void add_step(const records::StepRecord& step, int64_t total);
   /// Adds another replica's: sums and latencies are those of both, peaks the higher ones.
@@ -53,7 +53,9 @@ class ClusterSummary final : public Observer {
  public:
   explicit ClusterSummary(size_t replicas) : replicas_(replicas) {}
   void on_step(const StepView& step) override { of(step.replica).on_step(step); }
-  void on_request(const RequestTimes& request) override { of(request.replica).on_request(request); }
+  void on_request(int32_t replica, const records::RequestRecord& request) override {
+    of(replica).on_request(replica, request);
+  }
 
   const std::vector<Summary>& replicas() const { return replicas_; }
   Summary total() const;

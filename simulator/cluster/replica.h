@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "records/step_log.h"
-#include "reference_engine/scheduler/flat_index.h"
+#include "reference_engine/lifecycle/request_lives.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/request.h"
 #include "simulator/steptime/model.h"
@@ -34,8 +34,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void on_step(const StepView& step) = 0;
   /// When it is over, whatever its outcome.
-  virtual void on_request(const RequestTimes& request) = 0;
-  /// True: RequestTimes::block_hashes are filled.
+  virtual void on_request(int32_t replica, const records::RequestRecord& request) = 0;
+  /// True: RequestRecord::block_hashes are filled.
   virtual bool wants_hashes() const { return false; }
 };
 
@@ -71,13 +71,6 @@ class Replica final {
   std::span<const scheduler::RequestId> take_ended();
 
  private:
-  struct Life {
-    RequestTimes times;
-    records::Outcome outcome = records::Outcome::kLength;  // at max_tokens
-    // When it was last preempted: how many tokens it had, and when it got the last of them.
-    int32_t preempted_tokens = 0;
-    int64_t preempted_last_token_ns = 0;
-  };
   struct Input {
     records::StepInput::Kind kind;
     scheduler::RequestId id;
@@ -87,9 +80,8 @@ class Replica final {
   void apply_inputs(int64_t now_ns);
   void admit(SimulatedRequest&& arriving, int64_t now_ns);
   void hang_up(scheduler::RequestId id, int64_t now_ns);
-  void note_plan(const scheduler::StepPlan& plan, int64_t now_ns);
-  void finish(int32_t slot, records::Outcome outcome, int64_t now_ns);
-  int32_t slot_of(scheduler::RequestId id) const;
+  void finish(scheduler::RequestId id, records::Outcome outcome, int64_t now_ns,
+              std::span<const scheduler::BlockHash> hashes);
 
   const int32_t index_;
   scheduler::Scheduler scheduler_;
@@ -97,12 +89,7 @@ class Replica final {
   const Validity validity_;
   RandomStream noise_;
   Observer& observer_;
-  const int32_t max_model_len_;
-  const bool wants_hashes_;
-
-  std::vector<Life> lives_;  // slots are used again
-  std::vector<int32_t> free_slots_;
-  scheduler::FlatIndex by_id_;
+  lifecycle::RequestLives lives_;
   std::vector<Input> inputs_;
 
   bool stepping_ = false;
@@ -110,9 +97,7 @@ class Replica final {
   const scheduler::StepPlan* plan_ = nullptr;
   scheduler::State state_;
   int64_t start_ns_ = 0;
-  int64_t last_end_ns_ = 0;
   std::vector<scheduler::SampledToken> sampled_;
-  std::vector<int32_t> first_tokens_;  // slots that get their first token in this step
   std::vector<records::StepInput> applied_;
   std::vector<scheduler::RequestId> ended_;  // since take_ended()
   std::vector<scheduler::RequestId> taken_;

@@ -50,13 +50,13 @@ class NoisyStepTime final : public StepTimeModel {
   std::string describe() const override { return "noisy"; }
 };
 
-std::vector<std::string> lines_of(const Keeper& keeper, int32_t replica, int64_t block_size) {
+std::vector<std::string> lines_of(const Keeper& keeper, int32_t replica) {
   std::vector<std::string> lines;
   for (size_t i = 0; i < keeper.steps.size(); ++i) {
     if (keeper.step_replicas[i] == replica) lines.push_back(to_json_line(keeper.steps[i]));
   }
-  for (const RequestTimes& r : keeper.requests) {
-    if (r.replica == replica) lines.push_back(to_json_line(request_record(r, block_size)));
+  for (size_t i = 0; i < keeper.requests.size(); ++i) {
+    if (keeper.request_replicas[i] == replica) lines.push_back(to_json_line(keeper.requests[i]));
   }
   return lines;
 }
@@ -82,7 +82,7 @@ RC_GTEST_PROP(Cluster, TwoReplicasBehindRoundRobinAreTwoSimulationsOfTheSplitLoa
     Keeper alone;
     const auto alone_end = run_simulation(configs[i], single, replicas[i].model, alone);
     RC_ASSERT(alone_end.has_value());
-    RC_ASSERT(lines_of(both, static_cast<int32_t>(i), 4) == lines_of(alone, 0, 4));
+    RC_ASSERT(lines_of(both, static_cast<int32_t>(i)) == lines_of(alone, 0));
     RC_ASSERT(end->counters[i].prefix_cache_hits == alone_end->counters[0].prefix_cache_hits);
   }
 }
@@ -222,7 +222,7 @@ RC_GTEST_PROP(ClosedLoop, KeepsExactlyItsConcurrencyInFlight, (uint64_t seed)) {
   // In order of arrival; a request and the end that it follows have the same time.
   std::map<int64_t, int64_t> changes;
   int64_t last_arrival_ns = 0;
-  for (const RequestTimes& r : keeper.requests) {
+  for (const records::RequestRecord& r : keeper.requests) {
     changes[r.arrival_ns] += 1;
     changes[r.finished_ns] -= 1;
     last_arrival_ns = std::max(last_arrival_ns, r.arrival_ns);
@@ -249,9 +249,9 @@ TEST(ClosedLoop, LittlesLawHoldsExactly) {
   Keeper keeper;
   ASSERT_TRUE(run_simulation(small_config(), *source, *model, keeper).has_value());
   ASSERT_EQ(keeper.requests.size(), load.size());
-  std::vector<RequestTimes> by_end = keeper.requests;
+  std::vector<records::RequestRecord> by_end = keeper.requests;
   std::vector<int64_t> starts;
-  for (const RequestTimes& r : by_end) starts.push_back(r.arrival_ns);
+  for (const records::RequestRecord& r : by_end) starts.push_back(r.arrival_ns);
   std::sort(starts.begin(), starts.end());
   // Every arrival but the first six is an end plus the think time.
   for (size_t i = 6; i < starts.size(); ++i) {
@@ -260,7 +260,8 @@ TEST(ClosedLoop, LittlesLawHoldsExactly) {
   int64_t running_over_time = 0;
   for (const auto& step : keeper.steps) running_over_time += step.running * step.duration_ns;
   int64_t in_service = 0;
-  for (const RequestTimes& r : by_end) in_service += r.finished_ns - *r.first_scheduled_ns;
+  for (const records::RequestRecord& r : by_end)
+    in_service += r.finished_ns - *r.first_scheduled_ns;
   EXPECT_EQ(running_over_time, in_service);
 }
 

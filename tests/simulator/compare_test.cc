@@ -32,7 +32,7 @@ class Comparison : public ::testing::Test {
     std::string steps = to_json_line(log.header) + "\n";
     for (const auto& step : log.steps) steps += to_json_line(step) + "\n";
     std::string records;
-    for (const auto& r : records_of(keeper_, config_)) records += to_json_line(r) + "\n";
+    for (const auto& r : keeper_.requests) records += to_json_line(r) + "\n";
     ASSERT_TRUE(write_file_atomic(directory_.path() + "/steps.jsonl", steps).has_value());
     ASSERT_TRUE(write_file_atomic(directory_.path() + "/records.jsonl", records).has_value());
   }

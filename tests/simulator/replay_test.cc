@@ -60,7 +60,7 @@ LoggedRun random_run(uint64_t seed) {
   const auto model = make_linear_step_time({2'000'000, 30'000, 200'000});
   Keeper keeper;
   EXPECT_TRUE(run_simulation(config, list, *model, keeper).has_value());
-  return {log_of(keeper, config), records_of(keeper, config)};
+  return {log_of(keeper, config), keeper.requests};
 }
 
 /// INV-9.
@@ -81,11 +81,11 @@ TEST(Replay, ReproducesTimesOfRequests) {
   const LoggedRun run = random_run(3);
   const auto replay = replay_step_log(run.log, run.records);
   ASSERT_TRUE(replay.has_value());
-  std::map<uint64_t, RequestTimes> replayed;
-  for (const RequestTimes& r : replay->requests) replayed[r.id] = r;
+  std::map<uint64_t, records::RequestRecord> replayed;
+  for (const records::RequestRecord& r : replay->requests) replayed[r.id] = r;
   for (const records::RequestRecord& r : run.records) {
     if (!replayed.contains(r.id)) continue;  // aborted after the last step
-    const RequestTimes& times = replayed[r.id];
+    const records::RequestRecord& times = replayed[r.id];
     EXPECT_EQ(times.first_token_ns, r.first_token_ns) << r.id;
     EXPECT_EQ(times.finished_ns, r.finished_ns) << r.id;
     EXPECT_EQ(times.cached_tokens, r.cached_tokens) << r.id;

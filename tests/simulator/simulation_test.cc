@@ -37,7 +37,7 @@ RC_GTEST_PROP(Queueing, OneAtATimeFollowsTheLindleyRecursion, (uint64_t seed)) {
       const int64_t gap_ns = requests[i].request.arrival_ns - requests[i - 1].request.arrival_ns;
       wait_ns = std::max<int64_t>(0, wait_ns + service_ns - gap_ns);
     }
-    const RequestTimes& r = keeper.requests[i];
+    const records::RequestRecord& r = keeper.requests[i];
     RC_ASSERT(r.id == requests[i].request.id);
     RC_ASSERT(*r.first_scheduled_ns - r.arrival_ns == wait_ns);
     RC_ASSERT(r.finished_ns - *r.first_scheduled_ns == step_ns * requests[i].request.max_tokens);
@@ -58,7 +58,7 @@ TEST(Queueing, LittlesLawHoldsExactly) {
   int64_t running_over_time = 0;
   for (const auto& step : keeper.steps) running_over_time += step.running * step.duration_ns;
   int64_t in_service = 0;
-  for (const RequestTimes& r : keeper.requests) {
+  for (const records::RequestRecord& r : keeper.requests) {
     EXPECT_EQ(r.preemptions, 0);
     in_service += r.finished_ns - *r.first_scheduled_ns;
   }
@@ -89,11 +89,11 @@ RC_GTEST_PROP(Simulation, KeepsAccountOfEveryRequest, (uint64_t seed)) {
   RC_ASSERT(end.has_value());
   RC_ASSERT(keeper.requests.size() == requests.size());
   int64_t preemptions = 0;
-  for (const RequestTimes& r : keeper.requests) {
+  for (const records::RequestRecord& r : keeper.requests) {
     const SimulatedRequest& asked = requests[r.id - 1];
     preemptions += r.preemptions;
-    RC_ASSERT(r.arrival_ns <= r.queued_ns);
-    if (r.first_scheduled_ns) RC_ASSERT(r.queued_ns <= *r.first_scheduled_ns);
+    RC_ASSERT(r.arrival_ns <= *r.queued_ns);
+    if (r.first_scheduled_ns) RC_ASSERT(*r.queued_ns <= *r.first_scheduled_ns);
     if (r.first_token_ns) {
       RC_ASSERT(*r.first_scheduled_ns < *r.first_token_ns);
       RC_ASSERT(*r.first_token_ns <= r.last_token_ns.value());
@@ -205,10 +205,10 @@ std::string golden_transcript() {
   const auto end = run_simulation(config, *source, *model, keeper);
   std::string text;
   for (const auto& step : keeper.steps) text += to_json_line(step) + "\n";
-  for (const RequestTimes& r : keeper.requests) {
-    RequestTimes without_hashes = r;
+  for (const records::RequestRecord& r : keeper.requests) {
+    records::RequestRecord without_hashes = r;
     without_hashes.block_hashes.clear();
-    text += to_json_line(request_record(without_hashes, config.block_size)) + "\n";
+    text += to_json_line(without_hashes) + "\n";
   }
   text += std::to_string(end->events) + " events, fingerprint " + std::to_string(end->fingerprint) +
           "\n";

@@ -22,12 +22,16 @@ class Keeper final : public Observer {
     steps.push_back(step_record(step));
     step_replicas.push_back(step.replica);
   }
-  void on_request(const RequestTimes& request) override { requests.push_back(request); }
+  void on_request(int32_t replica, const records::RequestRecord& request) override {
+    requests.push_back(request);
+    request_replicas.push_back(replica);
+  }
   bool wants_hashes() const override { return true; }
 
   std::vector<records::StepRecord> steps;
   std::vector<int32_t> step_replicas;  ///< of each step
-  std::vector<RequestTimes> requests;
+  std::vector<records::RequestRecord> requests;
+  std::vector<int32_t> request_replicas;  ///< of each request
 };
 
 class ListSource final : public RequestSource {
@@ -62,14 +66,6 @@ inline scheduler::Config small_config() {
 /// Steps and requests of a run as telemetry would have them.
 inline records::StepLog log_of(const Keeper& keeper, const scheduler::Config& config) {
   return {lifecycle::header_of(config, "virtual"), keeper.steps};
-}
-inline std::vector<records::RequestRecord> records_of(const Keeper& keeper,
-                                                      const scheduler::Config& config) {
-  std::vector<records::RequestRecord> records;
-  for (const RequestTimes& r : keeper.requests) {
-    records.push_back(request_record(r, config.block_size));
-  }
-  return records;
 }
 
 }  // namespace touchstone::simulator

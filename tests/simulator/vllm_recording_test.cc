@@ -60,9 +60,9 @@ TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
     EXPECT_EQ(end->counters[0].prefix_cache_hits, kHits) << step_ms << " ms";
     EXPECT_EQ(end->counters[0].preemptions, kPreemptions) << step_ms << " ms";
     std::map<int64_t, int> times;
-    std::map<std::string, RequestTimes> by_name;
-    for (const RequestTimes& r : keeper.requests) {
-      by_name[r.name] = r;
+    std::map<std::string, records::RequestRecord> by_name;
+    for (const records::RequestRecord& r : keeper.requests) {
+      by_name[r.request_id] = r;
       if (r.outcome != records::Outcome::kAbort) ++times[r.preemptions];
     }
     EXPECT_EQ(times, kPreemptedTimes) << step_ms << " ms";

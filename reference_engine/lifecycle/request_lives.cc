@@ -1,0 +1,170 @@
+#include "reference_engine/lifecycle/request_lives.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "reference_engine/scheduler/block_hash.h"
+
+namespace touchstone::lifecycle {
+namespace {
+
+using scheduler::FlatIndex;
+using scheduler::RequestId;
+
+constexpr RequestId kNobody = std::numeric_limits<RequestId>::max();
+
+/// Sequential ids must not fill neighbouring cells of a power-of-two table.
+uint64_t hash_id(RequestId id) { return id * 0x9e3779b97f4a7c15u >> 20; }
+
+}  // namespace
+
+records::Outcome outcome_of(scheduler::FinishReason reason) {
+  switch (reason) {
+    case scheduler::FinishReason::kStop:
+      return records::Outcome::kStop;
+    case scheduler::FinishReason::kLength:
+      return records::Outcome::kLength;
+    case scheduler::FinishReason::kAbort:
+      return records::Outcome::kAbort;
+    case scheduler::FinishReason::kError:
+      return records::Outcome::kError;
+  }
+  BASE_CHECK(false, "finish reason ", static_cast<int>(reason));
+}
+
+void RequestLives::arrive(records::RequestRecord&& record, int64_t now_ns) {
+  record.queued_ns = now_ns;
+  record.block_size = options_.block_size;
+  const Pulse pulse{.id = record.id};
+  int32_t slot = static_cast<int32_t>(records_.size());
+  if (free_slots_.empty()) {
+    pulses_.push_back(pulse);
+    records_.push_back(std::move(record));
+  } else {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+    pulses_[static_cast<size_t>(slot)] = pulse;
+    records_[static_cast<size_t>(slot)] = std::move(record);
+  }
+  by_id_.insert(slot, [this](int32_t s) { return hash_of(s); });
+}
+
+void RequestLives::planned(const scheduler::StepPlan& plan, int64_t start_ns) {
+  for (const RequestId id : plan.preempted) {
+    records_[static_cast<size_t>(slot_of(id))].preemptions += 1;
+  }
+  for (const scheduler::ScheduledRequest& share : plan.scheduled) {
+    if (!share.first_schedule) continue;
+    records::RequestRecord& record = records_[static_cast<size_t>(slot_of(share.id))];
+    record.first_scheduled_ns = start_ns;
+    record.cached_tokens = share.num_cached_tokens;
+  }
+}
+
+/// Running requests keep their order, some leave and new ones come last: each is looked for where
+/// the last plan had it, then one further, before the index is asked.
+void RequestLives::computed(const scheduler::StepPlan& plan, int64_t end_ns) {
+  if (pulses_.empty() || plan.scheduled.empty()) return;
+  if (order_.size() < plan.scheduled.size() + 1) order_.resize(plan.scheduled.size() + 1, 0);
+  const size_t last_place = order_.size() - 2;  // one further is still inside
+  Pulse* const pulses = pulses_.data();
+  size_t place = 0;  // where the next one is expected
+  size_t count = 0;
+  for (const scheduler::ScheduledRequest& share : plan.scheduled) {
+    if (!share.samples_token) continue;
+    int32_t slot = order_[place];
+    if (pulses[slot].id != share.id) {
+      slot = order_[place + 1];
+      if (pulses[slot].id == share.id) {
+        ++place;
+      } else {
+        slot = slot_of(share.id);
+        if (slot == FlatIndex::kNone) continue;  // finished meanwhile
+      }
+    }
+    place = std::min(place + 1, last_place);
+    order_[count++] = slot;
+    Pulse& pulse = pulses[slot];
+    if (pulse.tokens == 0) records_[static_cast<size_t>(slot)].first_token_ns = end_ns;
+    if (options_.statistics) count_token(slot, end_ns);
+    pulse.tokens += 1;
+    pulse.last_token_ns = end_ns;
+  }
+}
+
+/// REQUIRES: the token is not counted in the pulse yet.
+void RequestLives::count_token(int32_t slot, int64_t now_ns) {
+  const Pulse& pulse = pulses_[static_cast<size_t>(slot)];
+  stats_.generation_tokens += 1;
+  if (pulse.tokens > 0) {
+    stats_.inter_token_latency_ns.push_back(now_ns - pulse.last_token_ns);
+    return;
+  }
+  const records::RequestRecord& record = records_[static_cast<size_t>(slot)];
+  stats_.time_to_first_token_ns.push_back(now_ns - record.arrival_ns);
+  stats_.prompt_tokens_cached += record.cached_tokens;
+  stats_.prompt_tokens_computed += record.prompt_tokens - record.cached_tokens;
+}
+
+const records::RequestRecord& RequestLives::finish(RequestId id, RequestEnd end, int64_t now_ns,
+                                                   std::span<const scheduler::BlockHash> hashes) {
+  const int32_t slot = slot_of(id);
+  BASE_CHECK(slot != FlatIndex::kNone, "request ", id, " has no life");
+  records::RequestRecord& record = settle(slot);
+  record.finished_ns = now_ns;
+  record.outcome = end.outcome;
+  record.stop_reason = std::move(end.stop_reason);
+  record.http_status = end.http_status;
+  record.error = std::move(end.error);
+  if (options_.block_hashes) {
+    record.block_hashes.reserve(hashes.size());
+    for (const scheduler::BlockHash& hash : hashes) {
+      record.block_hashes.push_back(scheduler::to_hex(hash));
+    }
+  }
+  by_id_.erase(slot, [this](int32_t s) { return hash_of(s); });
+  pulses_[static_cast<size_t>(slot)].id = kNobody;
+  free_slots_.push_back(slot);
+  return record;
+}
+
+const records::RequestRecord& RequestLives::record(RequestId id) {
+  const int32_t slot = slot_of(id);
+  BASE_CHECK(slot != FlatIndex::kNone, "request ", id, " has no life");
+  return settle(slot);
+}
+
+/// The record with what the pulse knows.
+records::RequestRecord& RequestLives::settle(int32_t slot) {
+  const Pulse& pulse = pulses_[static_cast<size_t>(slot)];
+  records::RequestRecord& record = records_[static_cast<size_t>(slot)];
+  record.completion_tokens = pulse.tokens;
+  if (pulse.tokens > 0) record.last_token_ns = pulse.last_token_ns;
+  return record;
+}
+
+records::StepStats RequestLives::take_stats(const scheduler::Scheduler& scheduler) {
+  const scheduler::State state = scheduler.state();
+  const scheduler::Counters& counters = scheduler.counters();
+  stats_.running = state.running;
+  stats_.waiting = state.waiting;
+  stats_.kv_cache_usage = state.kv_cache_usage();
+  stats_.prefix_cache_queries = counters.prefix_cache_queries - counted_.prefix_cache_queries;
+  stats_.prefix_cache_hits = counters.prefix_cache_hits - counted_.prefix_cache_hits;
+  stats_.preemptions = counters.preemptions - counted_.preemptions;
+  counted_ = counters;
+  return std::exchange(stats_, {});
+}
+
+uint64_t RequestLives::hash_of(int32_t slot) const {
+  return hash_id(pulses_[static_cast<size_t>(slot)].id);
+}
+
+int32_t RequestLives::slot_of(RequestId id) const {
+  return by_id_.find(hash_id(id),
+                     [&](int32_t s) { return pulses_[static_cast<size_t>(s)].id == id; });
+}
+
+}  // namespace touchstone::lifecycle

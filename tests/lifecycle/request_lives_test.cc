@@ -1,0 +1,192 @@
+#include "reference_engine/lifecycle/request_lives.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "base/random.h"
+#include "reference_engine/scheduler/block_hash.h"
+
+namespace touchstone::lifecycle {
+namespace {
+
+using records::Outcome;
+using records::RequestRecord;
+using scheduler::RequestId;
+
+scheduler::Config tight_config() {
+  return {.num_blocks = 13,
+          .block_size = 4,
+          .max_num_seqs = 4,
+          .max_num_batched_tokens = 16,
+          .max_model_len = 40};
+}
+
+/// A scheduler and its lives; step k runs from 100 k to 100 k + 50.
+struct Driver {
+  explicit Driver(const scheduler::Config& config)
+      : scheduler(config),
+        lives({.block_size = config.block_size, .block_hashes = true, .statistics = true}) {}
+
+  void arrive(RequestId id, int32_t prompt, int32_t max_tokens) {
+    scheduler::NewRequest request{.id = id, .max_tokens = max_tokens};
+    std::vector<int32_t> tokens(static_cast<size_t>(prompt));
+    std::iota(tokens.begin(), tokens.end(), static_cast<int32_t>(100 * id));
+    set_prompt(request, "", tokens, scheduler.config().block_size);
+    RequestRecord record;
+    record.id = id;
+    record.arrival_ns = now_ns() - 7;
+    record.prompt_tokens = prompt;
+    lives.arrive(std::move(record), now_ns());
+    scheduler.add(std::move(request));
+  }
+
+  void abort(RequestId id) {
+    ended.push_back(
+        lives.finish(id, {.outcome = Outcome::kAbort}, now_ns(), scheduler.block_hashes(id)));
+    scheduler.abort(id);
+  }
+
+  /// False when nothing can run.
+  bool step() {
+    const scheduler::StepPlan& plan = scheduler.schedule();
+    if (plan.scheduled.empty()) return false;
+    lives.planned(plan, now_ns());
+    std::vector<scheduler::SampledToken> sampled;
+    for (const auto& share : plan.scheduled) {
+      if (share.samples_token) sampled.push_back({.id = share.id, .token = 7});
+    }
+    const auto finished = scheduler.complete(sampled);
+    lives.computed(plan, now_ns() + 50);
+    for (const auto& f : finished) {
+      ended.push_back(
+          lives.finish(f.id, {.outcome = outcome_of(f.reason)}, now_ns() + 50, f.block_hashes));
+    }
+    stats.push_back(lives.take_stats(scheduler));
+    ++steps;
+    return true;
+  }
+
+  int64_t now_ns() const { return 100 * steps; }
+  const RequestRecord& ended_one(RequestId id) const {
+    return *std::find_if(ended.begin(), ended.end(), [&](const auto& r) { return r.id == id; });
+  }
+
+  scheduler::Scheduler scheduler;
+  RequestLives lives;
+  int64_t steps = 1;
+  std::vector<RequestRecord> ended;
+  std::vector<records::StepStats> stats;
+};
+
+TEST(RequestLives, ARecordHasTheTimesOfItsSteps) {
+  Driver d(tight_config());
+  d.arrive(1, 20, 3);  // two chunks: 16 and 4
+  while (d.step()) {
+  }
+  ASSERT_EQ(d.ended.size(), 1u);
+  const RequestRecord& r = d.ended[0];
+  EXPECT_EQ(r.arrival_ns, 93);
+  EXPECT_EQ(r.queued_ns, 100);
+  EXPECT_EQ(r.first_scheduled_ns, 100);
+  EXPECT_EQ(r.first_token_ns, 250) << "at the end of the second chunk";
+  EXPECT_EQ(r.last_token_ns, 450);
+  EXPECT_EQ(r.finished_ns, 450);
+  EXPECT_EQ(r.completion_tokens, 3);
+  EXPECT_EQ(r.outcome, Outcome::kLength);
+  EXPECT_EQ(r.block_size, 4);
+  EXPECT_EQ(r.block_hashes.size(), 5u) << "of 23 tokens";
+  EXPECT_EQ(d.lives.size(), 0u);
+}
+
+TEST(RequestLives, StatisticsCountWhatTheStepAdded) {
+  Driver d(tight_config());
+  d.arrive(1, 10, 3);
+  d.step();
+  d.arrive(2, 8, 2);
+  d.step();
+  d.step();
+  ASSERT_EQ(d.stats.size(), 3u);
+  EXPECT_EQ(d.stats[0].time_to_first_token_ns, std::vector<int64_t>{57});
+  EXPECT_EQ(d.stats[0].prompt_tokens_computed, 10);
+  EXPECT_EQ(d.stats[0].prefix_cache_queries, 10);
+  EXPECT_EQ(d.stats[1].inter_token_latency_ns, std::vector<int64_t>{100});
+  EXPECT_EQ(d.stats[1].time_to_first_token_ns, std::vector<int64_t>{57});
+  EXPECT_EQ(d.stats[1].generation_tokens, 2);
+  EXPECT_EQ(d.stats[1].running, 2);
+  EXPECT_EQ(d.stats[2].generation_tokens, 2);
+  EXPECT_EQ(d.stats[2].running, 0);
+  EXPECT_EQ(d.stats[2].kv_cache_usage, 0);
+}
+
+TEST(RequestLives, AnAbortedOneKeepsTheTimeOfItsLastToken) {
+  Driver d(tight_config());
+  d.arrive(1, 4, 20);
+  d.step();
+  d.step();
+  d.abort(1);
+  EXPECT_EQ(d.ended[0].last_token_ns, 250);
+  EXPECT_EQ(d.ended[0].finished_ns, 300);
+  EXPECT_EQ(d.ended[0].completion_tokens, 2);
+  EXPECT_EQ(d.ended[0].outcome, Outcome::kAbort);
+  EXPECT_FALSE(d.lives.knows(1));
+}
+
+TEST(RequestLives, TheRecordSaysHowItEnded) {
+  RequestLives lives({});
+  RequestRecord record;
+  record.id = 5;
+  lives.arrive(std::move(record), 1);
+  const RequestRecord& ended = lives.finish(
+      5, {.outcome = Outcome::kError, .http_status = 500, .error = "InternalServerError"}, 9, {});
+  EXPECT_EQ(ended.outcome, Outcome::kError);
+  EXPECT_EQ(ended.http_status, 500);
+  EXPECT_EQ(ended.error, "InternalServerError");
+  EXPECT_EQ(ended.queued_ns, 1);
+  EXPECT_EQ(ended.finished_ns, 9);
+}
+
+/// INV-4 and INV-6 of the account: every life ends once, and what it counted is what was done.
+RC_GTEST_PROP(RequestLives, CountWhatTheSchedulerDid, (uint64_t seed)) {
+  RandomStream random(seed, "lives");
+  Driver d(tight_config());
+  RequestId next = 1;
+  std::map<RequestId, int64_t> asked;
+  while (next <= 30 || d.scheduler.has_requests()) {
+    if (next <= 30 && random.chance(1, 2)) {
+      asked[next] = random.between(1, 20);
+      d.arrive(next, static_cast<int32_t>(random.between(1, 20)),
+               static_cast<int32_t>(asked[next]));
+      ++next;
+    }
+    if (random.chance(1, 10)) {
+      const RequestId id = static_cast<RequestId>(random.between(1, 30));
+      if (d.lives.knows(id)) d.abort(id);
+    }
+    d.step();
+  }
+  RC_ASSERT(d.ended.size() == 30u);
+  RC_ASSERT(d.lives.size() == 0u);
+  int64_t tokens = 0;
+  int64_t preemptions = 0;
+  for (const RequestRecord& r : d.ended) {
+    tokens += r.completion_tokens;
+    preemptions += r.preemptions;
+    RC_ASSERT((r.outcome == Outcome::kAbort) || r.completion_tokens == asked[r.id]);
+    RC_ASSERT(r.first_token_ns.has_value() == (r.completion_tokens > 0));
+    RC_ASSERT(r.block_hashes.size() ==
+              static_cast<size_t>((r.prompt_tokens + r.completion_tokens) / 4));
+  }
+  for (const records::StepStats& stats : d.stats) {
+    tokens -= stats.generation_tokens;
+    preemptions -= stats.preemptions;
+  }
+  RC_ASSERT(tokens == 0);
+  RC_ASSERT(preemptions == 0);
+}
+
+}  // namespace
+}  // namespace touchstone::lifecycle
