@@ -133,7 +133,7 @@ BENCHMARK(step_to_json_line)->Arg(1)->Arg(64)->Arg(256);
 
 void step_to_metrics(benchmark::State& state) {
   VllmMetrics metrics({.model_name = "tiny", .max_model_len = 4096, .cache = {}});
-  StepStats stats;
+  records::StepStats stats;
   stats.generation_tokens = state.range(0);
   stats.inter_token_latency_ns.assign(static_cast<size_t>(state.range(0)), 20'000'000);
   for (auto _ : state) metrics.on_step(stats);

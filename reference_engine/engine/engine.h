@@ -29,46 +29,17 @@
 #include "base/result.h"
 #include "records/request_record.h"
 #include "records/step_log.h"
+#include "records/step_stats.h"
 #include "reference_engine/backend/backend.h"
+#include "reference_engine/engine/submission.h"
+#include "reference_engine/lifecycle/request_lives.h"
 #include "reference_engine/scheduler/scheduler.h"
-#include "reference_engine/server/api/generation_request.h"
-#include "reference_engine/server/api/response.h"
 #include "reference_engine/tokenizer/tokenizer.h"
-#include "telemetry/prometheus/vllm_metrics.h"
 
 namespace touchstone::engine {
 
-/// One event of an answer.
-struct EngineOutput {
-  /// Set with the first output of a prompt's first choice: the prompt was computed.
-  std::optional<server::api::PromptResult> prompt_done;
-  size_t prompt_index = 0;
-  server::api::Choice delta;  ///< what is new; its last one has a finish_reason
-};
-
-/// Where the outputs of one request go. Called on the engine thread; must not block.
-class OutputSink {
- public:
-  virtual ~OutputSink() = default;
-  /// All outputs of one step.
-  virtual void deliver(std::vector<EngineOutput> outputs) = 0;
-  /// The engine failed; nothing follows.
-  virtual void fail(const std::string& message) = 0;
-};
-
-/// One validated HTTP request, ready to run.
-struct Submission {
-  std::shared_ptr<const server::api::GenerationRequest>
-      request;              ///< shared with who writes the answer
-  std::string response_id;  ///< "cmpl-…", "chatcmpl-…"
-  std::optional<records::TraceContext> trace;
-  int64_t arrival_unix_ns = 0;
-  int64_t arrival_ns = 0;
-  /// Per prompt: hashes of its full blocks (made by the submitter, off the engine thread).
-  std::vector<std::vector<scheduler::BlockHash>> prompt_hashes;
-  /// Shared: connection and engine each let go when they are done, in either order.
-  std::shared_ptr<OutputSink> sink;
-};
+class Sequence;
+struct Answer;
 
 /// What the engine tells telemetry. Called on the engine thread.
 class EngineObserver {
@@ -78,11 +49,13 @@ class EngineObserver {
   /// counted.
   virtual void on_step(const records::StepRecord& step) = 0;
   /// With each step; once more, with nothing computed, when an abort leaves the engine idle.
-  virtual void on_stats(const telemetry::StepStats& stats) = 0;
+  virtual void on_stats(const records::StepStats& stats) = 0;
   /// Once for each choice that was accepted, when it is over.
   virtual void on_request(const records::RequestRecord& record) = 0;
   /// Nothing to do until the next arrival: a good moment to write buffers out.
   virtual void on_idle() = 0;
+  /// True: records have their block hashes, in hex.
+  virtual bool wants_hashes() const { return false; }
 };
 
 struct EngineOptions {
@@ -130,27 +103,22 @@ class Engine final {
   std::string failure() const;
 
  private:
-  struct Answer;
-  struct Sequence;
   using SequenceMap = std::map<scheduler::RequestId, std::unique_ptr<Sequence>>;
 
   void run();
   bool apply_inputs();
   void arrive(uint64_t ticket, Submission submission, int64_t now_ns);
-  std::unique_ptr<Sequence> make_sequence(const std::shared_ptr<Answer>& answer,
-                                          size_t prompt_index, int32_t i);
-  scheduler::NewRequest scheduler_request(const Sequence& sequence) const;
+  void start(const std::shared_ptr<Answer>& answer, int32_t choice, int64_t now_ns);
   void abort_ticket(uint64_t ticket, int64_t now_ns);
   void abort_remaining();
   Status step();
-  void prepare(const scheduler::StepPlan& plan, int64_t start_ns);
+  void prepare(const scheduler::StepPlan& plan);
   void take_tokens(const scheduler::StepPlan& plan);
   std::vector<std::shared_ptr<Answer>> collect_outputs(
-      const scheduler::StepPlan& plan, std::span<const scheduler::FinishedRequest> finished,
-      int64_t end_ns);
-  void count_token(const Sequence& sequence, int64_t end_ns);
+      const scheduler::StepPlan& plan, std::span<const scheduler::FinishedRequest> finished);
   void report_stats();
-  void finish(Sequence& sequence, records::Outcome outcome, int64_t now_ns);
+  void finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t now_ns,
+              std::span<const scheduler::BlockHash> hashes);
   void log_trailing_inputs();
   void fail_all(const std::string& message);
 
@@ -177,6 +145,7 @@ class Engine final {
 
   // The engine thread's own.
   scheduler::Scheduler scheduler_;
+  lifecycle::RequestLives lives_;
   RandomStream seeds_;
   scheduler::RequestId next_id_ = 1;
   SequenceMap sequences_;
@@ -186,8 +155,6 @@ class Engine final {
   std::vector<backend::SequenceOutput> backend_outputs_;
   std::vector<scheduler::SampledToken> sampled_;
   records::StepRecord step_record_;  // of the step to come or under way
-  telemetry::StepStats step_stats_;  // likewise
-  scheduler::Counters counted_;      // what stats reported so far
   int64_t next_step_ = 0;
   std::thread thread_;
 };

@@ -6,11 +6,30 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "reference_engine/scheduler/block_hash.h"
 #include "reference_engine/server/api/response.h"
+#include "reference_engine/server/submission_of.h"
 
 namespace touchstone::server {
 namespace {
+
+template <typename T>
+void append(std::vector<T>& to, std::vector<T>& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+/// What an output adds to a choice of the API.
+void add(engine::Output& output, api::Choice& choice) {
+  choice.index = output.choice;
+  choice.text += output.text;
+  append(choice.token_ids, output.token_ids);
+  append(choice.logprobs, output.logprobs);
+  if (output.finish_reason) choice.finish_reason = scheduler::to_string(*output.finish_reason);
+  choice.stop_reason = std::move(output.stop_reason);
+}
+
+api::PromptResult prompt_result(engine::PromptOutput&& prompt) {
+  return {.num_cached_tokens = prompt.num_cached_tokens, .logprobs = std::move(prompt.logprobs)};
+}
 
 /// Outputs on their way from the engine to a connection. Beyond kMaxQueued, for a client that reads
 /// too slowly, a choice's outputs are merged into its last one, so that memory is bounded by the
@@ -18,13 +37,13 @@ namespace {
 class Mailbox final : public engine::OutputSink {
  public:
   struct Content {
-    std::vector<engine::EngineOutput> outputs;
+    std::vector<engine::Output> outputs;
     std::optional<std::string> failure;
   };
 
-  void deliver(std::vector<engine::EngineOutput> outputs) override {
+  void deliver(std::vector<engine::Output> outputs) override {
     const std::lock_guard lock(mutex_);
-    for (engine::EngineOutput& output : outputs) {
+    for (engine::Output& output : outputs) {
       if (content_.outputs.size() < kMaxQueued || !merge(output)) {
         content_.outputs.push_back(std::move(output));
       }
@@ -51,21 +70,17 @@ class Mailbox final : public engine::OutputSink {
  private:
   static constexpr size_t kMaxQueued = 64;
 
-  bool merge(engine::EngineOutput& output) {
-    if (output.prompt_done) return false;
-    const auto last = std::find_if(content_.outputs.rbegin(), content_.outputs.rend(),
-                                   [&](const engine::EngineOutput& queued) {
-                                     return queued.delta.index == output.delta.index;
-                                   });
+  bool merge(engine::Output& output) {
+    if (output.prompt) return false;
+    const auto last =
+        std::find_if(content_.outputs.rbegin(), content_.outputs.rend(),
+                     [&](const engine::Output& queued) { return queued.choice == output.choice; });
     if (last == content_.outputs.rend()) return false;
-    api::Choice& into = last->delta;
-    into.text += output.delta.text;
-    into.token_ids.insert(into.token_ids.end(), output.delta.token_ids.begin(),
-                          output.delta.token_ids.end());
-    std::move(output.delta.logprobs.begin(), output.delta.logprobs.end(),
-              std::back_inserter(into.logprobs));
-    into.finish_reason = std::move(output.delta.finish_reason);
-    into.stop_reason = std::move(output.delta.stop_reason);
+    last->text += output.text;
+    append(last->token_ids, output.token_ids);
+    append(last->logprobs, output.logprobs);
+    last->finish_reason = output.finish_reason;
+    last->stop_reason = std::move(output.stop_reason);
     return true;
   }
 
@@ -91,18 +106,8 @@ class Generation : public http::PendingReply {
   }
 
   engine::Engine::Admission submit(int32_t block_size) {
-    engine::Submission submission{.request = start_.request,
-                                  .response_id = start_.response_id,
-                                  .trace = start_.trace,
-                                  .arrival_unix_ns = start_.arrival_unix_ns,
-                                  .arrival_ns = start_.arrival_ns,
-                                  .prompt_hashes = {},
-                                  .sink = mailbox_};
-    for (const api::Prompt& prompt : start_.request->prompts) {
-      submission.prompt_hashes.push_back(
-          scheduler::hash_blocks(start_.request->cache_salt, prompt.token_ids, block_size));
-    }
-    const engine::Engine::Submitted submitted = engine_.submit(std::move(submission));
+    const engine::Engine::Submitted submitted =
+        engine_.submit(submission_of(start_, block_size, mailbox_));
     ticket_ = submitted.ticket;
     if (submitted.admission != engine::Engine::Admission::kAccepted) unfinished_ = 0;
     return submitted.admission;
@@ -114,8 +119,8 @@ class Generation : public http::PendingReply {
  protected:
   Mailbox::Content take_content() {
     Mailbox::Content content = mailbox_->take();
-    for (const engine::EngineOutput& output : content.outputs) {
-      if (output.delta.finish_reason) unfinished_ -= 1;
+    for (const engine::Output& output : content.outputs) {
+      if (output.finish_reason) unfinished_ -= 1;
     }
     if (content.failure) failure_ = content.failure;
     return content;
@@ -146,16 +151,11 @@ class FullGeneration final : public Generation {
   bool streams() const override { return false; }
 
   std::string take() override {
-    for (engine::EngineOutput& output : take_content().outputs) {
-      if (output.prompt_done) prompts_[output.prompt_index] = std::move(*output.prompt_done);
-      api::Choice& choice = choices_[static_cast<size_t>(output.delta.index)];
-      choice.text += output.delta.text;
-      choice.token_ids.insert(choice.token_ids.end(), output.delta.token_ids.begin(),
-                              output.delta.token_ids.end());
-      std::move(output.delta.logprobs.begin(), output.delta.logprobs.end(),
-                std::back_inserter(choice.logprobs));
-      choice.finish_reason = std::move(output.delta.finish_reason);
-      choice.stop_reason = std::move(output.delta.stop_reason);
+    for (engine::Output& output : take_content().outputs) {
+      if (output.prompt) {
+        prompts_[output.prompt_index] = prompt_result(std::move(*output.prompt));
+      }
+      add(output, choices_[static_cast<size_t>(output.choice)]);
     }
     return {};
   }
@@ -190,11 +190,13 @@ class StreamedGeneration final : public Generation {
   std::string take() override {
     std::string text;
     if (ended_) return text;
-    for (const engine::EngineOutput& output : take_content().outputs) {
-      if (output.prompt_done) {
-        text += events_.prompt_done(output.prompt_index, *output.prompt_done);
+    for (engine::Output& output : take_content().outputs) {
+      if (output.prompt) {
+        text += events_.prompt_done(output.prompt_index, prompt_result(std::move(*output.prompt)));
       }
-      text += events_.delta(output.delta);
+      api::Choice delta;
+      add(output, delta);
+      text += events_.delta(delta);
     }
     if (finished()) {
       text += failure_ ? events_.fail(api::internal_error(*failure_)) : events_.finish();

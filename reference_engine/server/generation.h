@@ -13,6 +13,7 @@
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/submission_of.h"
 
 namespace touchstone::server {
 
@@ -28,12 +29,7 @@ class InFlight final {
   std::atomic<int64_t>& count_;
 };
 
-struct GenerationStart {
-  std::shared_ptr<const api::GenerationRequest> request;
-  std::string response_id;
-  std::optional<records::TraceContext> trace;
-  int64_t arrival_unix_ns = 0;
-  int64_t arrival_ns = 0;
+struct GenerationStart : ArrivedRequest {
   http::HttpHeaders headers;  ///< of the reply
   std::unique_ptr<InFlight> in_flight;
   std::function<void()> on_overload;  ///< called when the engine's queue is full

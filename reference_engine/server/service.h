@@ -18,6 +18,7 @@
 #include "http/http.h"
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
+#include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/server_log.h"
 
 namespace touchstone::server {

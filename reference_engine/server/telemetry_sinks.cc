@@ -111,7 +111,7 @@ void TelemetrySinks::on_step(const records::StepRecord& step) {
   if (steps_) keep_unless_failed(steps_, steps_->write(to_json_line(step)));
 }
 
-void TelemetrySinks::on_stats(const telemetry::StepStats& stats) {
+void TelemetrySinks::on_stats(const records::StepStats& stats) {
   if (log_stats_) metrics_.on_step(stats);
 }
 

@@ -48,9 +48,10 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
       const std::function<void(const std::string&)>& log);
 
   void on_step(const records::StepRecord& step) override;
-  void on_stats(const telemetry::StepStats& stats) override;
+  void on_stats(const records::StepStats& stats) override;
   void on_request(const records::RequestRecord& record) override;
   void on_idle() override;
+  bool wants_hashes() const override { return requests_ != nullptr; }
 
   /// After the engine's end: sends the spans that wait, writes the logs out.
   void close();

@@ -336,7 +336,7 @@ VllmMetrics::VllmMetrics(const VllmMetricsConfig& config) {
        {0.1, 0.5, 1}});
 }
 
-void VllmMetrics::on_step(const StepStats& stats) {
+void VllmMetrics::on_step(const records::StepStats& stats) {
   const auto count = [](int64_t value) { return static_cast<double>(value); };
   const std::lock_guard lock(engine_mutex_);
   engine_.set(step_.running, count(stats.running));

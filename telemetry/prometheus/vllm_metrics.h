@@ -16,28 +16,10 @@
 
 #include "http/http.h"
 #include "records/request_record.h"
+#include "records/step_stats.h"
 #include "telemetry/prometheus/registry.h"
 
 namespace touchstone::telemetry {
-
-/// What one engine step adds; made by engine and simulator.
-struct StepStats {
-  int64_t running = 0;  ///< after schedule()
-  int64_t waiting = 0;
-  /// Of `waiting`, those that something other than capacity holds back (an adapter, a transfer).
-  int64_t waiting_deferred = 0;
-  double kv_cache_usage = 0;  ///< 0 to 1
-  /// Tokens looked up in the prefix cache and found, by requests first admitted in this step.
-  int64_t prefix_cache_queries = 0;
-  int64_t prefix_cache_hits = 0;
-  int64_t preemptions = 0;
-  /// Prompt tokens of the requests whose first token came in this step.
-  int64_t prompt_tokens_computed = 0;
-  int64_t prompt_tokens_cached = 0;
-  int64_t generation_tokens = 0;
-  std::vector<int64_t> time_to_first_token_ns;  ///< since the request's arrival
-  std::vector<int64_t> inter_token_latency_ns;  ///< since the request's previous output
-};
 
 /// The labels of vllm:cache_config_info that this engine can set. The others show vLLM's defaults.
 struct CacheConfigInfo {
@@ -66,7 +48,7 @@ class VllmMetrics final {
   VllmMetrics(const VllmMetrics&) = delete;
   VllmMetrics& operator=(const VllmMetrics&) = delete;
 
-  void on_step(const StepStats& stats);
+  void on_step(const records::StepStats& stats);
   /// As vLLM: a request that its client abandoned or that was refused counts nowhere.
   void on_finish(const records::RequestRecord& record);
   enum class Rejection { kQueuedRequests, kQueuedTokens };

@@ -14,17 +14,17 @@ const std::string kModel = support::source_dir() + "/fixtures/models/vllm-captur
 
 }  // namespace
 
-void KeepingSink::deliver(std::vector<EngineOutput> outputs) {
+void KeepingSink::deliver(std::vector<Output> outputs) {
   const std::lock_guard lock(mutex_);
-  for (const EngineOutput& output : outputs) {
-    if (output.prompt_done) prompts_done_ += 1;
-    Spoken& choice = choices_.at(static_cast<size_t>(output.delta.index));
+  for (const Output& output : outputs) {
+    if (output.prompt) prompts_done_ += 1;
+    Spoken& choice = choices_.at(static_cast<size_t>(output.choice));
     BASE_CHECK(!choice.finish_reason, "an output after the last one");
-    choice.text += output.delta.text;
-    choice.token_ids.insert(choice.token_ids.end(), output.delta.token_ids.begin(),
-                            output.delta.token_ids.end());
-    choice.finish_reason = output.delta.finish_reason;
-    choice.stop_reason = output.delta.stop_reason;
+    choice.text += output.text;
+    choice.token_ids.insert(choice.token_ids.end(), output.token_ids.begin(),
+                            output.token_ids.end());
+    if (output.finish_reason) choice.finish_reason = scheduler::to_string(*output.finish_reason);
+    choice.stop_reason = output.stop_reason;
     choice.outputs += 1;
     outputs_ += 1;
   }
@@ -100,12 +100,15 @@ scheduler::Config tight_config() {
           .max_model_len = 192};
 }
 
-server::api::GenerationRequest greedy(const std::string& prompt, int32_t max_tokens) {
-  server::api::GenerationRequest request;
-  request.model = "tiny";
-  request.prompts.push_back({.token_ids = capture_tokenizer().encode(prompt, true),
-                             .text = prompt,
-                             .max_tokens = max_tokens});
+Submission greedy(const std::string& prompt, int32_t max_tokens) {
+  Submission request;
+  request.record.endpoint = "/v1/completions";
+  request.record.model = "tiny";
+  request.prompts.push_back({.token_ids = std::make_shared<const std::vector<int32_t>>(
+                                 capture_tokenizer().encode(prompt, true)),
+                             .max_tokens = max_tokens,
+                             .block_hashes = {},
+                             .request_id = {}});
   request.sampling.temperature = 0;
   request.ignore_eos = true;
   return request;
@@ -120,28 +123,27 @@ EngineUnderTest::EngineUnderTest(const EngineOptions& options,
   engine_->start([] {});
 }
 
-EngineUnderTest::Started EngineUnderTest::start(const server::api::GenerationRequest& request) {
+EngineUnderTest::Started EngineUnderTest::start(const Submission& request) {
   Started started;
   started.sink =
       std::make_shared<KeepingSink>(request.prompts.size() * static_cast<size_t>(request.n));
-  Submission submission{.request = std::make_shared<const server::api::GenerationRequest>(request),
-                        .response_id = "cmpl-test",
-                        .trace = std::nullopt,
-                        .arrival_unix_ns = clock_.unix_ns(),
-                        .arrival_ns = clock_.monotonic_ns(),
-                        .prompt_hashes = {},
-                        .sink = started.sink};
-  for (const server::api::Prompt& prompt : request.prompts) {
-    submission.prompt_hashes.push_back(scheduler::hash_blocks(request.cache_salt, prompt.token_ids,
-                                                              options_.scheduler.block_size));
+  Submission submission = request;
+  for (size_t i = 0; i < submission.prompts.size(); ++i) {
+    Prompt& prompt = submission.prompts[i];
+    prompt.request_id = "cmpl-test-" + std::to_string(i);
+    prompt.block_hashes = scheduler::hash_blocks(request.cache_salt, *prompt.token_ids,
+                                                 options_.scheduler.block_size);
   }
+  submission.record.arrival_unix_ns = clock_.unix_ns();
+  submission.record.arrival_ns = clock_.monotonic_ns();
+  submission.sink = started.sink;
   const Engine::Submitted submitted = engine_->submit(std::move(submission));
   started.admission = submitted.admission;
   started.ticket = submitted.ticket;
   return started;
 }
 
-std::vector<Spoken> EngineUnderTest::run(const server::api::GenerationRequest& request) {
+std::vector<Spoken> EngineUnderTest::run(const Submission& request) {
   return start(request).sink->wait();
 }
 

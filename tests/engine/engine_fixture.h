@@ -21,8 +21,8 @@ namespace touchstone::engine {
 struct Spoken {
   std::string text;
   std::vector<int32_t> token_ids;
-  std::optional<std::string> finish_reason;
-  server::api::StopReason stop_reason;
+  std::optional<std::string> finish_reason;  // in words
+  StopReason stop_reason;
   size_t outputs = 0;
 };
 
@@ -31,7 +31,7 @@ class KeepingSink final : public OutputSink {
  public:
   explicit KeepingSink(size_t choices) : choices_(choices) {}
 
-  void deliver(std::vector<EngineOutput> outputs) override;
+  void deliver(std::vector<Output> outputs) override;
   void fail(const std::string& message) override;
 
   /// Waits until every choice has ended or the engine failed.
@@ -56,12 +56,13 @@ class KeepingSink final : public OutputSink {
 class KeepingObserver final : public EngineObserver {
  public:
   void on_step(const records::StepRecord& step) override { steps.push_back(step); }
-  void on_stats(const telemetry::StepStats& step_stats) override { stats.push_back(step_stats); }
+  void on_stats(const records::StepStats& step_stats) override { stats.push_back(step_stats); }
   void on_request(const records::RequestRecord& record) override { records.push_back(record); }
   void on_idle() override {}
+  bool wants_hashes() const override { return true; }
 
   std::vector<records::StepRecord> steps;
-  std::vector<telemetry::StepStats> stats;
+  std::vector<records::StepStats> stats;
   std::vector<records::RequestRecord> records;
 };
 
@@ -76,7 +77,7 @@ scheduler::Config roomy_config();
 scheduler::Config tight_config();
 
 /// A request for greedy text of at most `max_tokens` tokens.
-server::api::GenerationRequest greedy(const std::string& prompt, int32_t max_tokens);
+Submission greedy(const std::string& prompt, int32_t max_tokens);
 
 /// An engine that runs until end() or its destruction.
 class EngineUnderTest final {
@@ -89,9 +90,9 @@ class EngineUnderTest final {
     uint64_t ticket;
     std::shared_ptr<KeepingSink> sink;
   };
-  Started start(const server::api::GenerationRequest& request);
+  Started start(const Submission& request);
   /// Starts and waits.
-  std::vector<Spoken> run(const server::api::GenerationRequest& request);
+  std::vector<Spoken> run(const Submission& request);
   /// Closes, waits for the end, and gives the telemetry.
   const KeepingObserver& end();
   Engine& engine() { return *engine_; }

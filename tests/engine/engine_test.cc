@@ -14,12 +14,12 @@ namespace {
 const std::string kQuestion = "To be, or not to be, that is the question: ";
 
 /// Requests of every kind: short and long, greedy and seeded, some with a common prefix.
-std::vector<server::api::GenerationRequest> mixed_requests() {
-  std::vector<server::api::GenerationRequest> requests;
+std::vector<Submission> mixed_requests() {
+  std::vector<Submission> requests;
   for (int i = 0; i < 10; ++i) {
     std::string prompt = i % 2 == 0 ? kQuestion + kQuestion : "Speak, ";
     for (int k = 0; k < i; ++k) prompt += "word " + std::to_string(k) + " ";
-    server::api::GenerationRequest request = greedy(prompt, 20 + 7 * i);
+    Submission request = greedy(prompt, 20 + 7 * i);
     if (i % 3 == 1) {
       request.sampling.temperature = 0.9;
       request.sampling.top_p = 0.95;
@@ -148,7 +148,7 @@ TEST(Engine, AStopStringEndsTheTextBeforeOrAfterIt) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   const std::string whole = engine.run(greedy(kQuestion, 40))[0].text;
   ASSERT_GT(whole.size(), 20u);
-  server::api::GenerationRequest request = greedy(kQuestion, 40);
+  Submission request = greedy(kQuestion, 40);
   const std::string stop = whole.substr(8, 5);
   const size_t at = whole.find(stop);
   request.stop = {"never said", stop};
@@ -156,7 +156,7 @@ TEST(Engine, AStopStringEndsTheTextBeforeOrAfterIt) {
   EXPECT_EQ(spoken.text, whole.substr(0, at));
   EXPECT_EQ(spoken.finish_reason, "stop");
   EXPECT_EQ(std::get<std::string>(spoken.stop_reason), stop);
-  request.include_stop_str_in_output = true;
+  request.include_stop_in_output = true;
   spoken = engine.run(request)[0];
   EXPECT_EQ(spoken.text, whole.substr(0, at + stop.size()));
 }
@@ -167,7 +167,7 @@ TEST(Engine, AStopTokenEndsTheTextBeforeItButIsCounted) {
   const int32_t stop = whole.token_ids[6];
   const auto first = std::find(whole.token_ids.begin(), whole.token_ids.end(), stop);
   const std::vector<int32_t> before(whole.token_ids.begin(), first);
-  server::api::GenerationRequest request = greedy(kQuestion, 20);
+  Submission request = greedy(kQuestion, 20);
   request.stop_token_ids = {stop};
   const Spoken spoken = engine.run(request)[0];
   EXPECT_EQ(spoken.text, capture_tokenizer().decode(before, true));
@@ -186,7 +186,7 @@ TEST(Engine, AStopTokenEndsTheTextBeforeItButIsCounted) {
 
 TEST(Engine, ChoicesOfOnePromptHaveTheirOwnSeedsAndShareThePrompt) {
   EngineUnderTest engine({.scheduler = roomy_config()});
-  server::api::GenerationRequest request = greedy(kQuestion, 12);
+  Submission request = greedy(kQuestion, 12);
   request.sampling.temperature = 1;
   request.seed = 7;
   request.n = 3;
@@ -202,7 +202,7 @@ TEST(Engine, ChoicesOfOnePromptHaveTheirOwnSeedsAndShareThePrompt) {
 }
 
 TEST(Engine, UnseededRequestsRepeatWithTheEnginesSeed) {
-  server::api::GenerationRequest request = greedy(kQuestion, 12);
+  Submission request = greedy(kQuestion, 12);
   request.sampling.temperature = 1;
   const auto two_answers = [&](uint64_t seed) {
     EngineUnderTest engine({.scheduler = roomy_config(), .seed = seed});
@@ -217,7 +217,7 @@ TEST(Engine, UnseededRequestsRepeatWithTheEnginesSeed) {
 
 TEST(Engine, TwoPromptsAreTwoRecordsWithTheirOwnIds) {
   EngineUnderTest engine({.scheduler = roomy_config()});
-  server::api::GenerationRequest request = greedy(kQuestion, 4);
+  Submission request = greedy(kQuestion, 4);
   request.prompts.push_back(greedy("Speak, ", 6).prompts[0]);
   const std::vector<Spoken> spoken = engine.run(request);
   EXPECT_EQ(spoken[0].token_ids.size(), 4u);
@@ -257,7 +257,7 @@ TEST(Engine, MoreWaitingCompletionsThanAllowedAreTurnedAway) {
   const auto running = engine.start(greedy(kQuestion, 150));
   running.sink->wait_for_outputs(1);
   const auto waiting = engine.start(greedy(kQuestion, 1));
-  server::api::GenerationRequest two = greedy(kQuestion, 1);
+  Submission two = greedy(kQuestion, 1);
   two.sampling.temperature = 1;
   two.n = 2;
   EXPECT_EQ(engine.start(two).admission, Engine::Admission::kOverloaded);

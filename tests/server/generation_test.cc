@@ -13,7 +13,6 @@ namespace {
 
 using engine::capture_tokenizer;
 using engine::EngineUnderTest;
-using engine::greedy;
 using engine::KeepingObserver;
 using engine::roomy_config;
 
@@ -55,8 +54,12 @@ class Woken {
 };
 
 api::GenerationRequest eight_choices(bool stream) {
-  api::GenerationRequest request = greedy("Speak, ", 200);
-  request.sampling.temperature = 1;
+  api::GenerationRequest request;
+  request.model = "tiny";
+  request.prompts.push_back({.token_ids = capture_tokenizer().encode("Speak, ", true),
+                             .text = "Speak, ",
+                             .max_tokens = 200});
+  request.ignore_eos = true;
   request.seed = 11;
   request.n = 8;
   request.stream = stream;

@@ -108,7 +108,7 @@ TEST(VllmMetrics, ThePageIsTheRecordedOneButForTheListedDifferences) {
 
 TEST(VllmMetrics, AStepMovesTheEnginesSeries) {
   VllmMetrics metrics(recorded_config());
-  StepStats stats;
+  records::StepStats stats;
   stats.running = 3;
   stats.waiting = 5;
   stats.waiting_deferred = 2;
@@ -255,7 +255,7 @@ TEST(VllmMetrics, CanBeReadWhileTheEngineWrites) {
   constexpr int kSteps = 2000;
   std::thread engine([&] {
     for (int i = 0; i < kSteps; ++i) {
-      StepStats stats;
+      records::StepStats stats;
       stats.generation_tokens = 1;
       metrics.on_step(stats);
       metrics.on_finish(finished(1, 1));

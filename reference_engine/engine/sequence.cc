@@ -1,0 +1,156 @@
+#include "reference_engine/engine/sequence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "reference_engine/scheduler/block_hash.h"
+
+namespace touchstone::engine {
+namespace {
+
+bool contains(const std::vector<int32_t>& ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+tokenizer::DetokenizerOptions text_options(const Submission& submission) {
+  return {.stop = submission.stop,
+          .include_stop_in_output = submission.include_stop_in_output,
+          .skip_special_tokens = submission.skip_special_tokens,
+          .min_tokens = submission.sampling.min_tokens};
+}
+
+}  // namespace
+
+Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::RequestId id,
+                   uint64_t seed, const tokenizer::Tokenizer& tokenizer)
+    : answer_(std::move(answer)),
+      prompt_index_(static_cast<size_t>(choice / submission().n)),
+      choice_(choice),
+      id_(id),
+      num_prompt_tokens_(prompt().token_ids->size()),
+      params_(submission().sampling),
+      detokenizer_(tokenizer, text_options(submission())) {
+  tokens_.reserve(num_prompt_tokens_ + static_cast<size_t>(prompt().max_tokens));
+  tokens_ = *prompt().token_ids;
+  params_.seed = seed;
+  if (params_.prompt_logprobs) prompt_logprobs_.resize(num_prompt_tokens_);
+}
+
+scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
+  const auto hashed = prompt().block_hashes.size() * static_cast<size_t>(block_size);
+  return {.id = id_,
+          .arrival_ns = submission().record.arrival_ns,
+          .priority = submission().priority,
+          .num_prompt_tokens = static_cast<int32_t>(num_prompt_tokens_),
+          .max_tokens = prompt().max_tokens,
+          .min_tokens = params_.min_tokens,
+          .ignore_eos = submission().ignore_eos,
+          .eos_token_ids = submission().eos_token_ids,
+          .stop_token_ids = submission().stop_token_ids,
+          .block_hashes = prompt().block_hashes,
+          .unhashed_tail = {tokens_.begin() + static_cast<std::ptrdiff_t>(hashed), tokens_.end()},
+          .chain_root = scheduler::root_hash(submission().cache_salt),
+          .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
+}
+
+records::RequestRecord Sequence::record() const {
+  records::RequestRecord record = submission().record;
+  record.id = id_;
+  record.request_id = prompt().request_id;
+  record.prompt_tokens = static_cast<int64_t>(num_prompt_tokens_);
+  record.max_tokens = prompt().max_tokens;
+  record.min_tokens = params_.min_tokens;
+  record.temperature = params_.temperature;
+  record.top_p = params_.top_p;
+  record.top_k = params_.top_k;
+  record.n = submission().n;
+  record.choice = choice_;
+  record.choices = static_cast<int64_t>(submission().prompts.size()) * submission().n;
+  record.ignore_eos = submission().ignore_eos;
+  record.priority = submission().priority;
+  record.skip_reading_prefix_cache = params_.prompt_logprobs.has_value();
+  return record;
+}
+
+backend::SequenceStep Sequence::step(const scheduler::ScheduledRequest& scheduled) const {
+  const std::span<const int32_t> tokens = tokens_;
+  const auto position = static_cast<size_t>(scheduled.num_computed_tokens);
+  return {.request_id = id_,
+          .tokens = tokens.subspan(position, static_cast<size_t>(scheduled.num_scheduled_tokens)),
+          .first_position = scheduled.num_computed_tokens,
+          .block_table = scheduled.block_table,
+          .sample = scheduled.samples_token,
+          .params = &params_,
+          .history = {.prompt = tokens.first(num_prompt_tokens_),
+                      .output = tokens.subspan(num_prompt_tokens_)},
+          .prompt_logprobs = !prompt_logprobs_.empty() && position + 1 < num_prompt_tokens_};
+}
+
+void Sequence::keep_prompt_logprobs(int32_t first_position, const backend::SequenceOutput& output) {
+  for (size_t k = 0; k < output.prompt_logprobs.size(); ++k) {
+    const size_t position = static_cast<size_t>(first_position) + k + 1;
+    if (position < prompt_logprobs_.size()) prompt_logprobs_[position] = output.prompt_logprobs[k];
+  }
+}
+
+bool Sequence::ends_by_token(int32_t token) const {
+  if (num_output_tokens() < static_cast<size_t>(params_.min_tokens)) return false;
+  return (!submission().ignore_eos && contains(submission().eos_token_ids, token)) ||
+         contains(submission().stop_token_ids, token);
+}
+
+scheduler::SampledToken Sequence::add(int32_t token) {
+  tokens_.push_back(token);
+  scheduler::SampledToken sampled{.id = id_, .token = token};
+  const bool ends = ends_by_token(token);
+  // The token that ends a completion is not part of its text.
+  if (ends && !submission().include_stop_in_output) return sampled;
+  if (std::optional<std::string> stop = detokenizer_.add(token)) {
+    text_ended_ = true;
+    if (!ends) {
+      stop_string_ = std::move(*stop);
+      sampled.stop_string = true;
+    }
+  }
+  return sampled;
+}
+
+Output Sequence::output(int32_t num_cached_tokens, std::vector<sampling::TokenLogprob>&& logprobs,
+                        const scheduler::FinishedRequest* end) {
+  Output output = new_output();
+  if (output.prompt) *output.prompt = {num_cached_tokens, prompt_logprobs_};
+  output.token_ids = {tokens_.back()};
+  if (!logprobs.empty()) output.logprobs.push_back(std::move(logprobs));
+  if (end != nullptr) {
+    output.finish_reason = end->reason;
+    if (!stop_string_.empty()) {
+      output.stop_reason = stop_string_;
+    } else if (end->stop_token) {
+      output.stop_reason = *end->stop_token;
+    }
+    if (!text_ended_) detokenizer_.finish();
+  }
+  output.text = detokenizer_.take_delta();
+  return output;
+}
+
+Output Sequence::aborted_output() {
+  Output output = new_output();
+  output.finish_reason = scheduler::FinishReason::kAbort;
+  detokenizer_.finish();
+  output.text = detokenizer_.take_delta();
+  return output;
+}
+
+Output Sequence::new_output() {
+  Output output;
+  output.prompt_index = prompt_index_;
+  output.choice = choice_;
+  if (!answer_->prompt_done[prompt_index_]) {
+    answer_->prompt_done[prompt_index_] = true;
+    output.prompt.emplace();
+  }
+  return output;
+}
+
+}  // namespace touchstone::engine

@@ -1,0 +1,78 @@
+// One choice while it runs: its tokens and its text, and what it has to say after a step.
+// Thread-compatible; the engine thread's own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "records/request_record.h"
+#include "reference_engine/backend/backend.h"
+#include "reference_engine/engine/submission.h"
+#include "reference_engine/scheduler/types.h"
+#include "reference_engine/tokenizer/detokenizer.h"
+#include "reference_engine/tokenizer/tokenizer.h"
+
+namespace touchstone::engine {
+
+/// One submission while any of its choices runs.
+struct Answer {
+  uint64_t ticket = 0;
+  Submission submission;
+  std::vector<scheduler::RequestId> running;  ///< choices not yet finished, in no order
+  std::vector<bool> prompt_done;              ///< by prompt
+  std::vector<Output> outputs;                ///< of this step
+};
+
+class Sequence final {
+ public:
+  /// Choice number `choice` (prompt index * n + i) of `answer`. `tokenizer` outlives this.
+  Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::RequestId id, uint64_t seed,
+           const tokenizer::Tokenizer& tokenizer);
+
+  scheduler::RequestId id() const { return id_; }
+  const std::shared_ptr<Answer>& answer() const { return answer_; }
+  size_t num_output_tokens() const { return tokens_.size() - num_prompt_tokens_; }
+
+  /// What the scheduler needs to know of it. `block_size`: of the hashed blocks.
+  scheduler::NewRequest scheduler_request(int32_t block_size) const;
+  /// Who it is and what was asked for.
+  records::RequestRecord record() const;
+
+  /// Its share of a step; valid until the next add().
+  backend::SequenceStep step(const scheduler::ScheduledRequest& scheduled) const;
+  /// Keeps the prompt's log-probabilities of a step from `first_position` on.
+  void keep_prompt_logprobs(int32_t first_position, const backend::SequenceOutput& output);
+  /// Appends a sampled token to tokens and text; finds stop strings.
+  scheduler::SampledToken add(int32_t token);
+  /// What is new since the last one. `end`: the choice ended with this token.
+  Output output(int32_t num_cached_tokens, std::vector<sampling::TokenLogprob>&& logprobs,
+                const scheduler::FinishedRequest* end);
+  /// Its last one when it is cut off.
+  Output aborted_output();
+  /// The stop string that ended it; empty: none did.
+  const std::string& stop_string() const { return stop_string_; }
+
+ private:
+  const Submission& submission() const { return answer_->submission; }
+  const Prompt& prompt() const { return submission().prompts[prompt_index_]; }
+  bool ends_by_token(int32_t token) const;
+  /// An output that says nothing yet; the first of its prompt has a `prompt`.
+  Output new_output();
+
+  const std::shared_ptr<Answer> answer_;  // shared with the engine; gone when the last choice is
+  const size_t prompt_index_;
+  const int32_t choice_;
+  const scheduler::RequestId id_;
+  const size_t num_prompt_tokens_;
+  std::vector<int32_t> tokens_;  // prompt, then output
+  sampling::Params params_;
+  TokenLogprobs prompt_logprobs_;  // by position
+  tokenizer::Detokenizer detokenizer_;
+  std::string stop_string_;
+  bool text_ended_ = false;  // the detokenizer takes nothing more
+};
+
+}  // namespace touchstone::engine

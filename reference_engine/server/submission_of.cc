@@ -1,0 +1,45 @@
+#include "reference_engine/server/submission_of.h"
+
+#include <utility>
+
+#include "reference_engine/scheduler/block_hash.h"
+
+namespace touchstone::server {
+
+engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_size,
+                                 std::shared_ptr<engine::OutputSink> sink) {
+  const api::GenerationRequest& request = *arrived.request;
+  const bool completions = request.endpoint == api::Endpoint::kCompletions;
+  engine::Submission submission;
+  for (const api::Prompt& prompt : request.prompts) {
+    submission.prompts.push_back(
+        {.token_ids = {arrived.request, &prompt.token_ids},
+         .max_tokens = prompt.max_tokens,
+         .block_hashes = scheduler::hash_blocks(request.cache_salt, prompt.token_ids, block_size),
+         .request_id = arrived.response_id});
+    if (completions) {
+      submission.prompts.back().request_id += "-" + std::to_string(submission.prompts.size() - 1);
+    }
+  }
+  submission.n = request.n;
+  submission.sampling = request.sampling;
+  submission.sampling.prompt_logprobs = request.prompt_logprobs;
+  submission.seed = request.seed;
+  submission.stop = request.stop;
+  submission.include_stop_in_output = request.include_stop_str_in_output;
+  submission.skip_special_tokens = request.skip_special_tokens;
+  submission.eos_token_ids = request.eos_token_ids;
+  submission.stop_token_ids = request.stop_token_ids;
+  submission.ignore_eos = request.ignore_eos;
+  submission.priority = request.priority;
+  submission.cache_salt = request.cache_salt;
+  submission.record.endpoint = completions ? "/v1/completions" : "/v1/chat/completions";
+  submission.record.model = request.model;
+  submission.record.trace = arrived.trace;
+  submission.record.arrival_unix_ns = arrived.arrival_unix_ns;
+  submission.record.arrival_ns = arrived.arrival_ns;
+  submission.sink = std::move(sink);
+  return submission;
+}
+
+}  // namespace touchstone::server

@@ -1,0 +1,30 @@
+// From the API's words to the engine's: what a validated HTTP request asks the engine for.
+// Pure; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "records/request_record.h"
+#include "reference_engine/engine/submission.h"
+#include "reference_engine/server/api/generation_request.h"
+
+namespace touchstone::server {
+
+/// A validated request and what the server knows of how it came.
+struct ArrivedRequest {
+  std::shared_ptr<const api::GenerationRequest> request;
+  std::string response_id;  ///< "cmpl-…", "chatcmpl-…"
+  std::optional<records::TraceContext> trace;
+  int64_t arrival_unix_ns = 0;
+  int64_t arrival_ns = 0;  ///< monotonic
+};
+
+/// Hashes the prompts' blocks of `block_size` tokens, so call it off the engine thread. The
+/// submission shares the request's tokens.
+engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_size,
+                                 std::shared_ptr<engine::OutputSink> sink);
+
+}  // namespace touchstone::server
