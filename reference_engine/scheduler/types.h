@@ -22,6 +22,9 @@ inline constexpr BlockId kNullBlock = 0;
 struct BlockHash {
   std::array<uint64_t, 2> words{};
   auto operator<=>(const BlockHash&) const = default;
+  bool operator==(const BlockHash& other) const {  // the default one calls memcmp
+    return words[0] == other.words[0] && words[1] == other.words[1];
+  }
 };
 
 enum class Policy { kFcfs, kPriority };
