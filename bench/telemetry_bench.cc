@@ -43,11 +43,12 @@ TraceBatch full_batch() {
   constexpr int kSpans = 512;
   TraceBatch batch(1);
   batch[0].resource = make_vllm_resource({"fc94e57c-6fbd-47a9-9707-97e65c923ccb", 1, {}}).resource;
-  batch[0].scope_spans.push_back({vllm_dialect().scope, "", {}});
+  const auto dialect = vllm_dialect().make({});
+  batch[0].scope_spans.push_back({dialect->origin().scope, "", {}});
   SpanIds ids(1);
   const records::RequestRecord record = typical_record();
   for (int i = 0; i < kSpans; ++i) {
-    vllm_dialect().append_spans(record, ids, batch[0].scope_spans[0].spans);
+    dialect->append_spans(record, ids, batch[0].scope_spans[0].spans);
   }
   return batch;
 }
@@ -93,9 +94,10 @@ void record_to_span(benchmark::State& state) {
   const records::RequestRecord record = typical_record();
   SpanIds ids(1);
   std::vector<Span> spans;
+  const auto dialect = vllm_dialect().make({});
   for (auto _ : state) {
     spans.clear();
-    vllm_dialect().append_spans(record, ids, spans);
+    dialect->append_spans(record, ids, spans);
     benchmark::DoNotOptimize(spans.data());
   }
   state.SetItemsProcessed(state.iterations());

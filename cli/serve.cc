@@ -15,6 +15,7 @@
 #include "base/environment.h"
 #include "base/text.h"
 #include "reference_engine/server/serve.h"
+#include "telemetry/dialects/dialect.h"
 
 namespace touchstone::cli {
 namespace {
@@ -299,8 +300,17 @@ void add_telemetry_flags(CLI::App& app, ServeFlags& flags) {
       "--disable-log-stats", [&options] { options.log_stats = false; }, "Metrics stand still");
   app.add_option(
       "--otlp-traces-endpoint", options.otlp_traces_endpoint,
-      "Sends a span per completion to this OTLP/gRPC endpoint; see also OTEL_SERVICE_NAME, "
-      "OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*");
+      "Sends a span per completion to this OTLP endpoint; see also OTEL_SERVICE_NAME, "
+      "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL (grpc, http/protobuf), OTEL_RESOURCE_ATTRIBUTES, "
+      "OTEL_BSP_*");
+  std::string dialects;
+  for (const telemetry::DialectRow& row : telemetry::dialect_rows()) {
+    dialects +=
+        (dialects.empty() ? "" : "; ") + std::string(row.name) + ": " + std::string(row.summary);
+  }
+  app.add_option("--span-dialect", options.span_dialects,
+                 "Which spans, one or several separated by commas (" + dialects + ")")
+      ->capture_default_str();
   app.add_option("--step-log", options.step_log, "Writes what the scheduler did, as JSON lines");
   app.add_option("--request-log", options.request_log,
                  "Writes one record per completion, as JSON lines");

@@ -37,13 +37,13 @@ class Get final {
     });
   }
 
-  Result<HttpResponse> run(int64_t timeout_ns) {
+  Result<ClientResponse> run(int64_t timeout_ns) {
     loop_.run_for(std::chrono::nanoseconds(timeout_ns));
     if (!loop_.stopped()) {
       return Error{ErrorCode::kTimeout, "no answer within " + format_duration(timeout_ns), {}};
     }
     if (error_) return io_error(error_.message());
-    return HttpResponse{parser_.get().result_int(), std::move(parser_.get().body())};
+    return ClientResponse{parser_.get().result_int(), std::move(parser_.get().body())};
   }
 
  private:
@@ -99,7 +99,7 @@ Result<Url> parse_url(const std::string& text) {
   return url;
 }
 
-Result<HttpResponse> http_get(const std::string& url, int64_t timeout_ns) {
+Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns) {
   const auto parsed = parse_url(url);
   if (!parsed) return parsed.error();
   Get get(*parsed, parsed->path);

@@ -20,13 +20,14 @@ struct Url {
 /// ERRORS: kInvalidArgument for another scheme, a missing host or a bad port.
 Result<Url> parse_url(const std::string& text);
 
-struct HttpResponse {
+/// What a server answered.
+struct ClientResponse {
   int64_t status = 0;
   std::string body;
 };
 
 /// ERRORS: kInvalidArgument for a bad URL, kTimeout, kIo `GET URL: what happened`.
-Result<HttpResponse> http_get(const std::string& url, int64_t timeout_ns);
+Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns);
 /// As http_get(), and any status but 200 is an error too.
 Result<std::string> http_get_body(const std::string& url, int64_t timeout_ns);
 

@@ -56,8 +56,9 @@ struct ServeOptions {
   std::string port_file;                            ///< gets the bound port once ready
   int64_t shutdown_timeout_ns = 30 * kNsPerSecond;  ///< then running requests are aborted
 
-  std::string otlp_traces_endpoint;  ///< empty: no spans
-  Environment environment;           ///< OTEL_*, TRACEPARENT
+  std::string span_dialects = "vllm";  ///< names of telemetry/dialects, comma-separated
+  std::string otlp_traces_endpoint;    ///< empty: no spans
+  Environment environment;             ///< OTEL_*, TRACEPARENT
   int64_t process_id = 0;
   std::string step_log;
   std::string request_log;

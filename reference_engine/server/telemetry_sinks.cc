@@ -9,8 +9,8 @@
 #include "base/text.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 #include "telemetry/dialects/dialect.h"
-#include "telemetry/export/otlp_grpc_transport.h"
 #include "telemetry/export/otlp_options.h"
+#include "telemetry/export/transports.h"
 #include "telemetry/resource.h"
 
 namespace touchstone::server {
@@ -58,14 +58,16 @@ Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(
 }
 
 Status TelemetrySinks::open_spans(const Options& options) {
+  auto dialects =
+      telemetry::make_dialects(options.span_dialects, {.served_models = options.served_models});
+  if (!dialects) return std::move(dialects).error().with_context("--span-dialect");
+  for (const auto& dialect : *dialects) {
+    if (auto metrics = dialect->make_metrics(options.metrics.started_unix_ns)) {
+      dialect_metrics_.push_back(std::move(metrics));
+    }
+  }
   if (options.otlp_traces_endpoint.empty() || telemetry::sdk_disabled(options.environment)) {
     return {};
-  }
-  const std::string protocol =
-      lookup(options.environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").value_or("grpc");
-  if (protocol != "grpc") {
-    return invalid_argument("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got " + quote(protocol) +
-                            ", expected grpc, the only one that is implemented");
   }
   const auto otlp = telemetry::otlp_options(options.otlp_traces_endpoint, options.environment);
   if (!otlp) return otlp.error();
@@ -77,13 +79,10 @@ Status TelemetrySinks::open_spans(const Options& options) {
                                      .process_id = options.process_id,
                                      .environment = options.environment});
   for (const std::string& warning : made.warnings) log_(warning);
-  auto exporter = telemetry::make_otlp_grpc_exporter(*otlp, std::move(made.resource), clock_);
+  auto exporter = telemetry::make_otlp_exporter(*otlp, std::move(made.resource), clock_);
   if (!exporter) return std::move(exporter).error();
   exporter_ = std::move(*exporter);
-  auto dialect = telemetry::find_dialect("vllm");
-  if (!dialect) return std::move(dialect).error();
-  spans_ = std::make_unique<telemetry::SpanPipeline>(
-      std::vector<const telemetry::Dialect*>{*dialect}, seed, *exporter_);
+  spans_ = std::make_unique<telemetry::SpanPipeline>(*std::move(dialects), seed, *exporter_);
   return {};
 }
 
@@ -117,6 +116,7 @@ void TelemetrySinks::on_stats(const records::StepStats& stats) {
 
 void TelemetrySinks::on_request(const records::RequestRecord& record) {
   if (log_stats_) metrics_.on_finish(record);
+  for (const auto& metrics : dialect_metrics_) metrics->on_finish(record);
   if (spans_) spans_->on_request(record);
   if (requests_) keep_unless_failed(requests_, requests_->write(to_json_line(record)));
 }
@@ -135,7 +135,9 @@ void TelemetrySinks::on_rejection() {
 }
 
 MetricsText TelemetrySinks::metrics() const {
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.render()};
+  std::string page = metrics_.render();
+  for (const auto& metrics : dialect_metrics_) metrics->render(page);
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(page)};
 }
 
 void TelemetrySinks::keep_unless_failed(std::unique_ptr<LineWriter>& writer, const Status& status) {

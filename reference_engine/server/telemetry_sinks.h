@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/environment.h"
@@ -26,7 +27,9 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
     std::string step_log;     ///< path; empty: none
     std::string request_log;  ///< path; empty: none
     telemetry::VllmMetricsConfig metrics;
-    bool log_stats = true;             ///< false: the metrics stand still
+    bool log_stats = true;               ///< false: the metrics stand still
+    std::string span_dialects = "vllm";  ///< names of telemetry/dialects, comma-separated
+    std::vector<std::string> served_models;
     std::string otlp_traces_endpoint;  ///< empty: no spans
     Environment environment;           ///< OTEL_*
     uint64_t seed = 0;
@@ -73,8 +76,9 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   telemetry::VllmMetrics metrics_;
   std::unique_ptr<LineWriter> steps_;
   std::unique_ptr<LineWriter> requests_;
-  std::unique_ptr<telemetry::SpanExporter> exporter_;  // null: no spans
-  std::unique_ptr<telemetry::SpanPipeline> spans_;
+  std::vector<std::unique_ptr<telemetry::DialectMetrics>> dialect_metrics_;
+  std::unique_ptr<telemetry::SpanPipeline> spans_;  // null: no spans; outlives the exporter
+  std::unique_ptr<telemetry::SpanExporter> exporter_;
   int64_t lost_spans_reported_ = 0;
 };
 

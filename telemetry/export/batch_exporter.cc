@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "telemetry/otlp/protobuf.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -16,7 +17,7 @@ std::chrono::nanoseconds duration(int64_t ns) {
 }  // namespace
 
 BatchExporter::BatchExporter(Resource resource, const BatchOptions& options,
-                             std::unique_ptr<SpanTransport> transport, const Clock& clock)
+                             std::unique_ptr<Transport> transport, const Clock& clock)
     : resource_(std::move(resource)),
       options_(options),
       transport_(std::move(transport)),
@@ -29,7 +30,7 @@ BatchExporter::BatchExporter(Resource resource, const BatchOptions& options,
 
 BatchExporter::~BatchExporter() { (void)shutdown(0); }
 
-void BatchExporter::submit(const Scope& scope, Span span) {
+void BatchExporter::submit(const SpanOrigin& origin, Span span) {
   bool full_batch = false;
   {
     const std::lock_guard lock(mutex_);
@@ -38,7 +39,7 @@ void BatchExporter::submit(const Scope& scope, Span span) {
       ++counters_.dropped;
       return;
     }
-    queue_.emplace_back(&scope, std::move(span));
+    queue_.emplace_back(&origin, std::move(span));
     ++counters_.pending;
     full_batch = queue_.size() == options_.batch_spans_max;
   }
@@ -81,7 +82,7 @@ void BatchExporter::run() {
                               std::make_move_iterator(end));
       queue_.erase(queue_.begin(), end);
       lock.unlock();
-      export_batch(make_batch(std::move(items)), static_cast<int64_t>(count));
+      export_batch(encode_otlp_protobuf(make_batch(std::move(items))), static_cast<int64_t>(count));
       lock.lock();
     }
     if (stop_by_ns_) break;
@@ -93,28 +94,44 @@ void BatchExporter::run() {
   stopped_changed_.notify_all();
 }
 
+/// The group of `batch` for spans of this origin, made when it is the first. Origins that add the
+/// same to the resource share one.
+ScopeSpans& BatchExporter::group_of(const SpanOrigin& origin, TraceBatch& batch) const {
+  Resource resource = resource_;
+  resource.attributes.insert(resource.attributes.end(), origin.resource.begin(),
+                             origin.resource.end());
+  auto group = std::find_if(batch.begin(), batch.end(),
+                            [&](const ResourceSpans& each) { return each.resource == resource; });
+  if (group == batch.end()) {
+    group = batch.insert(batch.end(), {std::move(resource), "", {}});
+  }
+  return group->scope_spans.emplace_back(ScopeSpans{origin.scope, origin.schema_url, {}});
+}
+
 TraceBatch BatchExporter::make_batch(std::vector<Item> items) const {
-  TraceBatch batch(1);
-  batch[0].resource = resource_;
-  std::vector<const Scope*> scopes;  // in order of appearance
-  for (auto& [scope, span] : items) {
-    const auto found = std::find(scopes.begin(), scopes.end(), scope);
-    const auto index = static_cast<size_t>(found - scopes.begin());
-    if (found == scopes.end()) {
-      scopes.push_back(scope);
-      batch[0].scope_spans.push_back({*scope, "", {}});
+  TraceBatch batch;
+  std::vector<const SpanOrigin*> origins;  // in order of appearance
+  for (const auto& [origin, span] : items) {
+    if (std::find(origins.begin(), origins.end(), origin) == origins.end()) {
+      origins.push_back(origin);
     }
-    batch[0].scope_spans[index].spans.push_back(std::move(span));
+  }
+  for (const SpanOrigin* origin : origins) {
+    ScopeSpans& group = group_of(*origin, batch);
+    for (auto& [from, span] : items) {
+      if (from == origin) group.spans.push_back(std::move(span));
+    }
   }
   return batch;
 }
 
-void BatchExporter::export_batch(const TraceBatch& batch, int64_t spans) {
+void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
   const int64_t give_up_ns = clock_.monotonic_ns() + options_.export_timeout_ns;
   for (int64_t retry = 0;; ++retry) {
     const int64_t left_ns = give_up_ns - clock_.monotonic_ns();
     SendResult result = transport_->send(
-        batch, std::max<int64_t>(std::min(options_.attempt_timeout_ns, left_ns), kNsPerMs));
+        Signal::kTraces, bytes,
+        std::max<int64_t>(std::min(options_.attempt_timeout_ns, left_ns), kNsPerMs));
     std::unique_lock lock(mutex_);
     if (!result.problem.empty()) counters_.last_problem = std::move(result.problem);
     if (result.outcome == SendResult::Outcome::kDelivered) {

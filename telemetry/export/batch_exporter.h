@@ -32,29 +32,30 @@ class BatchExporter final : public SpanExporter {
  public:
   /// `clock` outlives this. REQUIRES: the sizes are positive, a batch fits the queue.
   BatchExporter(Resource resource, const BatchOptions& options,
-                std::unique_ptr<SpanTransport> transport, const Clock& clock);
+                std::unique_ptr<Transport> transport, const Clock& clock);
   ~BatchExporter() override;
   BatchExporter(const BatchExporter&) = delete;
   BatchExporter& operator=(const BatchExporter&) = delete;
 
-  void submit(const Scope& scope, Span span) override;
+  void submit(const SpanOrigin& origin, Span span) override;
   ExporterCounters counters() const override;
   bool shutdown(int64_t timeout_ns) override;
 
  private:
-  using Item = std::pair<const Scope*, Span>;
+  using Item = std::pair<const SpanOrigin*, Span>;
 
   void run();
   TraceBatch make_batch(std::vector<Item> items) const;
+  ScopeSpans& group_of(const SpanOrigin& origin, TraceBatch& batch) const;
   /// Sends until delivered, refused for good, or out of time.
-  void export_batch(const TraceBatch& batch, int64_t spans);
+  void export_batch(const std::string& bytes, int64_t spans);
   /// Waits for at most `ns`; false when shutdown's time is over.
   bool pause(std::unique_lock<std::mutex>& lock, int64_t ns);
   int64_t backoff_ns(int64_t retry);
 
   const Resource resource_;
   const BatchOptions options_;
-  const std::unique_ptr<SpanTransport> transport_;
+  const std::unique_ptr<Transport> transport_;
   const Clock& clock_;
   RandomStream jitter_;  // the thread's own
 

@@ -1,12 +1,15 @@
 // Where finished spans go. Two halves: a SpanExporter takes spans from the threads that make them
-// and never makes them wait; a SpanTransport carries one batch to one place. A new transport is one
-// file; queueing, batching, retries and accounting stay in BatchExporter.
+// and never makes them wait; a Transport carries the bytes of one batch, of any signal, to one
+// place. A new transport is one file and one row; queueing, batching, encoding (once, before all
+// retries) and accounting stay in BatchExporter.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "telemetry/dialects/dialect.h"
 #include "telemetry/span.h"
 
 namespace touchstone::telemetry {
@@ -29,27 +32,31 @@ class SpanExporter {
  public:
   virtual ~SpanExporter() = default;
   /// Never blocks: a span that does not fit is dropped and counted.
-  /// REQUIRES: `scope` outlives the exporter (a dialect's does).
-  virtual void submit(const Scope& scope, Span span) = 0;
+  /// REQUIRES: `origin` outlives the exporter.
+  virtual void submit(const SpanOrigin& origin, Span span) = 0;
   virtual ExporterCounters counters() const = 0;
   /// Sends what is queued, for at most `timeout_ns`, then stops; later spans are dropped. True when
   /// nothing was left. Further calls do nothing and give the same answer.
   virtual bool shutdown(int64_t timeout_ns) = 0;
 };
 
+/// What a request carries.
+enum class Signal { kTraces, kMetrics, kLogs };
+
 struct SendResult {
   enum class Outcome { kDelivered, kRetry, kFailed };
   Outcome outcome = Outcome::kDelivered;
-  int64_t rejected = 0;                   ///< of a delivered batch
+  int64_t rejected = 0;                   ///< spans, points or records of a delivered batch
   std::optional<int64_t> retry_after_ns;  ///< what the receiver asks for
   std::string problem;                    ///< empty when there is nothing to say
 };
 
 /// send() is called by one thread at a time; cancel() by any.
-class SpanTransport {
+class Transport {
  public:
-  virtual ~SpanTransport() = default;
-  virtual SendResult send(const TraceBatch& batch, int64_t timeout_ns) = 0;
+  virtual ~Transport() = default;
+  /// `bytes`: an Export*ServiceRequest of the signal as protobuf.
+  virtual SendResult send(Signal signal, std::string_view bytes, int64_t timeout_ns) = 0;
   /// Makes a send() in progress, and every later one, return soon.
   virtual void cancel() = 0;
 };

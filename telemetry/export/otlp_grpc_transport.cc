@@ -14,14 +14,25 @@
 
 #include "base/files.h"
 #include "base/version.h"
-#include "telemetry/otlp/protobuf.h"
 
 namespace touchstone::telemetry {
 namespace {
 
-constexpr char kMethod[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const char* method_of(Signal signal) {
+  switch (signal) {
+    case Signal::kTraces:
+      return "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    case Signal::kMetrics:
+      return "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+    case Signal::kLogs:
+      return "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+  }
+  return "";
+}
+
 constexpr int kReconnectFirstMs = 200;
 constexpr int kReconnectMaxMs = 2000;  // gRPC's own 120 s would outlive every batch
+// The answers of the three signals have the same fields with the same numbers.
 using Response = opentelemetry::proto::collector::trace::v1::ExportTraceServiceResponse;
 
 const char* code_name(grpc::StatusCode code) {
@@ -79,13 +90,12 @@ bool is_loopback(const std::string& authority) {
          authority.starts_with("[::1]:");
 }
 
-class OtlpGrpcTransport final : public SpanTransport {
+class OtlpGrpcTransport final : public Transport {
  public:
   OtlpGrpcTransport(const OtlpOptions& options, std::shared_ptr<grpc::Channel> channel)
       : options_(options), stub_(std::move(channel)) {}
 
-  SendResult send(const TraceBatch& batch, int64_t timeout_ns) override {
-    const std::string bytes = encode_otlp_protobuf(batch);
+  SendResult send(Signal signal, std::string_view bytes, int64_t timeout_ns) override {
     const grpc::Slice slice(bytes.data(), bytes.size(), grpc::Slice::STATIC_SLICE);
     const grpc::ByteBuffer request(&slice, 1);
     grpc::ByteBuffer response;
@@ -94,7 +104,7 @@ class OtlpGrpcTransport final : public SpanTransport {
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(timeout_ns, GPR_TIMESPAN)));
     for (const auto& [name, value] : options_.headers) context.AddMetadata(name, value);
     if (options_.gzip) context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
-    return outcome(call(context, request, response), response);
+    return outcome(call(signal, context, request, response), response);
   }
 
   void cancel() override {
@@ -104,7 +114,7 @@ class OtlpGrpcTransport final : public SpanTransport {
   }
 
  private:
-  grpc::Status call(grpc::ClientContext& context, const grpc::ByteBuffer& request,
+  grpc::Status call(Signal signal, grpc::ClientContext& context, const grpc::ByteBuffer& request,
                     grpc::ByteBuffer& response) {
     grpc::Status status;
     bool done = false;
@@ -112,7 +122,7 @@ class OtlpGrpcTransport final : public SpanTransport {
     std::unique_lock lock(mutex_);
     if (cancelled_) return {grpc::StatusCode::CANCELLED, "shut down"};
     in_flight_ = &context;
-    stub_.UnaryCall(&context, kMethod, grpc::StubOptions(), &request, &response,
+    stub_.UnaryCall(&context, method_of(signal), grpc::StubOptions(), &request, &response,
                     [&](grpc::Status result) {
                       const std::lock_guard inner(mutex_);
                       status = std::move(result);
@@ -173,7 +183,7 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const OtlpOptions&
 
 }  // namespace
 
-Result<std::unique_ptr<SpanTransport>> make_otlp_grpc_transport(const OtlpOptions& options) {
+Result<std::unique_ptr<Transport>> make_otlp_grpc_transport(const OtlpOptions& options) {
   gpr_set_log_function([](gpr_log_func_args*) {});
   Result<std::shared_ptr<grpc::ChannelCredentials>> creds = credentials(options);
   if (!creds) return std::move(creds).error();
@@ -184,19 +194,9 @@ Result<std::unique_ptr<SpanTransport>> make_otlp_grpc_transport(const OtlpOption
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   // A Collector beside us is never behind the proxy of the environment.
   if (is_loopback(options.endpoint.authority)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  std::unique_ptr<SpanTransport> transport = std::make_unique<OtlpGrpcTransport>(
+  std::unique_ptr<Transport> transport = std::make_unique<OtlpGrpcTransport>(
       options, grpc::CreateCustomChannel(options.endpoint.authority, *creds, arguments));
   return transport;
-}
-
-Result<std::unique_ptr<SpanExporter>> make_otlp_grpc_exporter(const OtlpOptions& options,
-                                                              Resource resource,
-                                                              const Clock& clock) {
-  Result<std::unique_ptr<SpanTransport>> transport = make_otlp_grpc_transport(options);
-  if (!transport) return std::move(transport).error();
-  std::unique_ptr<SpanExporter> exporter = std::make_unique<BatchExporter>(
-      std::move(resource), options.batch, *std::move(transport), clock);
-  return exporter;
 }
 
 }  // namespace touchstone::telemetry

@@ -12,11 +12,6 @@ namespace touchstone::telemetry {
 /// Connects when the first batch is sent and again whenever the receiver comes back. Turns gRPC's
 /// own messages on stderr off for the whole process: what matters is in SendResult.
 /// ERRORS: kNotFound or kIo for a certificate file.
-Result<std::unique_ptr<SpanTransport>> make_otlp_grpc_transport(const OtlpOptions& options);
-
-/// A BatchExporter over that transport. `clock` outlives it.
-Result<std::unique_ptr<SpanExporter>> make_otlp_grpc_exporter(const OtlpOptions& options,
-                                                              Resource resource,
-                                                              const Clock& clock);
+Result<std::unique_ptr<Transport>> make_otlp_grpc_transport(const OtlpOptions& options);
 
 }  // namespace touchstone::telemetry

@@ -1,5 +1,6 @@
 #include "telemetry/export/otlp_options.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
@@ -94,7 +95,14 @@ Status read_headers(const Environment& environment, OtlpOptions& options) {
 
 }  // namespace
 
-Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text) {
+std::string OtlpEndpoint::host() const {
+  const std::string host = authority.substr(0, authority.rfind(':'));
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
+std::string OtlpEndpoint::port() const { return authority.substr(authority.rfind(':') + 1); }
+
+Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol) {
   const auto refuse = [&](const std::string& expected) {
     return invalid_argument("OTLP endpoint: got " + quote(text) + ", expected " + expected,
                             "for example http://127.0.0.1:4317");
@@ -109,7 +117,17 @@ Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text) {
     endpoint.tls = scheme == "https";
     rest.remove_prefix(scheme_end + 3);
   }
+  const bool has_scheme = rest.size() != trim(text).size();
+  const std::string_view path = rest.substr(std::min(rest.find_first_of("/?#"), rest.size()));
   rest = rest.substr(0, rest.find_first_of("/?#"));
+  const bool http = protocol == "http/protobuf";
+  const bool has_path = !path.empty() && path != "/";
+  if (has_path && !http) {
+    return invalid_argument(
+        "OTLP endpoint: got " + quote(text) + ", expected no path, since " + protocol + " has none",
+        "for OTLP over HTTP set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf");
+  }
+  if (http) endpoint.path = has_path ? std::string(path) : "/v1/traces";
   const size_t host_end = rest.starts_with('[') ? rest.find(']') : rest.find(':');
   const bool bracketed = rest.starts_with('[') && host_end != std::string_view::npos;
   const std::string_view host = rest.substr(0, bracketed ? host_end + 1 : host_end);
@@ -118,7 +136,8 @@ Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text) {
       (rest.starts_with('[') && !bracketed)) {
     return refuse("host:port");
   }
-  int64_t port = 4317;
+  if (after.empty() && !has_scheme) return refuse("host:port or a URL");
+  int64_t port = http ? 4318 : 4317;
   if (!after.empty()) {
     const auto number = after[0] == ':' ? parse_int(after.substr(1)) : std::nullopt;
     if (!number || *number < 1 || *number > 65535) return refuse("a port from 1 to 65535");
@@ -130,7 +149,10 @@ Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text) {
 
 Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment& environment) {
   OtlpOptions options;
-  Result<OtlpEndpoint> parsed = parse_otlp_endpoint(endpoint);
+  if (const auto protocol = otlp_variable(environment, "PROTOCOL")) {
+    options.protocol = protocol->value;
+  }
+  Result<OtlpEndpoint> parsed = parse_otlp_endpoint(endpoint, options.protocol);
   if (!parsed) return std::move(parsed).error();
   options.endpoint = *std::move(parsed);
   RETURN_IF_ERROR(read_headers(environment, options));

@@ -16,15 +16,19 @@ namespace touchstone::telemetry {
 
 struct OtlpEndpoint {
   std::string authority;  ///< "host:port", "[::1]:4317"
+  std::string path;       ///< of http/protobuf: "/v1/traces"; empty for grpc
   bool tls = false;
+  std::string host() const;  ///< without brackets
+  std::string port() const;
 };
 
-/// `http://h:p`, `grpc://h:p` and bare `h:p` are plaintext, `https://h:p` is TLS; a path is
-/// ignored, as gRPC has none; without a port 4317 is meant.
-/// ERRORS: kInvalidArgument.
-Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text);
+/// `http://h:p`, `grpc://h:p` and bare `h:p` are plaintext, `https://h:p` is TLS. Without a port
+/// 4317 is meant, or 4318 with http/protobuf, whose path is the URL's or, without one, /v1/traces.
+/// ERRORS: kInvalidArgument; also for a path with grpc, which has none: spans sent there are lost.
+Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol);
 
 struct OtlpOptions {
+  std::string protocol = "grpc";  ///< a row of transports.h
   OtlpEndpoint endpoint;
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
   bool gzip = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "telemetry/dialects/dialect.h"
@@ -12,14 +13,15 @@ namespace touchstone::telemetry {
 
 class SpanPipeline final {
  public:
-  /// `exporter` and the dialects outlive this. `seed` decides every span id.
-  SpanPipeline(std::vector<const Dialect*> dialects, uint64_t seed, SpanExporter& exporter);
+  /// `exporter` is outlived: shut it down before this goes. `seed` decides every span id.
+  SpanPipeline(std::vector<std::unique_ptr<Dialect>> dialects, uint64_t seed,
+               SpanExporter& exporter);
 
   /// Never blocks. Not more than a few microseconds: see bench/telemetry_bench.cc.
   void on_request(const records::RequestRecord& record);
 
  private:
-  const std::vector<const Dialect*> dialects_;
+  const std::vector<std::unique_ptr<Dialect>> dialects_;
   SpanIds ids_;
   SpanExporter& exporter_;
   std::vector<Span> spans_;  // kept for its capacity

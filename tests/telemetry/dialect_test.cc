@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/clock.h"
 #include "telemetry/otlp/file.h"
 #include "telemetry/resource.h"
@@ -53,7 +56,7 @@ records::RequestRecord equivalent(const Span& recorded) {
 std::vector<Span> spans_of(const records::RequestRecord& record) {
   SpanIds ids(7);
   std::vector<Span> spans;
-  vllm_dialect().append_spans(record, ids, spans);
+  vllm_dialect().make({})->append_spans(record, ids, spans);
   return spans;
 }
 
@@ -64,7 +67,7 @@ TEST(VllmDialect, GivesTheRecordedSpanForEachEquivalentRecord) {
   int compared = 0;
   for (const ResourceSpans& group : file->batch) {
     ASSERT_EQ(group.scope_spans.size(), 1u);
-    EXPECT_EQ(group.scope_spans[0].scope, vllm_dialect().scope);
+    EXPECT_EQ(group.scope_spans[0].scope, vllm_dialect().make({})->origin().scope);
     for (const Span& recorded : group.scope_spans[0].spans) {
       const std::vector<Span> spans = spans_of(equivalent(recorded));
       ASSERT_EQ(spans.size(), 1u);
@@ -129,12 +132,122 @@ TEST(VllmDialect, ARequestThatNeverRanHasZeroTimes) {
   EXPECT_EQ(find(spans[0].attributes, "gen_ai.request.max_tokens"), nullptr);
 }
 
-TEST(Dialects, AreFoundByName) {
-  EXPECT_EQ((*find_dialect("vllm"))->name, "vllm");
-  const auto unknown = find_dialect("vlm");
-  ASSERT_FALSE(unknown);
-  EXPECT_EQ(unknown.error().message, "span dialect: got \"vlm\", expected one of: vllm");
-  EXPECT_EQ(unknown.error().hint, "did you mean \"vllm\"?");
+TEST(Dialects, SeveralAreMadeByNameEachUnderItsOwnScope) {
+  const auto made = make_dialects("vllm, audit", {});
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_EQ(made->size(), 2u);
+  EXPECT_EQ((*made)[0]->origin().scope.name, "vllm.tracing.otel");
+  EXPECT_EQ((*made)[1]->origin().scope.name, "touchstone.audit");
+  std::set<std::string> scopes;
+  for (const DialectRow& row : dialect_rows()) scopes.insert(row.make({})->origin().scope.name);
+  EXPECT_EQ(scopes.size(), dialect_rows().size()) << "profiles tell dialects apart by scope";
+}
+
+TEST(Dialects, BadNamesAreRefused) {
+  const struct {
+    const char* names;
+    const char* message;
+    const char* hint;
+  } rows[] = {{"vlm", "span dialect: got \"vlm\", expected one or several of: vllm, audit",
+               "did you mean \"vllm\"?"},
+              {"vllm,vllm", "span dialect: got \"vllm\" twice, expected each once", ""},
+              {"", "span dialect: got \"\", expected one or several of: vllm, audit", ""}};
+  for (const auto& row : rows) {
+    const auto made = make_dialects(row.names, {});
+    ASSERT_FALSE(made) << row.names;
+    EXPECT_EQ(made.error().message, row.message);
+    EXPECT_EQ(made.error().hint, row.hint);
+  }
+}
+
+std::vector<Span> audit_spans_of(const records::RequestRecord& record) {
+  SpanIds ids(7);
+  std::vector<Span> spans;
+  audit_dialect().make({})->append_spans(record, ids, spans);
+  return spans;
+}
+
+std::string text_of(const Span& span, const char* key) {
+  const Value* value = find(span.attributes, key);
+  return value == nullptr ? "absent" : value->text();
+}
+
+TEST(AuditDialect, IsVllmsSpanAndNamesModelOperationAndEnd) {
+  records::RequestRecord record = record_at_seconds();
+  record.model = "tiny";
+  record.endpoint = "/v1/chat/completions";
+  record.outcome = records::Outcome::kLength;
+  const std::vector<Span> spans = audit_spans_of(record);
+  ASSERT_EQ(spans.size(), 1u);
+  const Span vllm = spans_of(record)[0];
+  for (size_t i = 0; i < vllm.attributes.size(); ++i) {
+    EXPECT_EQ(spans[0].attributes[i], vllm.attributes[i]);
+  }
+  EXPECT_EQ(spans[0].name, vllm.name);
+  EXPECT_EQ(text_of(spans[0], "gen_ai.model.id"), "tiny");
+  EXPECT_EQ(text_of(spans[0], "gen_ai.system"), "vllm");
+  EXPECT_EQ(text_of(spans[0], "gen_ai.request.model"), "tiny");
+  EXPECT_EQ(text_of(spans[0], "gen_ai.response.model"), "tiny");
+  EXPECT_EQ(find(spans[0].attributes, "gen_ai.response.finish_reasons")->data,
+            Value(Value::Array{Value("length")}).data);
+  EXPECT_EQ(text_of(spans[0], "gen_ai.operation.name"), "chat");
+  EXPECT_EQ(text_of(spans[0], "error.type"), "absent");
+  EXPECT_EQ(spans[0].status, StatusCode::kUnset);
+  record.endpoint = "/v1/completions";
+  EXPECT_EQ(text_of(audit_spans_of(record)[0], "gen_ai.operation.name"), "text_completion");
+}
+
+TEST(AuditDialect, StandsForWhatVllmForgets) {
+  records::RequestRecord record = record_at_seconds();
+  const struct {
+    records::Outcome outcome;
+    int64_t status;
+    const char* error;
+    const char* error_type;
+  } rows[] = {{records::Outcome::kAbort, 200, "", "client_disconnected"},
+              {records::Outcome::kRefused, 400, "BadRequestError", "BadRequestError"},
+              {records::Outcome::kRefused, 503, "", "503"},
+              {records::Outcome::kError, 500, "InternalServerError", "InternalServerError"}};
+  for (const auto& row : rows) {
+    record.outcome = row.outcome;
+    record.http_status = row.status;
+    record.error = row.error;
+    const std::vector<Span> spans = audit_spans_of(record);
+    ASSERT_EQ(spans.size(), 1u) << row.error_type;
+    EXPECT_EQ(spans[0].status, StatusCode::kError);
+    EXPECT_EQ(text_of(spans[0], "error.type"), row.error_type);
+    EXPECT_EQ(find(spans[0].attributes, "gen_ai.response.finish_reasons")->data,
+              Value(Value::Array{Value(to_string(row.outcome))}).data);
+  }
+  record.trace = records::TraceContext{};
+  EXPECT_TRUE(audit_spans_of(record).empty()) << "the caller wants no span";
+}
+
+TEST(AuditDialect, CountsEveryRequestUnderBoundedLabels) {
+  const auto metrics = audit_dialect().make({.served_models = {"tiny"}})->make_metrics(0);
+  ASSERT_NE(metrics, nullptr);
+  std::string before;
+  metrics->render(before);
+  records::RequestRecord record = record_at_seconds();
+  record.model = "tiny";
+  record.outcome = records::Outcome::kAbort;
+  metrics->on_finish(record);
+  for (int i = 0; i < 100; ++i) {
+    record.model = "invented-" + std::to_string(i);
+    record.outcome = records::Outcome::kRefused;
+    metrics->on_finish(record);
+  }
+  std::string page;
+  metrics->render(page);
+  EXPECT_NE(page.find(R"(touchstone_audit_requests_total{model_name="tiny",outcome="abort"} 1.0)"),
+            std::string::npos)
+      << page;
+  EXPECT_NE(
+      page.find(R"(touchstone_audit_requests_total{model_name="other",outcome="refused"} 100.0)"),
+      std::string::npos)
+      << page;
+  EXPECT_EQ(std::count(page.begin(), page.end(), '\n'),
+            std::count(before.begin(), before.end(), '\n'));
 }
 
 TEST(SpanIds, AreReproducibleAndDiffer) {

@@ -6,15 +6,15 @@
 #include <thread>
 
 #include "telemetry/export/batch_exporter.h"
-#include "telemetry/export/otlp_grpc_transport.h"
 #include "telemetry/export/otlp_receiver.h"
+#include "telemetry/export/transports.h"
 
 namespace touchstone::telemetry {
 namespace {
 
 constexpr int64_t kLong = 20 * kNsPerSecond;
-const Scope kScope{"test", "1", {}};
-const Scope kOtherScope{"other", "", {}};
+const SpanOrigin kScope{{"test", "1", {}}, "", {}};
+const SpanOrigin kOtherScope{{"other", "", {}}, "", {}};
 
 Span named(const std::string& name) {
   Span span;
@@ -52,7 +52,7 @@ class ExporterTest : public ::testing::Test {
     Result<OtlpOptions> options = otlp_options(receiver_->endpoint(), environment);
     BASE_CHECK(options.has_value(), options.error().message);
     options->batch = batch;
-    auto exporter = make_otlp_grpc_exporter(*options, {{{"service.name", Value("t")}}}, clock_);
+    auto exporter = make_otlp_exporter(*options, {{{"service.name", Value("t")}}}, clock_);
     BASE_CHECK(exporter.has_value());
     return *std::move(exporter);
   }
@@ -74,7 +74,7 @@ TEST_F(ExporterTest, SpansArriveWithTheirResourceAndScope) {
   int in_scope = 0;
   for (const ResourceSpans& group : batch) {
     for (const ScopeSpans& scope : group.scope_spans) {
-      if (scope.scope == kScope) in_scope += static_cast<int>(scope.spans.size());
+      if (scope.scope == kScope.scope) in_scope += static_cast<int>(scope.spans.size());
     }
   }
   EXPECT_EQ(in_scope, 2);
@@ -252,30 +252,37 @@ TEST_F(ExporterTest, ABusyPortIsAnError) {
 TEST(OtlpOptions, EndpointsAreReadAsVllmReadsThem) {
   struct Row {
     const char* text;
+    const char* protocol;
     const char* authority;
+    const char* path;
     bool tls;
   };
   const Row good[] = {
-      {"http://127.0.0.1:4317", "127.0.0.1:4317", false},
-      {"grpc://collector:4317", "collector:4317", false},
-      {"collector:14317", "collector:14317", false},
-      {"collector", "collector:4317", false},
-      {"https://otlp.example.com:443/v1/traces", "otlp.example.com:443", true},
-      {"HTTP://localhost", "localhost:4317", false},
-      {" [::1]:4317 ", "[::1]:4317", false},
-      {"http://[::1]", "[::1]:4317", false},
+      {"http://127.0.0.1:4317", "grpc", "127.0.0.1:4317", "", false},
+      {"grpc://collector:4317", "grpc", "collector:4317", "", false},
+      {"collector:14317", "grpc", "collector:14317", "", false},
+      {"http://collector", "grpc", "collector:4317", "", false},
+      {"https://otlp.example.com:443", "grpc", "otlp.example.com:443", "", true},
+      {"HTTP://localhost/", "grpc", "localhost:4317", "", false},
+      {" [::1]:4317 ", "grpc", "[::1]:4317", "", false},
+      {"http://[::1]", "grpc", "[::1]:4317", "", false},
+      {"http://c:4318/v1/traces", "http/protobuf", "c:4318", "/v1/traces", false},
+      {"http://c:4318", "http/protobuf", "c:4318", "/v1/traces", false},
+      {"https://c/otlp/v1/traces?key=1", "http/protobuf", "c:4318", "/otlp/v1/traces?key=1", true},
   };
   for (const Row& row : good) {
-    const auto endpoint = parse_otlp_endpoint(row.text);
+    const auto endpoint = parse_otlp_endpoint(row.text, row.protocol);
     ASSERT_TRUE(endpoint) << row.text << ": " << endpoint.error().message;
     EXPECT_EQ(endpoint->authority, row.authority) << row.text;
+    EXPECT_EQ(endpoint->path, row.path) << row.text;
     EXPECT_EQ(endpoint->tls, row.tls) << row.text;
   }
-  const char* bad[] = {"",        "http://",      "ftp://h:1", "h:0",     "h:65536",
-                       "h:port",  "http://h:1:2", "[::1:4317", ":4317",   "a b:1",
-                       "[]:4317", "u:p@h:4317",   "h:",        "u@h:4317"};
+  const char* bad[] = {"",        "http://",  "ftp://h:1",    "h:0",
+                       "h:65536", "h:port",   "http://h:1:2", "[::1:4317",
+                       ":4317",   "a b:1",    "[]:4317",      "u:p@h:4317",
+                       "h:",      "u@h:4317", "notaurl",      "http://h:4318/v1/traces"};
   for (const char* text : bad) {
-    const auto endpoint = parse_otlp_endpoint(text);
+    const auto endpoint = parse_otlp_endpoint(text, "grpc");
     ASSERT_FALSE(endpoint) << text << " gave " << endpoint->authority;
     EXPECT_EQ(endpoint.error().code, ErrorCode::kInvalidArgument);
     EXPECT_EQ(endpoint.error().message.rfind("OTLP endpoint: got ", 0), 0u);
@@ -318,7 +325,7 @@ TEST(OtlpGrpcTransport, AMissingCertificateIsNamed) {
   RealClock clock;
   auto options = otlp_options("https://h:1", {{"OTEL_EXPORTER_OTLP_CERTIFICATE", "no/ca.pem"}});
   ASSERT_TRUE(options);
-  const auto exporter = make_otlp_grpc_exporter(*options, {}, clock);
+  const auto exporter = make_otlp_exporter(*options, {}, clock);
   ASSERT_FALSE(exporter);
   EXPECT_EQ(exporter.error().message.rfind("no/ca.pem", 0), 0u);
 }

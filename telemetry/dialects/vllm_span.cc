@@ -1,0 +1,72 @@
+#include "telemetry/dialects/vllm_span.h"
+
+#include "base/clock.h"
+
+namespace touchstone::telemetry {
+namespace {
+
+double seconds_between(const std::optional<int64_t>& from, const std::optional<int64_t>& to) {
+  if (!from || !to) return 0;
+  return static_cast<double>(*to - *from) / static_cast<double>(kNsPerSecond);
+}
+
+/// vLLM writes a sampling parameter only when Python calls it true: greedy has no temperature.
+template <typename T>
+void append_if_true(Attributes& attributes, const char* key, const std::optional<T>& value) {
+  if (value && *value != T{}) attributes.push_back({key, Value(*value)});
+}
+
+Attributes attributes_of(const records::RequestRecord& record) {
+  Attributes attributes;
+  attributes.reserve(13);
+  const auto add = [&](const char* key, auto value) { attributes.push_back({key, Value(value)}); };
+  add("gen_ai.latency.time_to_first_token",
+      seconds_between(record.arrival_ns, record.first_token_ns));
+  add("gen_ai.latency.e2e", seconds_between(record.arrival_ns, record.finished_ns));
+  add("gen_ai.latency.time_in_queue", seconds_between(record.queued_ns, record.first_scheduled_ns));
+  add("gen_ai.usage.prompt_tokens", record.prompt_tokens);
+  add("gen_ai.usage.completion_tokens", record.completion_tokens);
+  add("gen_ai.latency.time_in_model_prefill",
+      seconds_between(record.first_scheduled_ns, record.first_token_ns));
+  add("gen_ai.latency.time_in_model_decode",
+      seconds_between(record.first_token_ns, record.last_token_ns));
+  add("gen_ai.latency.time_in_model_inference",
+      seconds_between(record.first_scheduled_ns, record.last_token_ns));
+  add("gen_ai.request.id", record.request_id);
+  append_if_true(attributes, "gen_ai.request.top_p", record.top_p);
+  append_if_true(attributes, "gen_ai.request.max_tokens", record.max_tokens);
+  append_if_true(attributes, "gen_ai.request.temperature", record.temperature);
+  // Each completion is an engine request of its own, whose n is 1.
+  add("gen_ai.request.n", int64_t{1});
+  return attributes;
+}
+
+}  // namespace
+
+bool is_unsampled(const records::RequestRecord& record) {
+  return record.trace && !record.trace->sampled();
+}
+
+Span vllm_span(const records::RequestRecord& record, SpanIds& ids) {
+  Span span;
+  span.span_id = ids.next_span_id();
+  // opentelemetry-python leaves the W3C flags out of OTLP's `flags`, the sampled bit too.
+  span.flags = kFlagHasIsRemote;
+  if (record.trace) {
+    span.trace_id = record.trace->trace_id;
+    span.parent_span_id = record.trace->parent_span_id;
+    span.trace_state = record.trace->trace_state;
+    // Its propagator calls a parent from the process environment remote as well.
+    span.flags |= kFlagIsRemote;
+  } else {
+    span.trace_id = ids.next_trace_id();
+  }
+  span.name = "llm_request";
+  span.kind = SpanKind::kServer;
+  span.start_unix_ns = record.arrival_unix_ns;
+  span.end_unix_ns = record.arrival_unix_ns + (record.finished_ns - record.arrival_ns);
+  span.attributes = attributes_of(record);
+  return span;
+}
+
+}  // namespace touchstone::telemetry

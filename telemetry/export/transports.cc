@@ -1,0 +1,39 @@
+#include "telemetry/export/transports.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "telemetry/export/batch_exporter.h"
+#include "telemetry/export/otlp_grpc_transport.h"
+#include "telemetry/export/otlp_http_transport.h"
+
+namespace touchstone::telemetry {
+
+const std::vector<TransportRow>& transport_rows() {
+  static const std::vector<TransportRow> kRows = {{"grpc", make_otlp_grpc_transport},
+                                                  {"http/protobuf", make_otlp_http_transport}};
+  return kRows;
+}
+
+Result<std::unique_ptr<SpanExporter>> make_otlp_exporter(const OtlpOptions& options,
+                                                         Resource resource, const Clock& clock) {
+  const auto& rows = transport_rows();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const TransportRow& each) {
+    return each.protocol == options.protocol;
+  });
+  if (row == rows.end()) {
+    std::vector<std::string> known;
+    for (const TransportRow& each : rows) known.emplace_back(each.protocol);
+    return invalid_argument("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got " + quote(options.protocol) +
+                            ", expected one of: " + join(known, ", "));
+  }
+  auto transport = row->make(options);
+  if (!transport) return std::move(transport).error();
+  std::unique_ptr<SpanExporter> exporter = std::make_unique<BatchExporter>(
+      std::move(resource), options.batch, *std::move(transport), clock);
+  return exporter;
+}
+
+}  // namespace touchstone::telemetry

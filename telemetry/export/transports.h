@@ -1,0 +1,27 @@
+// The table of transports: which protocols an exporter can speak. A new one is one file and one
+// row. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "telemetry/export/exporter.h"
+#include "telemetry/export/otlp_options.h"
+
+namespace touchstone::telemetry {
+
+struct TransportRow {
+  std::string_view protocol;  ///< as OTEL_EXPORTER_OTLP_TRACES_PROTOCOL names it
+  Result<std::unique_ptr<Transport>> (*make)(const OtlpOptions& options);
+};
+const std::vector<TransportRow>& transport_rows();
+
+/// A BatchExporter over the transport that `options.protocol` names. `clock` outlives it.
+/// ERRORS: kInvalidArgument for another protocol; those of the transport.
+Result<std::unique_ptr<SpanExporter>> make_otlp_exporter(const OtlpOptions& options,
+                                                         Resource resource, const Clock& clock);
+
+}  // namespace touchstone::telemetry
