@@ -4,18 +4,10 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace touchstone {
 namespace {
-
-/// Length of the well-formed sequence at the start of `bytes`, 0 when malformed.
-/// REQUIRES: not empty.
-size_t sequence_length(std::string_view bytes) {
-  const auto lead = static_cast<unsigned char>(bytes[0]);
-  const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length > bytes.size() || !is_valid_utf8(bytes.substr(0, length))) return 0;
-  return length;
-}
 
 bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
 
@@ -37,6 +29,12 @@ void append_escape(std::string& out, char c) {
     case '\t':
       out += "\\t";
       return;
+    case '\b':
+      out += "\\b";
+      return;
+    case '\f':
+      out += "\\f";
+      return;
     default:
       out += "\\u00";
       out += kDigits[static_cast<unsigned char>(c) >> 4];
@@ -56,17 +54,7 @@ void append_number(std::string& out, T value) {
 std::string valid_utf8(std::string_view text) {
   if (is_valid_utf8(text)) return std::string(text);
   std::string result;
-  result.reserve(text.size() + 8);
-  while (!text.empty()) {
-    const size_t length = sequence_length(text);
-    if (length == 0) {
-      result += "\xef\xbf\xbd";
-      text.remove_prefix(1);
-    } else {
-      result += text.substr(0, length);
-      text.remove_prefix(length);
-    }
-  }
+  append_lossy(text, result);
   return result;
 }
 
@@ -90,6 +78,23 @@ void append_json_string(std::string& out, std::string_view text) {
     }
   }
   out += '"';
+}
+
+void append_json_integers(std::string& out, std::span<const int32_t> values) {
+  out += '[';
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ',';
+    append_number(out, values[i]);
+  }
+  out += ']';
+}
+
+void append_json_optional(std::string& out, const std::optional<std::string>& text) {
+  if (text) {
+    append_json_string(out, *text);
+  } else {
+    out += "null";
+  }
 }
 
 JsonText& JsonText::open(char bracket) {

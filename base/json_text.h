@@ -5,17 +5,24 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace touchstone {
 
-/// `text` when it is UTF-8; otherwise a copy with every malformed byte replaced by U+FFFD. Both
-/// JSON and protobuf strings must be UTF-8, and one bad byte would lose the whole line or batch.
+/// `text` when it is UTF-8; otherwise a copy with U+FFFD for what is malformed. Both JSON and
+/// protobuf strings must be UTF-8, and one bad byte would lose the whole line or batch.
 std::string valid_utf8(std::string_view text);
 
 /// Appends `text` as a JSON string with its quotes; malformed UTF-8 becomes U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
+
+/// `[1,2,3]`.
+void append_json_integers(std::string& out, std::span<const int32_t> values);
+/// The string or null.
+void append_json_optional(std::string& out, const std::optional<std::string>& text);
 
 class JsonText final {
  public:

@@ -157,6 +157,9 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
                  "Most log-probabilities per token; -1: no limit")
       ->check(CLI::Range(-1, 1 << 20))
       ->capture_default_str();
+  app.add_option("--max-choices", options.max_choices, "Most choices, prompts x n, of one request")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
   app.add_option("--kernels", options.kernels, "CPU kernels; auto: the best that this machine has")
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
       ->capture_default_str();

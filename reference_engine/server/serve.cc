@@ -76,6 +76,7 @@ Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log
   context.chat_template = front.chat_template.get();
   RETURN_IF_ERROR(load_generation_defaults(options, context));
   context.max_logprobs = options.max_logprobs;
+  context.max_choices = options.max_choices;
   context.enable_prompt_tokens_details = options.enable_prompt_tokens_details;
   context.enable_force_include_usage = options.enable_force_include_usage;
   context.return_tokens_as_token_ids = options.return_tokens_as_token_ids;

@@ -43,6 +43,7 @@ struct ServeOptions {
   std::optional<int64_t> max_num_queued_reqs;
 
   int32_t max_logprobs = 20;
+  int32_t max_choices = 1024;  ///< prompts × n of one request
   bool enable_prompt_tokens_details = false;
   bool enable_force_include_usage = false;
   bool enable_request_id_headers = false;

@@ -207,6 +207,13 @@ http::Reply Service::reply(int status, std::string_view content_type, std::strin
           .route = {}};
 }
 
+/// As vLLM does: extra fields are allowed, and told of.
+void Service::tell_of_unknown(const std::vector<std::string>& fields) {
+  if (fields.empty()) return;
+  log_.warn("unknown fields", "The following fields were present in the request but ignored: " +
+                                  quote(join(fields, ", ")));
+}
+
 /// Has the request hold `bytes` of the server's budget, or says why it may not.
 std::optional<http::Reply> Service::take_memory(http::HttpRequest& request, int64_t bytes) const {
   if (request.memory.resize(bytes)) return std::nullopt;
@@ -244,6 +251,7 @@ http::Reply Service::generate(http::HttpRequest& request, api::ParsedGeneration 
   }
   GenerationStart start;
   auto& generation = std::get<api::GenerationRequest>(parsed);
+  tell_of_unknown(generation.unknown_fields);
   if (auto refused = take_memory(request, bytes_of(generation))) return std::move(*refused);
   start.response_id = std::string(api::response_id_prefix(generation.endpoint)) +
                       (generation.request_id_base ? *generation.request_id_base : random_hex(16));
@@ -270,6 +278,7 @@ http::Reply Service::tokenize(http::HttpRequest& request) {
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
   }
+  tell_of_unknown(std::get<api::TokenizeRequest>(parsed).unknown_fields);
   return reply(200, api::kJsonContentType,
                api::tokenize_response(std::get<api::TokenizeRequest>(parsed), context_));
 }
@@ -282,6 +291,7 @@ http::Reply Service::detokenize(http::HttpRequest& request) {
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
   }
+  tell_of_unknown(std::get<api::DetokenizeRequest>(parsed).unknown_fields);
   return reply(200, api::kJsonContentType,
                api::detokenize_response(std::get<api::DetokenizeRequest>(parsed), context_));
 }

@@ -75,6 +75,7 @@ class Service final : public http::HttpHandler {
   http::Reply load(http::HttpRequest& request);
   http::Reply metrics(http::HttpRequest& request);
   http::Reply generate(http::HttpRequest& request, api::ParsedGeneration parsed);
+  void tell_of_unknown(const std::vector<std::string>& fields);
   std::optional<http::Reply> take_memory(http::HttpRequest& request, int64_t bytes) const;
   bool authorized(const http::HttpRequest& request) const;
   http::HttpHeaders common_headers(const http::HttpRequest& request);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/document.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
@@ -386,7 +387,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::parse(std::string_view tokenizer_json) {
   const json tree = json::parse(tokenizer_json, nullptr, false);
-  if (tree.is_discarded()) return malformed("not JSON");
+  if (tree.is_discarded()) {
+    auto problem = Document::parse_json("tokenizer.json", tokenizer_json);  // says where
+    return problem ? malformed("not JSON") : std::move(problem).error();
+  }
   auto impl = std::make_unique<Impl>();
   if (Status loaded = impl->load(tree); !loaded) return std::move(loaded).error();
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(impl)));

@@ -1,10 +1,13 @@
 // Parsing rules that the recorded exchanges do not show.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/api/json_syntax.h"
+#include "reference_engine/server/api/known_fields.h"
 #include "reference_engine/server/api/python_text.h"
 #include "tests/api/recorded_context.h"
 
@@ -319,6 +322,160 @@ TEST(JsonSyntax, SaysWhatPythonSays) {
 
 TEST(PythonText, WritesValuesAsReprDoes) {
   EXPECT_EQ(python_repr(nlohmann::json({1, nullptr, true, "x"})), "[1, None, True, 'x']");
+}
+
+TEST_F(Parsing, AnEchoedPromptLeavesRoomForTheTokenThatIsComputed) {
+  const auto echoed = [](int32_t tokens) {
+    return json{{"prompt", std::vector<int32_t>(static_cast<size_t>(tokens), 5)},
+                {"max_tokens", 0},
+                {"echo", true}};
+  };
+  const GenerationRequest fits = completion(echoed(context_.max_model_len - 1));
+  EXPECT_TRUE(fits.prompt_only);
+  EXPECT_EQ(fits.prompts[0].max_tokens, 1);
+  const ApiError full = refuse_completion(echoed(context_.max_model_len));
+  EXPECT_EQ(full.status, 400);
+  EXPECT_NE(full.message.find("maximum context length"), std::string::npos) << full.message;
+}
+
+TEST_F(Parsing, TheChoicesOfOneRequestHaveALimit) {
+  context_.max_choices = 8;
+  const std::vector<std::string> prompts(4, "a");
+  EXPECT_EQ(completion({{"prompt", prompts}, {"n", 2}}).n, 2);
+  const ApiError many = refuse_completion({{"prompt", prompts}, {"n", 3}});
+  EXPECT_EQ(many.status, 400);
+  EXPECT_EQ(many.param, "n");
+  EXPECT_NE(many.message.find("4 prompts with n=3, for a total of 12 choices"), std::string::npos)
+      << many.message;
+  EXPECT_EQ(refuse_chat({{"n", 9}}).status, 400);
+}
+
+TEST_F(Parsing, IntegersBeyond64BitsAreErrorsOfTheirField) {
+  for (const char* body :
+       {R"({"prompt":"a","seed":1180591620717411303424})", R"({"prompt":"a","max_tokens":1e20})",
+        R"({"prompt":"a","seed":9223372036854775808})", R"({"prompt":"a","top_k":-1e19})"}) {
+    const ApiError error = refuse(parse_completion(body, json_headers(), context_));
+    EXPECT_EQ(error.status, 400) << body;
+    EXPECT_NE(error.message.find("than or equal to "), std::string::npos) << error.message;
+    EXPECT_EQ(error.message.find("9200000000000000000"), std::string::npos) << error.message;
+  }
+  EXPECT_EQ(completion({{"seed", INT64_MAX}}).seed, INT64_MAX);
+  EXPECT_EQ(completion({{"seed", INT64_MIN}}).seed, INT64_MIN);
+}
+
+TEST_F(Parsing, ManyMistakesAreCountedAndFewAreKept) {
+  std::string body = R"({"messages":[1)";
+  for (int i = 1; i < 2000; ++i) body += ",1";
+  const ApiError error = refuse(parse_chat(body + "]}", json_headers(), context_));
+  EXPECT_TRUE(error.message.starts_with("16000 validation errors:")) << error.message.substr(0, 80);
+  EXPECT_TRUE(error.message.ends_with("...and 15990 more errors"));
+  const ApiError large = refuse_chat({{"messages", std::string(1'000'000, 'm')}});
+  EXPECT_LT(large.message.size(), 10'000u);
+}
+
+TEST_F(Parsing, BeamSearchIsReadAsPydanticReadsABool) {
+  for (const json& no : {json("false"), json("no"), json(0), json(false)}) {
+    completion({{"use_beam_search", no}});
+  }
+  for (const json& yes : {json("true"), json("on"), json(1), json(true)}) {
+    EXPECT_EQ(refuse_completion({{"use_beam_search", yes}}).status, 501) << yes;
+  }
+  EXPECT_EQ(refuse_completion({{"use_beam_search", "perhaps"}}).status, 400);
+}
+
+TEST_F(Parsing, ReasoningEffortReachesTheTemplate) {
+  const auto chat_template =
+      chat_template::ChatTemplate::parse("{{ reasoning_effort }}: {{ messages[0].content }}");
+  ASSERT_TRUE(chat_template);
+  context_.chat_template = chat_template->get();
+  EXPECT_EQ(chat({{"reasoning_effort", "low"}}).prompts[0].text, "low: Hi");
+  EXPECT_EQ(refuse_chat({{"reasoning_effort", "extreme"}}).status, 400);
+}
+
+class Fields : public Parsing {
+ protected:
+  std::string kind_name(BodyKind kind) { return std::to_string(static_cast<int>(kind)); }
+  ApiError with(BodyKind kind, const std::string& name, const json& value) {
+    json body = {{"model", context_.served_model_names.front()}};
+    if (kind == BodyKind::kCompletion) body["prompt"] = "Speak";
+    if (kind == BodyKind::kDetokenize) body["tokens"] = {1};
+    if (kind == BodyKind::kChat || (kind == BodyKind::kTokenize && name != "prompt")) {
+      body["messages"] = {{{"role", "user"}, {"content", "Hi"}}};
+    }
+    body[name] = value;
+    const auto refused = [](const auto& parsed) {
+      const auto* error = std::get_if<ApiError>(&parsed);
+      return error == nullptr ? ApiError{200, "", "", std::nullopt} : *error;
+    };
+    const std::string text = body.dump();
+    switch (kind) {
+      case BodyKind::kCompletion:
+        return refused(parse_completion(text, json_headers(), context_));
+      case BodyKind::kChat:
+        return refused(parse_chat(text, json_headers(), context_));
+      case BodyKind::kTokenize:
+        return refused(parse_tokenize(text, json_headers(), context_));
+      default:
+        return refused(parse_detokenize(text, json_headers(), context_));
+    }
+  }
+  static constexpr BodyKind kKinds[] = {BodyKind::kCompletion, BodyKind::kChat, BodyKind::kTokenize,
+                                        BodyKind::kDetokenize};
+};
+
+TEST_F(Fields, WhatTheTableCallsHonouredIsReadAndWhatItRefusesIsRefusedWithItsReason) {
+  // Passed on to the template as they are, whatever they are.
+  const std::set<std::string> any_value = {"documents", "tools"};
+  for (const KnownField& field : known_fields()) {
+    for (const BodyKind kind : kKinds) {
+      if ((field.kinds & static_cast<unsigned>(kind)) == 0) continue;
+      const std::string where = std::string(field.name) + " of " + kind_name(kind);
+      // No schema takes a list of a list with an object: who reads the field says so.
+      const ApiError odd = with(kind, field.name, json::parse(R"([[{"odd":1}]])"));
+      switch (field.use) {
+        case KnownField::Use::kHonoured:
+          EXPECT_TRUE(odd.status != 200 || any_value.contains(field.name)) << where;
+          break;
+        case KnownField::Use::kRefused:
+          if (field.is_boolean) break;
+          EXPECT_EQ(odd.status, 501) << where;
+          EXPECT_NE(odd.message.find(field.reason), std::string::npos) << odd.message;
+          for (const char* neutral : {"null", "[]", "{}", "\"\"", "false"}) {
+            EXPECT_EQ(with(kind, field.name, json::parse(neutral)).status, 200) << where << neutral;
+          }
+          if (field.neutral != nullptr) {
+            EXPECT_EQ(with(kind, field.name, json::parse(field.neutral)).status, 200) << where;
+          }
+          break;
+        case KnownField::Use::kHarmless:
+          EXPECT_STRNE(field.reason, "") << where;
+      }
+    }
+  }
+}
+
+TEST_F(Fields, NoFieldStandsTwiceForABody) {
+  std::map<std::string, unsigned> seen;
+  for (const KnownField& field : known_fields()) {
+    EXPECT_EQ(seen[field.name] & field.kinds, 0u) << field.name;
+    seen[field.name] |= field.kinds;
+  }
+}
+
+TEST_F(Fields, WhatNoRowNamesIsListed) {
+  EXPECT_EQ(completion({{"max_token", 3}, {"temprature", 1}}).unknown_fields,
+            (std::vector<std::string>{"max_token", "temprature"}));
+  EXPECT_TRUE(completion({{"user", "me"}}).unknown_fields.empty());
+  json many = json::object();
+  for (int i = 0; i < 30; ++i) many["x" + std::to_string(i)] = 1;
+  EXPECT_EQ(chat(many).unknown_fields.size(), 10u);
+}
+
+TEST(JsonExtent, TheEstimateIsAboveWhatATreeTakes) {
+  EXPECT_EQ(json_extent("[[{\"a\":[1]}]] \"[[[[\"").depth, 4);
+  EXPECT_GE(json_extent("[1,1,1,1]").tree_bytes, static_cast<int64_t>(4 * sizeof(json)));
+  EXPECT_GE(json_extent(R"({"a":1})").tree_bytes,
+            static_cast<int64_t>(sizeof(std::string) + 2 * sizeof(json) + 4 * sizeof(void*)));
 }
 
 }  // namespace

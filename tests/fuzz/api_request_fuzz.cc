@@ -43,8 +43,7 @@ void answer(const ParsedGeneration& parsed, const ApiContext& context) {
   for (const Prompt& prompt : request.prompts) {
     BASE_CHECK(!prompt.token_ids.empty() && prompt.max_tokens >= 1);
     BASE_CHECK(static_cast<int64_t>(prompt.token_ids.size()) + prompt.max_tokens <=
-                   context.max_model_len ||
-               request.prompt_only);
+               context.max_model_len);
   }
   if (request.n > 8 || request.prompts.size() > 8) return;
   std::vector<Choice> choices;

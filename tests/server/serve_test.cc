@@ -288,6 +288,8 @@ TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
        2,
        "/no/such/folder/steps"},
       {"endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "ftp://x"}, 2, "ftp"},
+      {"no endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "notaurl"}, 2, "notaurl"},
+      {"threads", {model, "--threads", "257"}, 2, "--threads"},
   };
   for (const BadStart& bad : table) {
     const harness::Captured run = run_serve(bad.arguments);
@@ -318,6 +320,12 @@ TEST(Serve, ADamagedModelIsRefused) {
   EXPECT_THAT(truncated.errors, HasSubstr("model.safetensors"));
   std::filesystem::remove(weights);
   EXPECT_EQ(run_serve({copy, "--port", "0"}).status.code, 2);
+  std::filesystem::copy(capture_model() + "/model.safetensors", weights);
+  std::filesystem::permissions(copy + "/tokenizer.json", std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::add);
+  std::filesystem::resize_file(copy + "/tokenizer.json", 5000);
+  const harness::Captured tokenizer = run_serve({copy, "--port", "0"});
+  EXPECT_THAT(tokenizer.errors, ::testing::ContainsRegex("line [0-9]+, column [0-9]+")) << "the place";
 }
 
 TEST(Serve, ABusyPortIsNamed) {

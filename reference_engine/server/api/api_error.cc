@@ -3,13 +3,20 @@
 #include <utility>
 
 #include "base/check.h"
-#include "reference_engine/server/api/json_text.h"
+#include "base/json_text.h"
 
 namespace touchstone::server::api {
 
+namespace {
+
+// What a client sent may be part of a message; more than this helps nobody.
+constexpr size_t kMessageBytesMax = 65'536;
+
+}  // namespace
+
 std::string error_body(const ApiError& error) {
   std::string out = "{\"error\":{\"message\":";
-  append_json_string(out, error.message);
+  append_json_string(out, std::string_view(error.message).substr(0, kMessageBytesMax));
   out += ",\"type\":";
   append_json_string(out, error.type);
   out += ",\"param\":";

@@ -43,6 +43,7 @@ struct ApiContext {
   int32_t max_logprobs = 20;        ///< --max-logprobs; -1: no limit
   int32_t max_stop_strings = 4;
   int32_t max_prompts = 1024;
+  int32_t max_choices = 1024;  ///< prompts × n of one request
   bool enable_prompt_tokens_details = false;
   bool enable_force_include_usage = false;
   bool return_tokens_as_token_ids = false;

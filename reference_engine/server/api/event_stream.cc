@@ -1,7 +1,7 @@
 // Streams of server-sent events. The contract is in response.h.
 #include "base/check.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
-#include "reference_engine/server/api/json_text.h"
 #include "reference_engine/server/api/logprobs_json.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_parts.h"

@@ -67,6 +67,7 @@ struct GenerationRequest {
   int64_t priority = 0;    ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
   std::string user;
+  std::vector<std::string> unknown_fields;  ///< of the body, at most ten: sent, and ignored
 };
 
 /// The header fields that change what a body means. Names in any case.
@@ -89,9 +90,11 @@ ParsedGeneration parse_chat(std::string_view body, const RequestHeaders& headers
 struct TokenizeRequest {
   std::vector<int32_t> token_ids;
   bool return_token_strs = false;
+  std::vector<std::string> unknown_fields;  ///< as of a GenerationRequest
 };
 struct DetokenizeRequest {
   std::vector<int32_t> token_ids;
+  std::vector<std::string> unknown_fields;
 };
 
 std::variant<TokenizeRequest, ApiError> parse_tokenize(std::string_view body,

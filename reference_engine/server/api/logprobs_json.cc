@@ -3,11 +3,18 @@
 #include <algorithm>
 #include <array>
 
+#include "base/json_text.h"
+#include "base/python_repr.h"
 #include "base/utf8.h"
-#include "reference_engine/server/api/json_text.h"
 
 namespace touchstone::server::api {
 namespace {
+
+/// As Python writes a float; -inf and NaN become -9999.0, as vLLM clamps them.
+void append_logprob(std::string& out, double value) {
+  constexpr double kLowest = -9999.0;
+  out += python_repr(value > kLowest ? value : kLowest);
+}
 
 std::string token_text(int32_t token, const GenerationRequest& request, const ApiContext& context) {
   if (request.return_tokens_as_token_ids) return "token_id:" + std::to_string(token);
@@ -37,7 +44,7 @@ void append_token(std::string& out, const sampling::TokenLogprob& entry,
   out += "\"token\":";
   append_json_string(out, text);
   out += ",\"logprob\":";
-  append_json_number(out, double{entry.logprob});
+  append_logprob(out, double{entry.logprob});
   out += ",\"bytes\":";
   append_bytes(out, request.return_tokens_as_token_ids
                         ? context.tokenizer->decode(std::array{entry.token}, false)
@@ -75,7 +82,7 @@ void append_completion_logprobs(std::string& out, const CompletionLogprobs& toke
     if (entries.empty()) {
       out += "null";
     } else {
-      append_json_number(out, double{entries[0].logprob});
+      append_logprob(out, double{entries[0].logprob});
     }
   });
   append_list(out, ",\"tokens\"", texts,
@@ -105,7 +112,7 @@ void append_completion_logprobs(std::string& out, const CompletionLogprobs& toke
       if (i > 0) out.push_back(',');
       append_json_string(out, members[i].first);
       out.push_back(':');
-      append_json_number(out, double{members[i].second});
+      append_logprob(out, double{members[i].second});
     }
     out.push_back('}');
   });
@@ -144,7 +151,7 @@ void append_prompt_logprobs(std::string& out, std::span<const TokenLogprobs> log
     for (size_t k = 0; k < unique.size(); ++k) {
       if (k > 0) out.push_back(',');
       out += "\"" + std::to_string(unique[k].token) + "\":{\"logprob\":";
-      append_json_number(out, double{unique[k].logprob});
+      append_logprob(out, double{unique[k].logprob});
       out += ",\"rank\":" + std::to_string(unique[k].rank) + ",\"decoded_token\":";
       append_json_string(out, context.tokenizer->decode(std::array{unique[k].token}, false));
       out.push_back('}');

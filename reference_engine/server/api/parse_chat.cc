@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "reference_engine/server/api/chat_rendering.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/known_fields.h"
 #include "reference_engine/server/api/messages.h"
 #include "reference_engine/server/api/prompts.h"
 #include "reference_engine/server/api/python_text.h"
@@ -89,8 +90,13 @@ ChatBody read_fields(Body& body, const RequestHeaders& headers, const ApiContext
   }
   read_truncation(body, false, fields.limits);
   read_chat_options(body, fields.chat);
+  if (const auto effort = body.word("reasoning_effort",
+                                    {"none", "minimal", "low", "medium", "high", "xhigh", "max"})) {
+    fields.chat.template_arguments["reasoning_effort"] = *effort;
+  }
   request.return_prompt_text = body.boolean("return_prompt_text").value_or(false);
   read_common_fields(body, headers, context, request);
+  read_refused_fields(body, BodyKind::kChat);
   return fields;
 }
 
@@ -139,8 +145,9 @@ ParsedGeneration parse_chat(std::string_view text, const RequestHeaders& headers
   if (auto error = check_model(fields.model, context)) return *error;
   request.model = context.served_model_names.front();
   if (auto error = refuse_tools(body)) return *error;
-  if (auto error = refuse_unsupported(body)) return *error;
+  if (auto error = refuse_unsupported(body, BodyKind::kChat)) return *error;
   if (auto error = fill(tree["messages"], fields, context, request)) return *error;
+  request.unknown_fields = unknown_fields(body, BodyKind::kChat);
   return request;
 }
 

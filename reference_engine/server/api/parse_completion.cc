@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/known_fields.h"
 #include "reference_engine/server/api/prompts.h"
 #include "reference_engine/server/api/request_fields.h"
 #include "reference_engine/server/api/sampling_fields.h"
@@ -137,6 +138,7 @@ CompletionBody read_fields(Body& body, const RequestHeaders& headers, const ApiC
   if (!fields.sampling.prompt_logprobs && request.echo) fields.sampling.prompt_logprobs = logprobs;
   read_truncation(body, true, fields.limits);
   read_common_fields(body, headers, context, request);
+  read_refused_fields(body, BodyKind::kCompletion);
   return fields;
 }
 
@@ -149,11 +151,12 @@ std::optional<ApiError> fill(CompletionBody& fields, const ApiContext& context,
   if (auto error = check_limits(fields.limits, context)) return error;
   if (fields.prompts.empty()) return bad_request("You must pass at least one prompt");
   request.prompt_only = request.echo && fields.limits.max_tokens == 0;
+  // One token is computed, and not shown: it needs its place as any other does.
+  if (request.prompt_only) fields.limits.max_tokens = 1;
   for (const RawPrompt& raw : fields.prompts) {
     auto prompt = make_prompt(raw, fields.limits, context);
     if (auto* error = std::get_if<ApiError>(&prompt)) return *error;
     request.prompts.push_back(std::move(std::get<Prompt>(prompt)));
-    if (request.prompt_only) request.prompts.back().max_tokens = 1;
   }
   if (auto error = resolve_sampling(fields.sampling, context, request)) return error;
   return check_vocabulary(request.prompts, context);
@@ -182,8 +185,9 @@ ParsedGeneration parse_completion(std::string_view text, const RequestHeaders& h
   if (!body.raw("prompt_embeds").empty()) {
     return bad_request("You must set `--enable-prompt-embeds` to input `prompt_embeds`.");
   }
-  if (auto error = refuse_unsupported(body)) return *error;
+  if (auto error = refuse_unsupported(body, BodyKind::kCompletion)) return *error;
   if (auto error = fill(fields, context, request)) return *error;
+  request.unknown_fields = unknown_fields(body, BodyKind::kCompletion);
   return request;
 }
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "reference_engine/server/api/chat_rendering.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/known_fields.h"
 #include "reference_engine/server/api/messages.h"
 #include "reference_engine/server/api/request_fields.h"
 #include "reference_engine/server/api/sampling_fields.h"
@@ -46,6 +47,7 @@ std::variant<TokenizeRequest, ApiError> parse_tokenize(std::string_view text,
     prompt = std::move(std::get<std::string>(rendered));
   }
   request.token_ids = context.tokenizer->encode(*prompt, special);
+  request.unknown_fields = unknown_fields(body, BodyKind::kTokenize);
   return request;
 }
 
@@ -63,6 +65,7 @@ std::variant<DetokenizeRequest, ApiError> parse_detokenize(std::string_view text
   if (!errors.empty()) return errors.to_api_error();
   if (auto error = check_model(model, context)) return *error;
   DetokenizeRequest request;
+  request.unknown_fields = unknown_fields(body, BodyKind::kDetokenize);
   for (const int64_t id : tokens) {
     if (id < 0 || id >= std::max(context.vocab_size, context.tokenizer->vocab_size())) {
       return bad_request("Token id " + std::to_string(id) + " is out of vocabulary");

@@ -1,8 +1,8 @@
 #include "reference_engine/server/api/response.h"
 
 #include "base/check.h"
+#include "base/json_text.h"
 #include "base/sha256.h"
-#include "reference_engine/server/api/json_text.h"
 #include "reference_engine/server/api/logprobs_json.h"
 #include "reference_engine/server/api/response_parts.h"
 

@@ -1,6 +1,6 @@
 #include "reference_engine/server/api/response_parts.h"
 
-#include "reference_engine/server/api/json_text.h"
+#include "base/json_text.h"
 
 namespace touchstone::server::api {
 

@@ -51,6 +51,17 @@ std::optional<ApiError> check_n(int64_t n) {
   return std::nullopt;
 }
 
+// Each choice is a sequence from its arrival on, so their number is memory.
+std::optional<ApiError> check_choices(int64_t n, size_t prompts, const ApiContext& context) {
+  const int64_t choices = n * static_cast<int64_t>(prompts);
+  if (choices <= context.max_choices) return std::nullopt;
+  return parameter_error("This server makes at most " + std::to_string(context.max_choices) +
+                             " choices per request (--max-choices). However, you requested " +
+                             std::to_string(prompts) + " prompts with n=" + std::to_string(n) +
+                             ", for a total of " + std::to_string(choices) + " choices.",
+                         "n", std::to_string(n));
+}
+
 std::optional<ApiError> check_penalties(const sampling::Params& params) {
   for (const auto& [name, value] : {std::pair{"presence_penalty", params.presence_penalty},
                                     {"frequency_penalty", params.frequency_penalty}}) {
@@ -265,6 +276,7 @@ std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const Api
   resolve_numbers(fields, context.defaults, params);
   const int64_t top_k = fields.top_k.value_or(context.defaults.top_k.value_or(0));
   if (auto error = check_n(fields.n)) return error;
+  if (auto error = check_choices(fields.n, request.prompts.size(), context)) return error;
   if (auto error = check_ranges(params, top_k)) return error;
   if (auto error = check_lengths(fields, request.prompts)) return error;
   if (auto error = check_words(fields)) return error;
@@ -302,23 +314,6 @@ std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const Api
   request.skip_special_tokens = fields.skip_special_tokens;
   request.spaces_between_special_tokens = fields.spaces_between_special_tokens;
   resolve_stops(fields, context, request);
-  return std::nullopt;
-}
-
-std::optional<ApiError> refuse_unsupported(const Body& body) {
-  const auto refuse = [](const std::string& what) {
-    return ApiError{501, "NotImplementedError", what + " is not supported by this server",
-                    std::nullopt};
-  };
-  for (const char* key :
-       {"use_beam_search", "structured_outputs", "allowed_token_ids", "logprob_token_ids",
-        "repetition_detection", "kv_transfer_params", "ec_transfer_params", "watermarking"}) {
-    if (body.truthy(key)) return refuse(key);
-  }
-  const nlohmann::json& format = body.raw("response_format");
-  if (format.is_object() && format.value("type", nlohmann::json()) != "text") {
-    return refuse("response_format " + format.value("type", nlohmann::json()).dump());
-  }
   return std::nullopt;
 }
 

@@ -47,9 +47,6 @@ SamplingFields read_sampling_fields(Body& body, const ApiContext& context);
 std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const ApiContext& context,
                                          GenerationRequest& request);
 
-/// What vLLM knows and this engine does not: refused by name instead of ignored.
-std::optional<ApiError> refuse_unsupported(const Body& body);
-
 /// `message (parameter=NAME, value=VALUE)`, type BadRequestError, param NAME.
 ApiError parameter_error(const std::string& message, const std::string& parameter,
                          const std::optional<std::string>& value = std::nullopt);
