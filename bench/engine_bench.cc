@@ -45,10 +45,10 @@ CpuBackend& backend_for(bool bf16, int64_t table) {
     auto& fresh = made[{bf16, table}];
     const auto model =
         model::random_model(shape(bf16 ? model::DType::kBFloat16 : model::DType::kFloat32), 1);
-    auto backend =
-        make_cpu_backend(model, {.kernels = supported_kernels()[static_cast<size_t>(table)]->name});
-    BASE_CHECK(backend.has_value(), backend.error().message);
-    fresh = *std::move(backend);
+    auto executor =
+        Executor::make(model, {.kernels = supported_kernels()[static_cast<size_t>(table)]->name});
+    BASE_CHECK(executor.has_value(), executor.error().message);
+    fresh = std::make_unique<CpuBackend>(*std::move(executor));
     const Status status = fresh->allocate_kv(kBlocks, kBlockSize);
     BASE_CHECK(status.has_value(), status.error().message);
     return *fresh;
@@ -60,11 +60,9 @@ CpuBackend& backend_for(bool bf16, int64_t table) {
 struct Batch {
   std::vector<int32_t> tokens;
   std::vector<std::vector<BlockId>> tables;
-  sampling::Params params;
-  std::vector<SequenceStep> steps;
+  std::vector<Entry> entries;
 
   Batch(int64_t count, int64_t new_tokens, int64_t position) {
-    params.temperature = 0;
     tokens.assign(static_cast<size_t>(new_tokens), 17);
     const int64_t blocks = (position + new_tokens) / kBlockSize + 1;
     for (int64_t i = 0; i < count; ++i) {
@@ -75,24 +73,30 @@ struct Batch {
       tables.push_back(std::move(table));
     }
     for (const auto& table : tables) {
-      SequenceStep step;
-      step.tokens = tokens;
-      step.first_position = static_cast<int32_t>(position);
-      step.block_table = table;
-      step.sample = true;
-      step.params = &params;
-      steps.push_back(step);
+      entries.push_back({.request_id = entries.size(),
+                         .tokens = tokens,
+                         .first_position = static_cast<int32_t>(position),
+                         .block_table = table,
+                         .sample = true});
     }
   }
 };
 
 void run(benchmark::State& state, CpuBackend& backend, const Batch& batch) {
-  std::vector<SequenceOutput> outputs;
-  for (auto _ : state) {
-    const Status status = backend.execute(batch.steps, outputs);
-    BASE_CHECK(status.has_value());
+  sampling::Params params;
+  params.temperature = 0;
+  for (const Entry& entry : batch.entries) {
+    BASE_CHECK(backend.begin(entry.request_id, params, batch.tokens).has_value());
   }
-  const double tokens = static_cast<double>(batch.steps.size() * batch.tokens.size());
+  Outputs outputs;
+  for (auto _ : state) {
+    const Status submitted = backend.submit({batch.entries});
+    BASE_CHECK(submitted.has_value());
+    const Status done = backend.wait(outputs);
+    BASE_CHECK(done.has_value());
+  }
+  for (const Entry& entry : batch.entries) backend.end(entry.request_id);
+  const double tokens = static_cast<double>(batch.entries.size() * batch.tokens.size());
   state.counters["tokens_per_s"] =
       benchmark::Counter(tokens, benchmark::Counter::kIsIterationInvariantRate);
   state.SetLabel(backend.model().dtype + " " + backend.model().kernels);

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/random.h"
+#include "reference_engine/sampling/logprobs.h"
 #include "reference_engine/sampling/sampler.h"
 
 namespace touchstone::sampling {
@@ -54,9 +55,15 @@ void BM_TextbookTopP(benchmark::State& state) {
 void run(benchmark::State& state, Params params) {
   const std::vector<float> logits = logits_of(state.range(0));
   Scratch scratch;
+  FlatLogprobs flat;
+  flat.resize(logprob_row_size(params.logprobs.value_or(0), static_cast<int32_t>(logits.size())));
   for (auto _ : state) {
     ++params.seed;
-    benchmark::DoNotOptimize(sample(logits, params, {}, scratch).token);
+    const int32_t token = sample(logits, params, {}, scratch);
+    benchmark::DoNotOptimize(token);
+    if (params.logprobs) {
+      write_logprobs(logits, token, flat.row(0, static_cast<int64_t>(flat.tokens.size())));
+    }
   }
 }
 

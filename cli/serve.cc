@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/text.h"
+#include "reference_engine/backend/plugin_backend.h"
+#include "reference_engine/backend/registry.h"
 #include "reference_engine/server/serve.h"
 #include "telemetry/dialects/dialect.h"
 
@@ -31,6 +33,7 @@ struct ServeFlags {
   std::string policy = "fcfs";
   std::optional<int64_t> kv_cache_memory_bytes;
   std::string quiet_paths;
+  std::vector<std::string> backend_plugins;
   double shutdown_timeout_s = 30;
   int port = 8000;
   std::map<std::string, std::vector<std::string>> unimplemented;  // by flag, its values
@@ -69,13 +72,11 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
        "requests are logged by --request-log only"},
       {"--uvicorn-log-level", Kind::kValue, {"*"}, "the server is not uvicorn"},
       {"--tokenizer-mode", Kind::kValue, {"auto", "hf"}, "there is one tokenizer"},
-      {"--load-format", Kind::kValue, {"auto", "safetensors"}, "only safetensors are read"},
       {"--kv-cache-dtype", Kind::kValue, {"auto"}, "keys and values have the model's type"},
       {"--prefix-caching-hash-algo",
        Kind::kValue,
        {"*"},
        "blocks are hashed with our own function"},
-      {"--device", Kind::kValue, {"auto", "cpu"}, "this build computes on the CPU"},
       {"--tensor-parallel-size", Kind::kValue, {"1"}, "the model is not split"},
       {"--pipeline-parallel-size", Kind::kValue, {"1"}, "the model is not split"},
       {"--data-parallel-size", Kind::kValue, {"1"}, "one engine per process"},
@@ -138,6 +139,14 @@ Result<int64_t> parse_length(const std::string& text) {
   return static_cast<int64_t>(value);
 }
 
+/// A flag that only some backends know; the one that is chosen checks it.
+void add_backend_setting(CLI::App& app, ServeOptions& options, const std::string& name,
+                         const std::string& help) {
+  app.add_option_function<std::string>(
+      "--" + name,
+      [&options, name](const std::string& value) { options.backend_settings[name] = value; }, help);
+}
+
 void add_model_flags(CLI::App& app, ServeFlags& flags) {
   ServeOptions& options = flags.options;
   app.add_option("model_tag", flags.model_argument, "Folder of the model (Hugging Face layout)");
@@ -160,12 +169,19 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--max-choices", options.max_choices, "Most choices, prompts x n, of one request")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
-  app.add_option("--kernels", options.kernels, "CPU kernels; auto: the best that this machine has")
-      ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
+  app.add_option("--load-format", options.load_format,
+                 "Where weights come from: auto, safetensors, or dummy (random, of --seed)")
+      ->check(CLI::IsMember({"auto", "safetensors", "dummy"}))
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads of the backend; 0: one per processor")
-      ->check(CLI::Range(0, 256))
+  app.add_option("--device", options.device,
+                 "Backend that computes; auto: the first that can run here")
       ->capture_default_str();
+  app.add_option("--backend-plugin", flags.backend_plugins,
+                 "Shared object with a backend; it stands before those of this program");
+  add_backend_setting(app, options, "kernels",
+                      "CPU kernels: avx512, avx2 or portable. Default: the best of this machine");
+  add_backend_setting(app, options, "threads",
+                      "Threads of the backend. Default: one per processor");
 }
 
 void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
@@ -174,22 +190,21 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--max-model-len", flags.max_model_len,
                  "Most tokens of prompt and answer together (suffixes k m g t, K M G T); auto: the "
                  "most that fits. Default: the model's limit");
-  app.add_option("--max-num-seqs", options.max_num_seqs, "Most requests that run at once")
-      ->check(positive)
-      ->capture_default_str();
+  app.add_option("--max-num-seqs", options.max_num_seqs,
+                 "Most requests that run at once. Default: the backend's (cpu: 128)")
+      ->check(positive);
   app.add_option("--max-num-batched-tokens", options.max_num_batched_tokens,
-                 "Most tokens computed in one step")
-      ->check(positive)
-      ->capture_default_str();
-  app.add_option("--block-size", options.block_size, "Tokens per KV block")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+                 "Most tokens computed in one step. Default: the backend's (cpu: 2048)")
+      ->check(positive);
+  app.add_option("--block-size", options.block_size,
+                 "Tokens per KV block. Default: the backend's (cpu: 128)")
+      ->check(positive);
   app.add_option("--num-gpu-blocks-override", options.num_blocks_override,
                  "Exactly this many KV blocks (on the CPU too)")
       ->check(positive);
   app.add_option("--kv-cache-memory-bytes", flags.kv_cache_memory_bytes,
-                 "Memory for keys and values. Default: VLLM_CPU_KVCACHE_SPACE GiB, else 4 GiB, at "
-                 "most a quarter of the machine's memory")
+                 "Memory for keys and values. Default: VLLM_CPU_KVCACHE_SPACE GiB, else the "
+                 "backend's (cpu: 4 GiB), at most a quarter of the memory there is")
       ->check(CLI::Range(int64_t{1}, INT64_MAX));
   app.add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.enable_prefix_caching,
                "Share the KV blocks of equal prefixes [on]");
@@ -351,19 +366,18 @@ Status check_unimplemented(const CLI::App& app, const ServeFlags& flags) {
   return {};
 }
 
-Result<int64_t> kv_cache_bytes(const ServeFlags& flags) {
-  if (flags.kv_cache_memory_bytes) return *flags.kv_cache_memory_bytes;
+/// Nothing when nobody said how much.
+Result<std::optional<int64_t>> kv_cache_bytes(const ServeFlags& flags) {
+  if (flags.kv_cache_memory_bytes) return flags.kv_cache_memory_bytes;
   constexpr double kGiB = 0x1p30;
-  if (const auto space = lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE")) {
-    const std::optional<double> gib = parse_double(*space);
-    if (!gib || !(*gib > 0) || *gib > 0x1p20) {
-      return invalid_argument("VLLM_CPU_KVCACHE_SPACE: got " + quote(*space) +
-                              ", expected a number of GiB");
-    }
-    return static_cast<int64_t>(*gib * kGiB);
+  const auto space = lookup(flags.options.environment, "VLLM_CPU_KVCACHE_SPACE");
+  if (!space) return std::optional<int64_t>();
+  const std::optional<double> gib = parse_double(*space);
+  if (!gib || !(*gib > 0) || *gib > 0x1p20) {
+    return invalid_argument("VLLM_CPU_KVCACHE_SPACE: got " + quote(*space) +
+                            ", expected a number of GiB");
   }
-  const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGESIZE)};
-  return std::min(flags.options.kv_cache_bytes, machine / 4);
+  return std::optional<int64_t>(static_cast<int64_t>(*gib * kGiB));
 }
 
 Status resolve(const CLI::App& app, ServeFlags& flags) {
@@ -400,10 +414,9 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
   if (options.dtype == "float") options.dtype = "float32";
   options.policy =
       flags.policy == "priority" ? scheduler::Policy::kPriority : scheduler::Policy::kFcfs;
-  const Result<int64_t> bytes = kv_cache_bytes(flags);
+  const Result<std::optional<int64_t>> bytes = kv_cache_bytes(flags);
   if (!bytes) return bytes.error();
   options.kv_cache_bytes = *bytes;
-  options.block_size_given = app.count("--block-size") > 0;
   options.http.port = static_cast<uint16_t>(flags.port);
   if (!flags.quiet_paths.empty()) options.log.quiet_paths = split(flags.quiet_paths, ',');
   options.shutdown_timeout_ns = static_cast<int64_t>(flags.shutdown_timeout_s * 1e9);
@@ -424,7 +437,13 @@ Exit run_serve(const CLI::App& app, ServeFlags& flags) {
     const std::lock_guard lock(mutex);
     say(line);
   };
-  const Result<server::ServeEnd> end = server::serve(flags.options, clock, log);
+  backend::Registry backends = backend::linked_backends();
+  for (const std::string& path : flags.backend_plugins) {
+    auto plugin = backend::load_plugin(path);
+    if (!plugin) return report_error(plugin.error());
+    backends.add_first(*std::move(plugin));
+  }
+  const Result<server::ServeEnd> end = server::serve(flags.options, backends, clock, log);
   if (!end) return report_error(end.error());
   return *end == server::ServeEnd::kStopped ? Exit::kGood : Exit::kUndecided;
 }

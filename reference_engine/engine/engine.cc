@@ -167,11 +167,12 @@ Status Engine::step() {
   BASE_CHECK(!plan.scheduled.empty(), "requests wait but none can run; free blocks ",
              scheduler_.state().free_blocks);
   step_record_.start_ns = start_ns;
+  RETURN_IF_ERROR(prepare(plan));
   lives_.planned(plan, start_ns);
-  prepare(plan);
   next_step_ = plan.step + 1;
   lifecycle::add_plan(plan, scheduler_.state(), step_record_);
-  RETURN_IF_ERROR(backend_.execute(backend_steps_, backend_outputs_));
+  RETURN_IF_ERROR(backend_.submit({backend_entries_}));
+  RETURN_IF_ERROR(backend_.wait(backend_outputs_));
   take_tokens(plan);
   const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
   const int64_t end_ns = clock_.monotonic_ns();
@@ -188,25 +189,29 @@ Status Engine::step() {
 }
 
 /// What the backend shall compute.
-void Engine::prepare(const scheduler::StepPlan& plan) {
+Status Engine::prepare(const scheduler::StepPlan& plan) {
+  for (const scheduler::RequestId id : plan.preempted) backend_.preempted(id);
   planned_.clear();
-  backend_steps_.clear();
+  backend_entries_.clear();
   for (const scheduler::ScheduledRequest& scheduled : plan.scheduled) {
     Sequence& sequence = *sequences_.at(scheduled.id);
     planned_.push_back(&sequence);
-    if (scheduled.first_schedule) queued_choices_.fetch_sub(1);
-    backend_steps_.push_back(sequence.step(scheduled));
+    if (scheduled.first_schedule) {
+      RETURN_IF_ERROR(backend_.begin(sequence.id(), sequence.params(), sequence.prompt_tokens()));
+      queued_choices_.fetch_sub(1);
+    }
+    backend_entries_.push_back(sequence.entry(scheduled));
   }
+  return {};
 }
 
 /// Appends the sampled tokens to their sequences and to their texts.
 void Engine::take_tokens(const scheduler::StepPlan& plan) {
   sampled_.clear();
   for (size_t i = 0; i < plan.scheduled.size(); ++i) {
-    const backend::SequenceOutput& output = backend_outputs_[i];
-    planned_[i]->keep_prompt_logprobs(backend_steps_[i].first_position, output);
+    planned_[i]->keep_prompt_logprobs(backend_entries_[i].first_position, backend_outputs_, i);
     if (plan.scheduled[i].samples_token) {
-      sampled_.push_back(planned_[i]->add(output.sampled.token));
+      sampled_.push_back(planned_[i]->add(backend_outputs_.tokens[i]));
     }
   }
 }
@@ -227,7 +232,7 @@ std::vector<std::shared_ptr<Answer>> Engine::collect_outputs(
     if (answer->outputs.empty()) answers.push_back(answer);
     answer->outputs.push_back(
         sequence.output(static_cast<int32_t>(lives_.record(sequence.id()).cached_tokens),
-                        std::move(backend_outputs_[i].sampled.logprobs), end));
+                        backend_outputs_.sampled_logprobs(i), end));
     if (end == nullptr) continue;
     const std::string stop_reason = end->stop_token && sequence.stop_string().empty()
                                         ? std::to_string(*end->stop_token)
@@ -248,7 +253,11 @@ void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t
   const scheduler::RequestId id = sequence.id();
   const std::shared_ptr<Answer> answer = sequence.answer();
   const records::RequestRecord& record = lives_.finish(id, std::move(end), now_ns, hashes);
-  if (!record.first_scheduled_ns) queued_choices_.fetch_sub(1);
+  if (record.first_scheduled_ns) {
+    backend_.end(id);
+  } else {
+    queued_choices_.fetch_sub(1);
+  }
   observer_.on_request(record);
   const auto place = std::find(answer->running.begin(), answer->running.end(), id);
   *place = answer->running.back();

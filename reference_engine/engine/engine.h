@@ -112,7 +112,7 @@ class Engine final {
   void abort_ticket(uint64_t ticket, int64_t now_ns);
   void abort_remaining();
   Status step();
-  void prepare(const scheduler::StepPlan& plan);
+  Status prepare(const scheduler::StepPlan& plan);
   void take_tokens(const scheduler::StepPlan& plan);
   std::vector<std::shared_ptr<Answer>> collect_outputs(
       const scheduler::StepPlan& plan, std::span<const scheduler::FinishedRequest> finished);
@@ -151,8 +151,8 @@ class Engine final {
   SequenceMap sequences_;
   std::map<uint64_t, std::shared_ptr<Answer>> answers_;  // by ticket
   std::vector<Sequence*> planned_;                       // of this step, in plan order
-  std::vector<backend::SequenceStep> backend_steps_;
-  std::vector<backend::SequenceOutput> backend_outputs_;
+  std::vector<backend::Entry> backend_entries_;
+  backend::Outputs backend_outputs_;
   std::vector<scheduler::SampledToken> sampled_;
   records::StepRecord step_record_;  // of the step to come or under way
   int64_t next_step_ = 0;

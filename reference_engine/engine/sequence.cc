@@ -72,24 +72,29 @@ records::RequestRecord Sequence::record() const {
   return record;
 }
 
-backend::SequenceStep Sequence::step(const scheduler::ScheduledRequest& scheduled) const {
+backend::Entry Sequence::entry(const scheduler::ScheduledRequest& scheduled) const {
   const std::span<const int32_t> tokens = tokens_;
-  const auto position = static_cast<size_t>(scheduled.num_computed_tokens);
-  return {.request_id = id_,
-          .tokens = tokens.subspan(position, static_cast<size_t>(scheduled.num_scheduled_tokens)),
-          .first_position = scheduled.num_computed_tokens,
-          .block_table = scheduled.block_table,
-          .sample = scheduled.samples_token,
-          .params = &params_,
-          .history = {.prompt = tokens.first(num_prompt_tokens_),
-                      .output = tokens.subspan(num_prompt_tokens_)},
-          .prompt_logprobs = !prompt_logprobs_.empty() && position + 1 < num_prompt_tokens_};
+  backend::Entry entry{
+      .request_id = id_,
+      .tokens = tokens.subspan(static_cast<size_t>(scheduled.num_computed_tokens),
+                               static_cast<size_t>(scheduled.num_scheduled_tokens)),
+      .first_position = scheduled.num_computed_tokens,
+      .block_table = scheduled.block_table,
+      .sample = scheduled.samples_token,
+      .logprobs = params_.logprobs};
+  if (params_.prompt_logprobs) {
+    const auto left = static_cast<int32_t>(num_prompt_tokens_) - 1 - scheduled.num_computed_tokens;
+    entry.num_prompt_rows = std::clamp(left, 0, scheduled.num_scheduled_tokens);
+    entry.prompt_logprobs = *params_.prompt_logprobs;
+  }
+  return entry;
 }
 
-void Sequence::keep_prompt_logprobs(int32_t first_position, const backend::SequenceOutput& output) {
-  for (size_t k = 0; k < output.prompt_logprobs.size(); ++k) {
-    const size_t position = static_cast<size_t>(first_position) + k + 1;
-    if (position < prompt_logprobs_.size()) prompt_logprobs_[position] = output.prompt_logprobs[k];
+void Sequence::keep_prompt_logprobs(int32_t first_position, const backend::Outputs& outputs,
+                                    size_t entry) {
+  for (int64_t k = 0; k < outputs.num_prompt_rows(entry); ++k) {
+    prompt_logprobs_[static_cast<size_t>(first_position + k + 1)] =
+        outputs.prompt_logprobs(entry, k);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,9 +43,13 @@ class Sequence final {
   records::RequestRecord record() const;
 
   /// Its share of a step; valid until the next add().
-  backend::SequenceStep step(const scheduler::ScheduledRequest& scheduled) const;
-  /// Keeps the prompt's log-probabilities of a step from `first_position` on.
-  void keep_prompt_logprobs(int32_t first_position, const backend::SequenceOutput& output);
+  backend::Entry entry(const scheduler::ScheduledRequest& scheduled) const;
+  const sampling::Params& params() const { return params_; }
+  std::span<const int32_t> prompt_tokens() const {
+    return std::span(tokens_).first(num_prompt_tokens_);
+  }
+  /// Keeps the prompt's log-probabilities of entry `entry` of a step, from `first_position` on.
+  void keep_prompt_logprobs(int32_t first_position, const backend::Outputs& outputs, size_t entry);
   /// Appends a sampled token to tokens and text; finds stop strings.
   scheduler::SampledToken add(int32_t token);
   /// What is new since the last one. `end`: the choice ended with this token.

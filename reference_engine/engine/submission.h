@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "records/request_record.h"
+#include "reference_engine/sampling/logprobs.h"
 #include "reference_engine/sampling/params.h"
-#include "reference_engine/sampling/sampler.h"
 #include "reference_engine/scheduler/types.h"
 
 namespace touchstone::engine {

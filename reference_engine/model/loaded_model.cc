@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/files.h"
+#include "base/text.h"
+#include "reference_engine/model/random_model.h"
 
 namespace touchstone::model {
 
@@ -45,11 +47,22 @@ Result<Config> load_config(const std::string& folder, GenerationDefaults* genera
   return *std::move(config);
 }
 
-Result<LoadedModel> load_model(const std::string& folder) {
+Result<LoadedModel> load_model(const std::string& folder, const LoadOptions& options) {
+  const bool dummy = options.format == "dummy";
+  if (!dummy && options.format != "auto" && options.format != "safetensors") {
+    return invalid_argument("--load-format: got " + quote(options.format) +
+                            ", expected auto, safetensors or dummy");
+  }
   LoadedModel model;
   model.folder = folder;
   auto config = load_config(folder, &model.generation);
   if (!config) return std::move(config).error();
+  if (dummy) {
+    LoadedModel random = random_model(*config, options.seed);
+    random.folder = folder;
+    random.generation = model.generation;
+    return random;
+  }
   model.config = *std::move(config);
   auto files = open_weights(folder);
   if (!files) return std::move(files).error();

@@ -26,8 +26,17 @@ struct LoadedModel {
 
 /// Only config.json and generation_config.json, checked; for what needs no weights.
 Result<Config> load_config(const std::string& folder, GenerationDefaults* generation = nullptr);
-/// ERRORS: kNotFound, kMalformed, kUnsupported, each with file and field or tensor. Everything that
-/// the configuration can refuse is refused before a weight is read.
-Result<LoadedModel> load_model(const std::string& folder);
+/// vLLM's --load-format.
+struct LoadOptions {
+  /// "auto" and "safetensors": the folder's weights. "dummy": random ones (random_model.h), for
+  /// which the folder needs no files but config.json.
+  std::string format = "auto";
+  uint64_t seed = 0;  ///< of dummy weights
+};
+
+/// ERRORS: kNotFound, kMalformed, kUnsupported, each with file and field or tensor;
+/// kInvalidArgument (the format). Everything that the configuration can refuse is refused before a
+/// weight is read.
+Result<LoadedModel> load_model(const std::string& folder, const LoadOptions& options = {});
 
 }  // namespace touchstone::model

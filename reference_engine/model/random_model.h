@@ -1,5 +1,5 @@
-// A model of a given shape with random weights made in memory, for benchmarks of shapes that nobody
-// ships and for tests of odd shapes. Pure: equal arguments give equal bytes.
+// A model of a given shape with random weights made in memory (--load-format dummy): speed and
+// scheduling of a shape whose weights are not at hand. Pure: equal arguments give equal bytes.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace touchstone::model {
 
-/// Weights are normal with standard deviation 0.02 (norms: 1 ± that), stored as config.dtype.
-/// REQUIRES: a Llama config with dtype float32 or bfloat16.
+/// Weights are normal with standard deviation 0.02 (norms: 1 ± that), stored as bfloat16 when that
+/// is config.dtype, else as float32.
 LoadedModel random_model(const Config& config, uint64_t seed);
 
 }  // namespace touchstone::model

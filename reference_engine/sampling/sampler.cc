@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "reference_engine/sampling/exponential.h"
+#include "reference_engine/sampling/likelihood.h"
 
 namespace touchstone::sampling {
 namespace {
@@ -14,28 +15,6 @@ namespace {
 // vLLM's _SAMPLING_EPS: colder than this is greedy.
 constexpr double kGreedyTemperature = 1e-5;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
-
-/// Most likely first; equals by lower id, so that every order is total and repeatable.
-struct MoreLikely {
-  std::span<const float> logits;
-  bool operator()(int32_t a, int32_t b) const {
-    const float x = logits[static_cast<size_t>(a)];
-    const float y = logits[static_cast<size_t>(b)];
-    return x > y || (x == y && a < b);
-  }
-};
-
-int32_t argmax(std::span<const float> logits) {
-  size_t best = 0;
-  for (size_t i = 1; i < logits.size(); ++i) {
-    if (logits[i] > logits[best]) best = i;
-  }
-  return static_cast<int32_t>(best);
-}
-
-bool in_vocabulary(int32_t token, std::span<const float> logits) {
-  return token >= 0 && static_cast<size_t>(token) < logits.size();
-}
 
 void mask(std::span<float> logits, int32_t token) {
   if (in_vocabulary(token, logits)) logits[static_cast<size_t>(token)] = kMasked;
@@ -207,50 +186,25 @@ int32_t draw(std::span<float> logits, const Params& params, uint64_t position, S
   return inverse_cdf(weights, candidates, uniform_draw(params.seed, position));
 }
 
-double log_sum_exp(std::span<const float> logits, float top) {
-  std::vector<double> weights(logits.size());
-  exponentials(logits, top, 1.0, weights);
-  return static_cast<double>(top) + std::log(ordered_sum(weights));
-}
-
 }  // namespace
 
-std::vector<TokenLogprob> token_logprobs(std::span<const float> logits, int32_t token,
-                                         int32_t top) {
-  BASE_CHECK(in_vocabulary(token, logits), token);
-  const double normaliser = log_sum_exp(logits, logits[static_cast<size_t>(argmax(logits))]);
-  const auto logprob = [&](int32_t id) {
-    return static_cast<float>(static_cast<double>(logits[static_cast<size_t>(id)]) - normaliser);
-  };
-  std::vector<TokenLogprob> entries;
-  // vLLM's rank: how many are at least as likely, so equals share the worst of their ranks.
-  const float own = logits[static_cast<size_t>(token)];
-  const auto rank = std::count_if(logits.begin(), logits.end(), [&](float x) { return x >= own; });
-  entries.push_back({token, logprob(token), static_cast<int32_t>(std::max<ptrdiff_t>(1, rank))});
-  const size_t count = std::min(static_cast<size_t>(std::max(0, top)), logits.size());
-  if (count == 0) return entries;
-  std::vector<int32_t> order(logits.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
-  std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(count), order.end(),
-                    MoreLikely{logits});
-  for (size_t i = 0; i < count; ++i) {
-    entries.push_back({order[i], logprob(order[i]), static_cast<int32_t>(i) + 1});
-  }
-  return entries;
-}
-
-Sampled sample(std::span<const float> logits, const Params& params, const History& history,
+int32_t sample(std::span<const float> logits, const Params& params, const History& history,
                Scratch& scratch) {
   BASE_CHECK(!logits.empty());
-  Sampled sampled;
-  const bool greedy = params.temperature < kGreedyTemperature;
   scratch.logits.assign(logits.begin(), logits.end());
   apply_bias_and_masks(scratch.logits, params, history);
   apply_penalties(scratch.logits, params, history, scratch.counts);
-  sampled.token = greedy ? argmax(scratch.logits)
-                         : draw(scratch.logits, params, history.output.size(), scratch);
-  if (params.logprobs) sampled.logprobs = token_logprobs(logits, sampled.token, *params.logprobs);
-  return sampled;
+  if (params.temperature < kGreedyTemperature) return argmax(scratch.logits);
+  return draw(scratch.logits, params, history.output.size(), scratch);
+}
+
+void apply_token_bitmask(std::span<const int32_t> words, std::span<float> logits) {
+  BASE_CHECK(
+      static_cast<int64_t>(words.size()) == bitmask_words(static_cast<int32_t>(logits.size())),
+      words.size(), " words for ", logits.size(), " tokens");
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if ((static_cast<uint32_t>(words[i / 32]) >> (i % 32) & 1U) == 0) logits[i] = kMasked;
+  }
 }
 
 }  // namespace touchstone::sampling

@@ -1,5 +1,5 @@
-// From logits to a token, in vLLM's order: log-probabilities of the raw logits, bias and masks,
-// penalties, greedy or temperature, min-p, top-k, top-p, draw.
+// From logits to a token, in vLLM's order: bias and masks, penalties, greedy or temperature, min-p,
+// top-k, top-p, draw.
 // Source: vLLM 0.32 v1/sample/sampler.py. Pure: a token depends on (logits, params, history,
 // position) alone, never on the batch. Thread-safe (each call with its own scratch).
 #pragma once
@@ -12,18 +12,6 @@
 #include "reference_engine/sampling/params.h"
 
 namespace touchstone::sampling {
-
-struct TokenLogprob {
-  int32_t token = 0;
-  float logprob = 0;
-  int32_t rank = 0;  ///< 1 = most likely
-};
-
-struct Sampled {
-  int32_t token = 0;
-  /// With Params::logprobs: the sampled token first, then the most likely ones in order.
-  std::vector<TokenLogprob> logprobs;
-};
 
 /// What was said so far, for penalties, bad words and min_tokens.
 struct History {
@@ -41,10 +29,14 @@ struct Scratch {
 };
 
 /// `logits`: (vocab) f32, unchanged.
-Sampled sample(std::span<const float> logits, const Params& params, const History& history,
+int32_t sample(std::span<const float> logits, const Params& params, const History& history,
                Scratch& scratch);
 
-/// Log-probabilities of `token` and the `top` most likely ones, for prompt_logprobs.
-std::vector<TokenLogprob> token_logprobs(std::span<const float> logits, int32_t token, int32_t top);
+/// A bit for every token of the vocabulary: token t is bit t % 32 of word t / 32, 1 = allowed; the
+/// layout of vLLM and xgrammar.
+constexpr int64_t bitmask_words(int32_t vocab_size) { return (int64_t{vocab_size} + 31) / 32; }
+/// What is not allowed becomes minus infinity. Comes before everything else, log-probabilities
+/// included. REQUIRES: words.size() == bitmask_words(logits.size()).
+void apply_token_bitmask(std::span<const int32_t> words, std::span<float> logits);
 
 }  // namespace touchstone::sampling

@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "records/trace_context.h"
-#include "reference_engine/backend/cpu/cpu_backend.h"
+#include "reference_engine/backend/registry.h"
 #include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/engine/kv_sizing.h"
@@ -83,30 +83,78 @@ Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log
   return front;
 }
 
-Result<scheduler::Config> scheduler_config(const ServeOptions& options,
-                                           const backend::Backend& backend) {
-  const Result<engine::KvSizing> sizing =
-      engine::size_kv({.block_bytes = backend.kv_block_bytes(options.block_size),
-                       .block_size = options.block_size,
-                       .memory_bytes = options.kv_cache_bytes,
-                       .num_blocks_override = options.num_blocks_override,
-                       .model_max_len = backend.model().max_position_embeddings,
-                       .max_model_len = options.max_model_len});
+/// The backend with the limits that flags and capabilities give, and the KV cache that fits.
+struct Computing {
+  std::unique_ptr<backend::Backend> backend;
+  scheduler::Config config;
+  int64_t kv_cache_bytes = 0;
+  int64_t kv_block_bytes = 0;
+};
+
+Status check_block_size(int32_t block_size, const backend::Capabilities& can) {
+  if (block_size <= can.max_block_size && block_size % can.block_size_multiple == 0) return {};
+  return invalid_argument("--block-size: got " + std::to_string(block_size) +
+                          ", expected a multiple of " + std::to_string(can.block_size_multiple) +
+                          " up to " + std::to_string(can.max_block_size));
+}
+
+Result<Computing> start_backend(const ServeOptions& options, const backend::Registry& backends) {
+  const auto factory = backends.choose(options.device);
+  if (!factory) return factory.error();
+  const auto can = (*factory)->capabilities();
+  if (!can) return can.error();
+  const backend::Limits asked{
+      .max_num_batched_tokens =
+          options.max_num_batched_tokens.value_or(can->default_max_num_batched_tokens),
+      .max_num_seqs = options.max_num_seqs.value_or(can->default_max_num_seqs),
+      .block_size = options.block_size.value_or(can->default_block_size)};
+  RETURN_IF_ERROR(check_block_size(asked.block_size, *can));
+  auto backend = (*factory)->create(options.model, {.dtype = options.dtype,
+                                                    .load_format = options.load_format,
+                                                    .seed = options.seed,
+                                                    .settings = options.backend_settings});
+  if (!backend) return std::move(backend).error();
+  Computing computing;
+  computing.backend = *std::move(backend);
+  const int32_t model_max_len = computing.backend->model().max_position_embeddings;
+  backend::Limits limits = asked;
+  limits.max_model_len = model_max_len;
+  if (options.max_model_len && *options.max_model_len > 0) {
+    limits.max_model_len =
+        static_cast<int32_t>(std::min<int64_t>(*options.max_model_len, model_max_len));
+  }
+  const auto sizes = computing.backend->size(limits);
+  if (!sizes) return sizes.error();
+  const auto memory = engine::kv_memory({.asked_bytes = options.kv_cache_bytes,
+                                         .default_bytes = can->default_kv_cache_bytes,
+                                         .total_bytes = sizes->total_bytes,
+                                         .free_bytes = sizes->free_bytes - sizes->workspace_bytes,
+                                         .num_blocks_override = options.num_blocks_override,
+                                         .block_bytes = sizes->kv_block_bytes});
+  if (!memory) return memory.error();
+  const auto sizing = engine::size_kv({.block_bytes = sizes->kv_block_bytes,
+                                       .block_size = asked.block_size,
+                                       .memory_bytes = *memory,
+                                       .num_blocks_override = options.num_blocks_override,
+                                       .model_max_len = model_max_len,
+                                       .max_model_len = options.max_model_len});
   if (!sizing) return sizing.error();
-  scheduler::Config config{.num_blocks = sizing->num_blocks,
-                           .block_size = options.block_size,
-                           .max_num_seqs = options.max_num_seqs,
-                           .max_num_batched_tokens = options.max_num_batched_tokens,
-                           .max_model_len = sizing->max_model_len,
-                           .long_prefill_token_threshold = options.long_prefill_token_threshold,
-                           .enable_prefix_caching = options.enable_prefix_caching,
-                           .enable_chunked_prefill = options.enable_chunked_prefill,
-                           .reserve_full_prompt = options.reserve_full_prompt,
-                           .watermark_blocks = static_cast<int64_t>(
-                               options.watermark * static_cast<double>(sizing->num_blocks)),
-                           .policy = options.policy};
-  RETURN_IF_ERROR(scheduler::validate(config));
-  return config;
+  computing.kv_cache_bytes = *memory;
+  computing.kv_block_bytes = sizes->kv_block_bytes;
+  computing.config = {.num_blocks = sizing->num_blocks,
+                      .block_size = asked.block_size,
+                      .max_num_seqs = asked.max_num_seqs,
+                      .max_num_batched_tokens = asked.max_num_batched_tokens,
+                      .max_model_len = sizing->max_model_len,
+                      .long_prefill_token_threshold = options.long_prefill_token_threshold,
+                      .enable_prefix_caching = options.enable_prefix_caching,
+                      .enable_chunked_prefill = options.enable_chunked_prefill,
+                      .reserve_full_prompt = options.reserve_full_prompt,
+                      .watermark_blocks = static_cast<int64_t>(
+                          options.watermark * static_cast<double>(sizing->num_blocks)),
+                      .policy = options.policy};
+  RETURN_IF_ERROR(scheduler::validate(computing.config));
+  return computing;
 }
 
 std::string fingerprint(const ServeOptions& options, const backend::ModelInfo& model,
@@ -276,18 +324,18 @@ class Server final {
 };
 
 TelemetrySinks::Options telemetry_options(const ServeOptions& options,
-                                          const scheduler::Config& config,
+                                          const scheduler::Config& config, int64_t kv_cache_bytes,
                                           const api::ApiContext& context, const Clock& clock) {
   return {.step_log = options.step_log,
           .request_log = options.request_log,
           .metrics = {.model_name = context.served_model_names.front(),
                       .max_model_len = config.max_model_len,
                       .cache = {.block_size = config.block_size,
-                                .user_specified_block_size = options.block_size_given,
+                                .user_specified_block_size = options.block_size.has_value(),
                                 .num_gpu_blocks = config.num_blocks,
                                 .num_gpu_blocks_override = options.num_blocks_override,
                                 .enable_prefix_caching = config.enable_prefix_caching,
-                                .kv_cache_memory_bytes = options.kv_cache_bytes},
+                                .kv_cache_memory_bytes = kv_cache_bytes},
                       .started_unix_ns = clock.unix_ns()},
           .log_stats = options.log_stats,
           .span_dialects = options.span_dialects,
@@ -314,15 +362,14 @@ void log_start(const ServeOptions& options, const backend::ModelInfo& model,
 
 }  // namespace
 
-Result<ServeEnd> serve(const ServeOptions& options, const Clock& clock, const Log& log) {
+Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
+                       const Clock& clock, const Log& log) {
   raise_descriptor_limit();
-  auto backend = backend::cpu::make_cpu_backend(
-      options.model,
-      {.dtype = options.dtype, .kernels = options.kernels, .threads = options.threads});
-  if (!backend) return std::move(backend).error();
-  const backend::ModelInfo& model = (*backend)->model();
-  auto config = scheduler_config(options, **backend);
-  if (!config) return std::move(config).error();
+  auto computing = start_backend(options, backends);
+  if (!computing) return std::move(computing).error();
+  backend::Backend& backend = *computing->backend;
+  const scheduler::Config& config = computing->config;
+  const backend::ModelInfo& model = backend.model();
   auto front_end = load_front_end(options, log);
   if (!front_end) return std::move(front_end).error();
   if (front_end->tokenizer->vocab_size() > model.vocab_size) {
@@ -330,16 +377,17 @@ Result<ServeEnd> serve(const ServeOptions& options, const Clock& clock, const Lo
                      std::to_string(front_end->tokenizer->vocab_size()) +
                      " tokens, but the model's vocabulary " + std::to_string(model.vocab_size));
   }
-  front_end->context.max_model_len = config->max_model_len;
+  front_end->context.max_model_len = config.max_model_len;
   front_end->context.vocab_size = model.vocab_size;
-  front_end->context.system_fingerprint = fingerprint(options, model, *config);
-  RETURN_IF_ERROR((*backend)->allocate_kv(config->num_blocks, config->block_size));
-  auto sinks = TelemetrySinks::open(telemetry_options(options, *config, front_end->context, clock),
-                                    *config, clock, log);
+  front_end->context.system_fingerprint = fingerprint(options, model, config);
+  RETURN_IF_ERROR(backend.allocate_kv(config.num_blocks, config.block_size));
+  auto sinks = TelemetrySinks::open(
+      telemetry_options(options, config, computing->kv_cache_bytes, front_end->context, clock),
+      config, clock, log);
   if (!sinks) return std::move(sinks).error();
-  log_start(options, model, *config, (*backend)->kv_block_bytes(config->block_size), log);
+  log_start(options, model, config, computing->kv_block_bytes, log);
 
-  Server server(options, clock, log, *config, **backend, *front_end, **sinks);
+  Server server(options, clock, log, config, backend, *front_end, **sinks);
   RETURN_IF_ERROR(server.start());
   const ServeEnd end = server.run();
   (*sinks)->close();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/environment.h"
 #include "base/result.h"
 #include "http/server.h"
+#include "reference_engine/backend/registry.h"
 #include "reference_engine/scheduler/types.h"
 #include "reference_engine/server/server_log.h"
 
@@ -21,19 +23,20 @@ namespace touchstone::server {
 struct ServeOptions {
   std::string model;                            ///< a Hugging Face folder
   std::vector<std::string> served_model_names;  ///< empty: `model`
+  std::string device = "auto";                  ///< a name of the registry
   std::string dtype = "auto";
-  std::string kernels = "auto";
-  int threads = 0;  ///< of the backend; 0: one per processor
+  std::string load_format = "auto";
+  std::map<std::string, std::string> backend_settings;  ///< what one backend alone knows
   uint64_t seed = 0;
   std::string generation_config = "auto";  ///< "vllm": no defaults from the model; or a folder
 
   std::optional<int64_t> max_model_len;  ///< -1: the largest that fits
-  int32_t max_num_seqs = 128;
-  int32_t max_num_batched_tokens = 2048;
-  int32_t block_size = 128;
-  bool block_size_given = false;
+  // Absent: what the backend's capabilities say.
+  std::optional<int32_t> max_num_seqs;
+  std::optional<int32_t> max_num_batched_tokens;
+  std::optional<int32_t> block_size;
   std::optional<int64_t> num_blocks_override;
-  int64_t kv_cache_bytes = int64_t{4} << 30;
+  std::optional<int64_t> kv_cache_bytes;  ///< absent: what the backend and free memory allow
   int32_t long_prefill_token_threshold = 0;
   bool enable_prefix_caching = true;
   bool enable_chunked_prefill = true;
@@ -71,8 +74,8 @@ enum class ServeEnd {
 };
 
 /// `log` gets one line at a time, from several threads.
-/// ERRORS: whatever keeps the server from starting: model, memory, port.
-Result<ServeEnd> serve(const ServeOptions& options, const Clock& clock,
-                       const std::function<void(const std::string&)>& log);
+/// ERRORS: whatever keeps the server from starting: device, model, memory, port.
+Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
+                       const Clock& clock, const std::function<void(const std::string&)>& log);
 
 }  // namespace touchstone::server

@@ -117,11 +117,11 @@ TEST_P(Golden, DecodeLogitsInFloat32AreThoseOfTransformers) {
 
 TEST_P(Golden, GreedyTokensInFloat32AreThoseOfTransformersUntilANearTie) {
   const json golden = read_golden(std::string(GetParam()) + ".json");
-  Runner runner = make_runner(GetParam(), {.dtype = "float32"});
+  const auto backend = make_backend(GetParam(), {.dtype = "float32"});
   for (const json& prompt : golden.at("prompts")) {
     const std::vector<int32_t> expected = prompt.at("greedy_f32").at("ids");
     const std::vector<double> margins = prompt.at("greedy_f32").at("margins");
-    const std::vector<int32_t> got = runner.greedy(prompt.at("ids"), expected.size());
+    const std::vector<int32_t> got = greedy(*backend, prompt.at("ids"), expected.size());
     for (size_t i = 0; i < expected.size(); ++i) {
       if (margins[i] <= 2 * kLargestDifference) break;  // either candidate is right from here on
       ASSERT_EQ(got[i], expected[i]) << prompt.at("name") << " step " << i;
@@ -141,7 +141,7 @@ float bf16_unit(float x) { return std::ldexp(1.0F, std::ilogb(x) - 7); }
 
 TEST(Recording, GreedyTextsAgreeWithTheRecordedVllmAsOftenAsTransformersDoes) {
   const json golden = read_golden("vllm_capture_greedy.json");
-  Runner runner = make_runner("vllm-capture", {.dtype = "bfloat16"});
+  const auto backend = make_backend("vllm-capture", {.dtype = "bfloat16"});
   int agreeing = 0;
   int plain = 0;
   for (const json& exchange : golden.at("exchanges")) {
@@ -150,7 +150,7 @@ TEST(Recording, GreedyTextsAgreeWithTheRecordedVllmAsOftenAsTransformersDoes) {
     const std::vector<int32_t> stop =
         exchange.at("ignore_eos").get<bool>() ? std::vector<int32_t>{} : std::vector<int32_t>{1};
     const std::vector<int32_t> recorded = exchange.at("recorded_ids");
-    agreeing += runner.greedy(exchange.at("prompt_ids"), recorded.size(), stop) == recorded;
+    agreeing += greedy(*backend, exchange.at("prompt_ids"), recorded.size(), stop) == recorded;
   }
   EXPECT_EQ(plain, 27);
   EXPECT_GE(agreeing, kAgreeingAtLeast);

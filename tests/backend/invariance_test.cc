@@ -47,9 +47,9 @@ std::string describe(const Variant& variant) {
 
 Runner make_odd_runner(const Variant& variant) {
   const model::LoadedModel model = model::random_model(odd_shape(variant.dtype), 11);
-  auto backend = make_cpu_backend(model, {.kernels = variant.kernels, .threads = variant.threads});
-  BASE_CHECK(backend.has_value(), backend.error().message);
-  return Runner(*std::move(backend), kBlocks, variant.block_size);
+  auto executor = Executor::make(model, {.kernels = variant.kernels, .threads = variant.threads});
+  BASE_CHECK(executor.has_value(), executor.error().message);
+  return Runner(*std::move(executor), kBlocks, variant.block_size);
 }
 
 std::vector<Variant> variants() {
@@ -200,9 +200,9 @@ TEST(Invariance, WhatABlockHeldBeforeDoesNotMatter) {
 TEST(Invariance, ASlabBoundaryInsideAPromptDoesNotMatter) {
   // More tokens than the backend computes at once, then the same in two steps.
   const model::LoadedModel model = model::random_model(odd_shape(model::DType::kFloat32), 3);
-  auto backend = make_cpu_backend(model, {});
-  ASSERT_TRUE(backend.has_value());
-  Runner runner(*std::move(backend), kBlocks, 16);
+  auto executor = Executor::make(model, {});
+  ASSERT_TRUE(executor.has_value());
+  Runner runner(*std::move(executor), kBlocks, 16);
   RandomStream random(9, "slab");
   const std::vector<int32_t> tokens = random_tokens(random, 700);
   const auto blocks = consecutive_blocks(1, 44);

@@ -1,6 +1,7 @@
 // What the tests of the backend share: a backend with KV memory, and sequences run on it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -32,34 +33,34 @@ inline std::vector<BlockId> consecutive_blocks(int32_t first, int64_t count) {
   return blocks;
 }
 
+/// Logits of sequences that the test hands out blocks to.
 class Runner {
  public:
-  Runner(std::unique_ptr<CpuBackend> backend, int64_t blocks, int32_t block_size)
-      : backend_(std::move(backend)), block_size_(block_size) {
-    const Status status = backend_->allocate_kv(blocks, block_size);
+  Runner(std::unique_ptr<Executor> executor, int64_t blocks, int32_t block_size)
+      : executor_(std::move(executor)), block_size_(block_size) {
+    const Status status = executor_->allocate_kv(blocks, block_size);
     BASE_CHECK(status.has_value(), status.error().message);
   }
 
-  CpuBackend& backend() { return *backend_; }
   int32_t block_size() const { return block_size_; }
 
   /// One step; logits of every token of every piece.
   std::vector<LogitRows> step(const std::vector<Piece>& pieces) {
-    std::vector<SequenceStep> steps;
+    std::vector<Segment> segments;
     for (const Piece& piece : pieces) {
-      SequenceStep step;
-      step.request_id = steps.size();
-      step.tokens = piece.tokens;
-      step.first_position = piece.first_position;
-      step.block_table = piece.blocks;
-      steps.push_back(step);
+      segments.push_back({piece.tokens, piece.first_position, piece.blocks});
     }
+    const size_t vocab = static_cast<size_t>(executor_->info().vocab_size);
     std::vector<LogitRows> out(pieces.size());
-    backend_->execute_for_logits(steps,
-                                 [&](size_t sequence, size_t token, std::span<const float> row) {
-                                   BASE_CHECK(out[sequence].size() == token, token);
-                                   out[sequence].emplace_back(row.begin(), row.end());
-                                 });
+    executor_->run(
+        segments, [](size_t, size_t) { return true; },
+        [&](std::span<const Wanted> wanted, const Rows& logits) {
+          for (int64_t i = 0; i < logits.rows; ++i) {
+            const Wanted& one = wanted[static_cast<size_t>(i)];
+            BASE_CHECK(out[one.segment].size() == one.token, one.token);
+            out[one.segment].emplace_back(logits.row(i), logits.row(i) + vocab);
+          }
+        });
     return out;
   }
 
@@ -70,45 +71,60 @@ class Runner {
           consecutive_blocks(1, 1 + static_cast<int64_t>(tokens.size()) / block_size_)}})[0];
   }
 
-  /// Greedy continuation through execute(), decoding token by token. Stops after one of `stop`.
-  std::vector<int32_t> greedy(const std::vector<int32_t>& prompt_tokens, size_t count,
-                              const std::vector<int32_t>& stop = {}) {
-    sampling::Params params;
-    params.temperature = 0;
-    std::vector<int32_t> all = prompt_tokens;
-    std::vector<int32_t> out;
-    size_t computed = 0;
-    const auto blocks =
-        consecutive_blocks(1, 1 + static_cast<int64_t>(prompt_tokens.size() + count) / block_size_);
-    while (out.size() < count) {
-      SequenceStep one;
-      one.tokens = std::span(all).subspan(computed);
-      one.first_position = static_cast<int32_t>(computed);
-      one.block_table = blocks;
-      one.sample = true;
-      one.params = &params;
-      one.history = {prompt_tokens, out};
-      std::vector<SequenceOutput> outputs;
-      const Status status = backend_->execute({&one, 1}, outputs);
-      BASE_CHECK(status.has_value(), status.error().message);
-      computed = all.size();
-      out.push_back(outputs[0].sampled.token);
-      all.push_back(out.back());
-      if (std::find(stop.begin(), stop.end(), out.back()) != stop.end()) break;
-    }
-    return out;
-  }
-
  private:
-  std::unique_ptr<CpuBackend> backend_;
+  std::unique_ptr<Executor> executor_;
   int32_t block_size_;
 };
 
 inline Runner make_runner(const std::string& model, const CpuOptions& options, int64_t blocks = 128,
                           int32_t block_size = 16) {
-  auto backend = make_cpu_backend(fixture(model), options);
+  const auto loaded = model::load_model(fixture(model));
+  BASE_CHECK(loaded.has_value(), loaded.error().message);
+  auto executor = Executor::make(*loaded, options);
+  BASE_CHECK(executor.has_value(), executor.error().message);
+  return Runner(*std::move(executor), blocks, block_size);
+}
+
+/// The linked backend with 128 blocks of 16 tokens.
+inline std::unique_ptr<Backend> make_backend(const std::string& model,
+                                             const BackendOptions& options) {
+  auto backend = cpu_factory()->create(fixture(model), options);
   BASE_CHECK(backend.has_value(), backend.error().message);
-  return Runner(*std::move(backend), blocks, block_size);
+  const Status status = (*backend)->allocate_kv(128, 16);
+  BASE_CHECK(status.has_value(), status.error().message);
+  return *std::move(backend);
+}
+
+inline sampling::Params greedy_params() {
+  sampling::Params params;
+  params.temperature = 0;
+  return params;
+}
+
+/// Greedy continuation, decoding token by token in blocks 1, 2, …. Stops after one of `stop`.
+inline std::vector<int32_t> greedy(Backend& backend, const std::vector<int32_t>& prompt,
+                                   size_t count, const std::vector<int32_t>& stop = {}) {
+  BASE_CHECK(backend.begin(1, greedy_params(), prompt).has_value());
+  std::vector<int32_t> all = prompt;
+  std::vector<int32_t> out;
+  size_t computed = 0;
+  const auto blocks = consecutive_blocks(1, 1 + static_cast<int64_t>(prompt.size() + count) / 16);
+  Outputs outputs;
+  while (out.size() < count) {
+    const Entry entry{.request_id = 1,
+                      .tokens = std::span(all).subspan(computed),
+                      .first_position = static_cast<int32_t>(computed),
+                      .block_table = blocks,
+                      .sample = true};
+    BASE_CHECK(backend.submit({{&entry, 1}}).has_value());
+    BASE_CHECK(backend.wait(outputs).has_value());
+    computed = all.size();
+    out.push_back(outputs.tokens[0]);
+    all.push_back(out.back());
+    if (std::find(stop.begin(), stop.end(), out.back()) != stop.end()) break;
+  }
+  backend.end(1);
+  return out;
 }
 
 }  // namespace touchstone::backend::cpu

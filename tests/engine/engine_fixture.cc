@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "reference_engine/backend/cpu/cpu_backend.h"
+#include "reference_engine/backend/registry.h"
 #include "reference_engine/scheduler/block_hash.h"
 #include "tests/support/paths.h"
 
@@ -78,7 +78,9 @@ const tokenizer::Tokenizer& capture_tokenizer() {
 }
 
 std::unique_ptr<backend::Backend> capture_backend(const scheduler::Config& config) {
-  auto backend = backend::cpu::make_cpu_backend(kModel, {.threads = 1}).value();
+  static const backend::Registry kBackends = backend::linked_backends();
+  auto backend =
+      kBackends.choose("cpu").value()->create(kModel, {.settings = {{"threads", "1"}}}).value();
   const Status allocated = backend->allocate_kv(config.num_blocks, config.block_size);
   BASE_CHECK(allocated.has_value());
   return backend;

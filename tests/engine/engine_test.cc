@@ -272,17 +272,23 @@ class BreakingBackend final : public backend::Backend {
   BreakingBackend(std::unique_ptr<backend::Backend> real, int steps)
       : real_(std::move(real)), steps_(steps) {}
   const backend::ModelInfo& model() const override { return real_->model(); }
-  int64_t kv_block_bytes(int32_t block_size) const override {
-    return real_->kv_block_bytes(block_size);
+  Result<backend::Sizes> size(const backend::Limits& limits) override {
+    return real_->size(limits);
   }
   Status allocate_kv(int64_t num_blocks, int32_t block_size) override {
     return real_->allocate_kv(num_blocks, block_size);
   }
-  Status execute(std::span<const backend::SequenceStep> sequences,
-                 std::vector<backend::SequenceOutput>& outputs) override {
-    if (steps_-- <= 0) return unavailable("the device fell off the bus");
-    return real_->execute(sequences, outputs);
+  Status begin(backend::RequestId id, const sampling::Params& params,
+               std::span<const int32_t> prompt) override {
+    return real_->begin(id, params, prompt);
   }
+  void preempted(backend::RequestId id) override { real_->preempted(id); }
+  void end(backend::RequestId id) override { real_->end(id); }
+  Status submit(const backend::Plan& plan) override {
+    if (steps_-- <= 0) return unavailable("the device fell off the bus");
+    return real_->submit(plan);
+  }
+  Status wait(backend::Outputs& outputs) override { return real_->wait(outputs); }
 
  private:
   std::unique_ptr<backend::Backend> real_;

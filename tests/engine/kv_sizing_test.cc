@@ -14,6 +14,35 @@ KvSizingInput input() {
           .max_model_len = std::nullopt};
 }
 
+KvMemoryInput memory() {
+  return {.default_bytes = 4000, .total_bytes = 40'000, .free_bytes = 20'000, .block_bytes = 10};
+}
+
+TEST(KvMemory, NobodyAskedGivesTheDefaultWithinTheDevice) {
+  KvMemoryInput given = memory();
+  EXPECT_EQ(*kv_memory(given), 4000);
+  given.total_bytes = 8000;
+  EXPECT_EQ(*kv_memory(given), 2000);
+  given.free_bytes = 500;
+  EXPECT_EQ(*kv_memory(given), 500);
+}
+
+TEST(KvMemory, MoreThanIsFreeIsRefusedWhetherInBytesOrInBlocks) {
+  KvMemoryInput given = memory();
+  given.asked_bytes = 20'000;
+  EXPECT_EQ(*kv_memory(given), 20'000);
+  given.asked_bytes = 20'001;
+  const auto refused = kv_memory(given);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(refused.error().message.find("free are"), std::string::npos);
+  given = memory();
+  given.num_blocks_override = 2000;
+  EXPECT_TRUE(kv_memory(given));
+  given.num_blocks_override = 2001;
+  EXPECT_FALSE(kv_memory(given));
+}
+
 TEST(KvSizing, MemoryDecidesTheBlocksUnlessTheyAreGiven) {
   KvSizingInput by_memory = input();
   EXPECT_EQ(size_kv(by_memory)->num_blocks, 100);

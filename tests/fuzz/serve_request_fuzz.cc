@@ -45,9 +45,7 @@ struct Server {
   std::unique_ptr<chat_template::ChatTemplate> chat_template =
       std::move(chat_template::ChatTemplate::load(kModel)).value();
   std::unique_ptr<backend::Backend> backend =
-      std::move(backend::cpu::make_cpu_backend(kModel,
-                                               {.dtype = "auto", .kernels = "auto", .threads = 1}))
-          .value();
+      backend::cpu::cpu_factory()->create(kModel, {.settings = {{"threads", "1"}}}).value();
   std::unique_ptr<server::TelemetrySinks> sinks =
       std::move(server::TelemetrySinks::open({}, small_config(), clock, log)).value();
   server::ServerLog server_log{{.access = true}, clock, log};

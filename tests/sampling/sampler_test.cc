@@ -18,7 +18,7 @@ using Logits = std::vector<float>;
 
 int32_t sample_token(const Logits& logits, const Params& params, const History& history = {}) {
   Scratch scratch;
-  return sample(logits, params, history, scratch).token;
+  return sample(logits, params, history, scratch);
 }
 
 Params greedy() {
@@ -39,7 +39,7 @@ std::vector<int64_t> histogram(const Logits& logits, Params params, int64_t draw
   Scratch scratch;
   for (int64_t seed = 0; seed < draws; ++seed) {
     params.seed = static_cast<uint64_t>(seed);
-    ++counts[static_cast<size_t>(sample(logits, params, {}, scratch).token)];
+    ++counts[static_cast<size_t>(sample(logits, params, {}, scratch))];
   }
   return counts;
 }
@@ -217,27 +217,19 @@ TEST(Sampler, MasksAndBiasComeBeforeTheChoice) {
   EXPECT_EQ(sample_token({5, 4, 3}, params, {{}, two}), 1);
 }
 
-TEST(Sampler, LogprobsAreOfTheRawLogits) {
-  Params params = greedy();
-  params.logit_bias = {{0, 100.0F}};
-  params.logprobs = 2;
-  Scratch scratch;
-  const Logits logits = {1.0F, 3.0F, 2.0F};
-  const Sampled sampled = sample(logits, params, {}, scratch);
-  EXPECT_EQ(sampled.token, 0);
-  const std::vector<double> p = softmax(logits, 1.0);
-  ASSERT_EQ(sampled.logprobs.size(), 3U);
-  const std::vector<std::pair<int32_t, int32_t>> expected = {{0, 3}, {1, 1}, {2, 2}};
-  for (size_t i = 0; i < 3; ++i) {
-    const TokenLogprob& entry = sampled.logprobs[i];
-    EXPECT_EQ(entry.token, expected[i].first);
-    EXPECT_EQ(entry.rank, expected[i].second);
-    EXPECT_NEAR(entry.logprob, std::log(p[static_cast<size_t>(entry.token)]), 1e-6);
+TEST(Sampler, ATokenBitmaskLeavesOnlyWhatItAllows) {
+  Logits logits(70, 1.0F);
+  logits[3] = 9.0F;
+  logits[64] = 5.0F;
+  std::vector<int32_t> words(static_cast<size_t>(bitmask_words(70)), 0);
+  ASSERT_EQ(words.size(), 3U);
+  words[0] = static_cast<int32_t>(0x80000000U);  // token 31
+  words[2] = 1;                                  // token 64
+  apply_token_bitmask(words, logits);
+  EXPECT_EQ(sample_token(logits, greedy()), 64);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    EXPECT_EQ(std::isfinite(logits[i]), i == 31 || i == 64) << i;
   }
-  params.logprobs = 0;
-  EXPECT_EQ(sample(logits, params, {}, scratch).logprobs.size(), 1U);
-  params.logprobs.reset();
-  EXPECT_TRUE(sample(logits, params, {}, scratch).logprobs.empty());
 }
 
 TEST(Sampler, WhenEverythingIsMaskedOrNotANumberATokenStillComes) {
@@ -323,8 +315,7 @@ RC_GTEST_PROP(SamplerProperty, ScratchDoesNotCarryAnythingOver, (uint64_t seed))
     const std::vector<int32_t> output = {0, 0};
     Scratch fresh;
     const History history{output, output};
-    RC_ASSERT(sample(logits, params, history, used).token ==
-              sample(logits, params, history, fresh).token);
+    RC_ASSERT(sample(logits, params, history, used) == sample(logits, params, history, fresh));
   }
 }
 

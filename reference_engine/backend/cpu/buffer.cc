@@ -2,37 +2,16 @@
 
 #include <sys/mman.h>
 
-#include <limits>
 #include <string>
 #include <utility>
 
-#include "base/files.h"
+#include "base/memory.h"
 #include "base/text.h"
 
 namespace touchstone::backend::cpu {
-namespace {
-
-/// What the kernel says can still be used without swapping; the largest number when it does not
-/// say.
-int64_t available_bytes() {
-  constexpr std::string_view kKey = "MemAvailable:";
-  int64_t available = std::numeric_limits<int64_t>::max();
-  const Status read = for_each_line("/proc/meminfo", [&](int64_t, std::string_view line) {
-    if (line.substr(0, kKey.size()) == kKey) {
-      const std::string_view text = trim(line.substr(kKey.size()));
-      const auto kibibytes = parse_int(text.substr(0, text.find(' ')));
-      if (kibibytes) available = *kibibytes * 1024;
-    }
-    return Status();
-  });
-  return read ? available : std::numeric_limits<int64_t>::max();
-}
-
-}  // namespace
-
 Result<Buffer> Buffer::make(int64_t bytes, const char* what) {
   if (bytes == 0) return Buffer();
-  const int64_t available = available_bytes();
+  const int64_t available = read_memory_limits().available_bytes;
   if (bytes > available) {
     return unavailable(std::string(what) + ": needs " + format_count(bytes) +
                            " bytes of memory, available are " + format_count(available),

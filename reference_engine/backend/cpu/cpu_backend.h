@@ -1,58 +1,64 @@
-// The backend on the CPU. See backend.h for the contract and decoder.h for the arithmetic.
+// The backend on the CPU. See backend.h for the contract, executor.h for its options and decoder.h
+// for the arithmetic. Plans wait in line and are computed by wait(), on the caller's thread and the
+// pool's: while the processor is the device, nothing is gained by computing earlier.
 #pragma once
 
-#include <functional>
+#include <array>
 #include <memory>
 #include <span>
-#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "reference_engine/backend/backend.h"
-#include "reference_engine/model/loaded_model.h"
+#include "reference_engine/backend/cpu/executor.h"
+#include "reference_engine/backend/registry.h"
+#include "reference_engine/sampling/sampler.h"
 
 namespace touchstone::backend::cpu {
 
-struct CpuOptions {
-  /// "auto": bfloat16 for a folder made in bfloat16, else float32. float32: activations and KV in
-  /// f32, weights as stored (bf16 weights are exact in f32, so they stay small). bfloat16: as
-  /// vLLM's: activations rounded after every operator, KV in bf16.
-  std::string dtype = "auto";
-  std::string kernels = "auto";  ///< "auto", "avx512", "avx2", "portable": equal bits, other speed
-  int threads = 0;               ///< 0: as many as the processor runs at once
-};
-
 class CpuBackend final : public Backend {
  public:
-  struct Impl;
-  /// For make_cpu_backend().
-  explicit CpuBackend(std::unique_ptr<Impl> impl);
-  ~CpuBackend() override;
-  CpuBackend(const CpuBackend&) = delete;
-  CpuBackend& operator=(const CpuBackend&) = delete;
+  explicit CpuBackend(std::unique_ptr<Executor> executor);
 
-  const ModelInfo& model() const override;
-  int64_t kv_block_bytes(int32_t block_size) const override;
+  const ModelInfo& model() const override { return executor_->info(); }
+  Result<Sizes> size(const Limits& limits) override;
   Status allocate_kv(int64_t num_blocks, int32_t block_size) override;
-  Status execute(std::span<const SequenceStep> sequences,
-                 std::vector<SequenceOutput>& outputs) override;
-
-  /// Runs a step without sampling and hands over the logits, (vocab) f32, of every token of every
-  /// sequence: `use(sequence, token, logits)`, in order. For tests and tools that look inside.
-  void execute_for_logits(
-      std::span<const SequenceStep> sequences,
-      const std::function<void(size_t sequence, size_t token, std::span<const float>)>& use);
+  Status begin(RequestId id, const sampling::Params& params,
+               std::span<const int32_t> prompt) override;
+  void preempted(RequestId id) override;
+  void end(RequestId id) override;
+  Status submit(const Plan& plan) override;
+  Status wait(Outputs& outputs) override;
 
  private:
-  std::unique_ptr<Impl> impl_;
+  struct Request {
+    sampling::Params params;
+    std::vector<int32_t> prompt;
+    std::vector<int32_t> output;
+  };
+  /// A plan in flight with what it points at.
+  struct Flight {
+    std::vector<Entry> entries;  // their spans lie in the vectors below
+    std::vector<int32_t> tokens;
+    std::vector<BlockId> blocks;
+    std::vector<int32_t> bitmasks;
+  };
+
+  static void copy_plan(const Plan& plan, Flight& flight);
+  void take_tokens_in_flight(Flight& flight);
+  void emit(const Entry& entry, const Request* request, size_t index, size_t token,
+            std::span<float> logits, sampling::Scratch& scratch, Outputs& outputs) const;
+
+  std::unique_ptr<Executor> executor_;
+  std::unordered_map<RequestId, Request> requests_;
+  std::array<Flight, 2> flights_;  // a ring
+  size_t oldest_ = 0;
+  size_t in_flight_ = 0;
+  std::vector<sampling::Scratch> scratches_;  // per row of a group of logits
 };
 
-/// `model` is read once and not needed afterwards.
-/// ERRORS: kInvalidArgument naming the option, kUnsupported, kUnavailable (memory).
-Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const model::LoadedModel& model,
-                                                     const CpuOptions& options);
-/// Loads the Hugging Face folder first. ERRORS: load_model()'s too.
-Result<std::unique_ptr<CpuBackend>> make_cpu_backend(const std::string& folder,
-                                                     const CpuOptions& options);
+/// The row of the table of backends: "cpu", with the settings "kernels" and "threads".
+std::unique_ptr<BackendFactory> cpu_factory();
 
 }  // namespace touchstone::backend::cpu

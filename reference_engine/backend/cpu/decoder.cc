@@ -84,6 +84,19 @@ int64_t Decoder::weight_bytes() const {
   return bytes + static_cast<int64_t>(final_norm_.size() * 4);
 }
 
+int64_t Decoder::workspace_bytes(int64_t rows, int64_t max_length) const {
+  const int64_t hidden = padded(config_.hidden_size);
+  const int64_t inner = padded(config_.intermediate_size);
+  const int64_t kv_columns = padded(int64_t{config_.num_kv_heads} * config_.head_dim);
+  // Hidden, normed, projected; q, k, v and attended; gate, up, activated; rotations.
+  const int64_t per_row =
+      3 * hidden + 2 * k_column() + 2 * kv_columns + 3 * inner + config_.head_dim;
+  const int64_t per_thread =
+      kAttendRows * (max_length + 47) + 2 * kAttendRows * padded(config_.head_dim);
+  const int64_t of_logits = kLogitRows * (hidden + padded(config_.vocab_size));
+  return 4 * (rows * per_row + pool_->threads() * per_thread + of_logits);
+}
+
 int64_t Decoder::k_column() const { return padded(int64_t{config_.num_heads} * config_.head_dim); }
 int64_t Decoder::v_column() const {
   return k_column() + padded(int64_t{config_.num_kv_heads} * config_.head_dim);

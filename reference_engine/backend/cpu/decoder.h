@@ -39,6 +39,9 @@ class Decoder final {
   const model::Config& config() const { return config_; }
   KvShape kv_shape() const;
   int64_t weight_bytes() const;
+  /// Bytes that forward() over `rows` tokens of sequences of up to `max_length`, and logits(),
+  /// take.
+  int64_t workspace_bytes(int64_t rows, int64_t max_length) const;
 
   /// Writes keys and values of all tokens and leaves the last layer's hidden states in working
   /// memory, normed, row by row. REQUIRES: tokens in [0, vocab_size); the runs' rows are 0 … n-1 in

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "reference_engine/sampling/sampler.h"
+#include "reference_engine/sampling/logprobs.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/generation_request.h"
 
