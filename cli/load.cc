@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/collector_search.h"
 #include "cli/generated_load.h"
+#include "cli/server_access.h"
 #include "harness/load/record.h"
 #include "workload/generate.h"
 #include "workload/workload.h"
@@ -17,7 +18,7 @@ namespace touchstone::cli {
 namespace {
 
 struct Flags {
-  std::string url;
+  AccessFlags access;
   std::string workload;  ///< empty: generated
   GeneratedLoad generated;
   std::string record;
@@ -97,7 +98,9 @@ Exit run(Flags& flags) {
   flags.options.timeout_ns = *timeout;
   const auto workload = chosen_workload(flags);
   if (!workload) return report_error(workload.error());
-  flags.options.url = flags.url;
+  auto access = resolve(flags.access, "load");
+  if (!access) return report_error(access.error());
+  flags.options.access = std::move(*access);
   flags.options.description =
       flags.workload.empty() ? flags.generated.describe() : "workload " + flags.workload;
   flags.options.progress = [](const std::string& text) {
@@ -121,7 +124,9 @@ Exit run(Flags& flags) {
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
   harness::RecordOptions& options = flags->options;
-  app.add_option("--url", flags->url, "The server: http://HOST:PORT")->required();
+  app.add_option("--url", options.url, "The server: http[s]://HOST:PORT, with or without /v1")
+      ->required();
+  add_access_flags(app, flags->access);
   app.add_option("--workload", flags->workload, "What to send: a workload file");
   add_generated_load(app, flags->generated);
   app.add_option("--record", flags->record, "Folder to write the run to")->required();

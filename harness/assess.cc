@@ -40,6 +40,25 @@ Result<CheckOutcome> unaltered(const records::RunFolder& run) {
   return check;
 }
 
+/// A fault that was asked for and not injected leaves its question open.
+CheckOutcome faults_injected(const records::RunManifest& run) {
+  CheckOutcome check{.id = "load.faults_injected",
+                     .title = "Every fault that was asked for was injected",
+                     .group = "load",
+                     .level = result::Level::kMust,
+                     .source = "the suite",
+                     .verdict = Verdict::kPass,
+                     .reason = {},
+                     .examined = static_cast<int64_t>(run.faults.size()),
+                     .findings = {}};
+  for (const records::RunFault& fault : run.faults) {
+    if (fault.applied) continue;
+    check.verdict = Verdict::kUnknown;
+    check.reason += (check.reason.empty() ? "" : "; ") + fault.text + ": " + fault.problem;
+  }
+  return check;
+}
+
 void add_simulation(const records::RunFolder& run, const AssessOptions& options,
                     result::Report& report) {
   if (!run.has(records::run_files::kSteps)) {
@@ -84,6 +103,9 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
   auto files = unaltered(run);
   if (!files) return std::move(files).error();
   report.checks.push_back(std::move(*files));
+  if (run.manifest && !run.manifest->faults.empty()) {
+    report.checks.push_back(faults_injected(*run.manifest));
+  }
   report.provenance.tool_version = kVersion;
   if (run.manifest) add_manifest(*run.manifest, report);
   if (options.simulate) add_simulation(run, options, report);

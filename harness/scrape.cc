@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "http/client.h"
+#include "http/url.h"
 
 namespace touchstone::harness {
 namespace {
@@ -28,8 +29,27 @@ const telemetry::MetricFamily* family(const telemetry::MetricsPage& page, const 
 
 }  // namespace
 
-std::string ask_version(const std::string& server_url) {
-  const auto body = http::http_get_body(server_url + "/version", kTimeoutNs);
+Result<std::string> server_base(const std::string& url) {
+  auto parsed = http::parse_url(url);
+  if (!parsed) return std::move(parsed).error();
+  if (parsed->path.ends_with("/v1")) parsed->path.resize(parsed->path.size() - 3);
+  return parsed->text();
+}
+
+Result<std::string> served_model(const std::string& server_base, const http::Access& access) {
+  const std::string url = server_base + "/v1/models";
+  const auto body = http::http_get_body(url, kTimeoutNs, access);
+  if (!body) return body.error();
+  const auto answer = nlohmann::json::parse(*body, nullptr, false);
+  const nlohmann::json::json_pointer id("/data/0/id");
+  if (!answer.is_object() || !answer.contains(id) || !answer.at(id).is_string()) {
+    return unavailable(url + ": got no list of models", "name the model");
+  }
+  return answer.at(id).get<std::string>();
+}
+
+std::string ask_version(const std::string& server_base, const http::Access& access) {
+  const auto body = http::http_get_body(server_base + "/version", kTimeoutNs, access);
   if (!body) return {};
   const auto answer = nlohmann::json::parse(*body, nullptr, false);
   if (!answer.is_object() || !answer.contains("version") || !answer["version"].is_string()) {
@@ -38,8 +58,9 @@ std::string ask_version(const std::string& server_url) {
   return answer["version"].get<std::string>();
 }
 
-Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path) {
-  const auto body = http::http_get_body(url, kTimeoutNs);
+Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path,
+                                              const http::Access& access) {
+  const auto body = http::http_get_body(url, kTimeoutNs, access);
   if (!body) return body.error();
   RETURN_IF_ERROR(write_file_atomic(path, *body));
   return telemetry::parse_prometheus_text(url, *body);

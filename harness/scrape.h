@@ -1,22 +1,31 @@
-// Looking at what a stack says about itself over HTTP: versions, metrics, whether anything is still
-// in flight. Thread-compatible.
+// Looking at what a stack says about itself over HTTP: models, versions, metrics, whether anything
+// is still in flight. Thread-compatible.
 #pragma once
 
 #include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "http/access.h"
 #include "records/server_description.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
 
+/// Where the server's paths begin: the URL without its last slash and, as clients of the OpenAI API
+/// are given it, without `/v1`. ERRORS: kInvalidArgument.
+Result<std::string> server_base(const std::string& url);
+
+/// The first model that GET BASE/v1/models lists. ERRORS: kIo, kTimeout, kUnavailable.
+Result<std::string> served_model(const std::string& server_base, const http::Access& access);
+
 /// The version that GET URL/version tells; empty when the server has no such route.
-std::string ask_version(const std::string& server_url);
+std::string ask_version(const std::string& server_base, const http::Access& access);
 
 /// Fetches a metrics page and keeps its text at `path`.
 /// ERRORS: kIo, kTimeout, kUnavailable, kMalformed.
-Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path);
+Result<telemetry::MetricsPage> scrape_to_file(const std::string& url, const std::string& path,
+                                              const http::Access& access = {});
 
 /// Requests running or waiting by vLLM's gauges; nullopt when the page has none of them.
 std::optional<int64_t> requests_in_flight(const telemetry::MetricsPage& page);

@@ -1,4 +1,4 @@
-// One GET with a deadline: health checks, scrapes, version questions. Plain HTTP only.
+// One GET with a deadline, plain or over TLS: health checks, scrapes, version questions.
 // Thread-compatible.
 #pragma once
 
@@ -6,19 +6,10 @@
 #include <string>
 
 #include "base/result.h"
+#include "http/access.h"
+#include "http/url.h"
 
 namespace touchstone::http {
-
-/// http://host:port/path, taken apart.
-struct Url {
-  std::string host;
-  std::string port;
-  std::string path;  ///< without a trailing slash; empty for none
-  std::string authority() const { return host + ":" + port; }
-};
-
-/// ERRORS: kInvalidArgument for another scheme, a missing host or a bad port.
-Result<Url> parse_url(const std::string& text);
 
 /// What a server answered.
 struct ClientResponse {
@@ -26,9 +17,11 @@ struct ClientResponse {
   std::string body;
 };
 
-/// ERRORS: kInvalidArgument for a bad URL, kTimeout, kIo `GET URL: what happened`.
-Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns);
+/// ERRORS: kInvalidArgument for a bad URL or CA file, kTimeout, kIo `GET URL: what happened`.
+Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns,
+                                const Access& access = {});
 /// As http_get(), and any status but 200 is an error too.
-Result<std::string> http_get_body(const std::string& url, int64_t timeout_ns);
+Result<std::string> http_get_body(const std::string& url, int64_t timeout_ns,
+                                  const Access& access = {});
 
 }  // namespace touchstone::http

@@ -54,6 +54,7 @@ void visit_fields(Visitor& visit, Struct& run) {
   visit.always("notes", run.notes);
   visit.always("faults", run.faults);
   visit.always("deaths", run.deaths);
+  visit.optional("load_start_unix_ns", run.load_start_unix_ns);
   visit.optional("collector_drained", run.collector_drained);
   visit.always("samples", run.samples);
   visit.always("files", run.files);
@@ -80,23 +81,6 @@ Result<std::vector<std::string>> files_in(const std::string& folder) {
   return names;
 }
 
-Result<RunFileDigest> digest_of(const std::string& folder, const std::string& name) {
-  std::ifstream file(folder + "/" + name, std::ios::binary);
-  if (!file) return io_error(folder + "/" + name + ": cannot open");
-  RunFileDigest digest{.name = name, .sha256 = {}, .bytes = 0};
-  Sha256 hash;
-  std::string buffer(kReadBytes, '\0');
-  do {
-    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    hash.update({buffer.data(), static_cast<size_t>(file.gcount())});
-    digest.bytes += file.gcount();
-  } while (file);
-  if (file.bad()) return io_error(folder + "/" + name + ": cannot read");
-  const Sha256Digest bytes = hash.finish();
-  digest.sha256 = to_hex(bytes.data(), bytes.size());
-  return digest;
-}
-
 Status write_manifest(const std::string& folder, const RunManifest& manifest) {
   const std::string text =
       fields_to_json(manifest).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -121,6 +105,23 @@ Error busy(const std::string& folder) {
 }
 
 }  // namespace
+
+Result<RunFileDigest> file_digest(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return io_error(path + ": cannot open");
+  RunFileDigest digest{.name = path, .sha256 = {}, .bytes = 0};
+  Sha256 hash;
+  std::string buffer(kReadBytes, '\0');
+  do {
+    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    hash.update({buffer.data(), static_cast<size_t>(file.gcount())});
+    digest.bytes += file.gcount();
+  } while (file);
+  if (file.bad()) return io_error(path + ": cannot read");
+  const Sha256Digest bytes = hash.finish();
+  digest.sha256 = to_hex(bytes.data(), bytes.size());
+  return digest;
+}
 
 std::string file_of_subject(const std::string& name, const std::string& subject) {
   if (subject.empty()) return name;
@@ -165,8 +166,9 @@ Status RunFolderWriter::finish() {
   if (!names) return names.error();
   manifest_.files.clear();
   for (const std::string& name : *names) {
-    auto digest = digest_of(path_, name);
+    auto digest = file_digest(file(name));
     if (!digest) return std::move(digest).error();
+    digest->name = name;
     manifest_.files.push_back(std::move(*digest));
   }
   manifest_.complete = true;
@@ -181,6 +183,24 @@ void RunFolderWriter::discard() {
 bool RunFolder::has(const std::string& name) const {
   std::error_code error;
   return fs::exists(file(name), error);
+}
+
+std::vector<std::pair<std::string, std::string>> RunFolder::of_subjects(
+    const std::string& name) const {
+  if (has(name)) return {{"", file(name)}};
+  const size_t dot = name.find('.');
+  const std::string begin = name.substr(0, dot + 1);
+  const std::string end = name.substr(dot);
+  std::vector<std::pair<std::string, std::string>> found;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
+    const std::string there = entry.path().filename().string();
+    if (there.size() <= name.size() || !there.starts_with(begin) || !there.ends_with(end)) continue;
+    found.emplace_back(there.substr(begin.size(), there.size() - name.size() - 1),
+                       entry.path().string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 std::vector<std::string> RunFolder::span_files() const {
@@ -236,7 +256,7 @@ Result<std::vector<std::string>> altered_files(const RunFolder& folder) {
       continue;
     }
     names->erase(found);
-    const auto digest = digest_of(folder.path, written.name);
+    const auto digest = file_digest(folder.file(written.name));
     if (!digest) return digest.error();
     if (digest->sha256 == written.sha256) continue;
     problems.push_back(written.name + ": got " + std::to_string(digest->bytes) +

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file_lock.h"
@@ -42,6 +43,9 @@ struct RunFileDigest {
   std::string sha256;
   int64_t bytes = 0;
 };
+
+/// Of any file; `name` is the path. ERRORS: kIo.
+Result<RunFileDigest> file_digest(const std::string& path);
 
 struct RunFault {
   std::string text;      ///< as it was asked for: "kill:collector@3s"
@@ -77,6 +81,7 @@ struct RunManifest {
   std::vector<std::string> notes;
   std::vector<RunFault> faults;
   std::vector<RunDeath> deaths;
+  std::optional<int64_t> load_start_unix_ns;  ///< what the ledger's `arrival_s` count from
   /// Every span that the Collector accepted had left it before it was stopped; nullopt: unknown.
   std::optional<bool> collector_drained;
   std::vector<RunSample> samples;
@@ -89,6 +94,8 @@ struct RunFolder {
 
   std::string file(const std::string& name) const { return path + "/" + name; }
   bool has(const std::string& name) const;
+  /// The file `name` of each subject that has one, by subject; "" is the only subject of a run.
+  std::vector<std::pair<std::string, std::string>> of_subjects(const std::string& name) const;
   /// kSpans and what its rotation left beside it (spans.otlp-<date>….jsonl), sorted.
   std::vector<std::string> span_files() const;
 };

@@ -156,7 +156,7 @@ class Builder final {
       fs::rename(entry.path(), fs::path(work) / "build" / entry.path().filename(), ignored);
     }
     return step("compiling the Collector", 360 * kNsPerSecond,
-                {.argv = {go, "build", "-mod=mod", "-tags", "remove_all_sd", "-trimpath",
+                {.argv = {go, "build", "-mod=readonly", "-tags", "remove_all_sd", "-trimpath",
                           "-ldflags=-s -w", "-o", "otelcol", "."},
                  .working_directory = work + "/build"},
                 log);

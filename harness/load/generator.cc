@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -19,8 +20,9 @@
 
 #include "base/files.h"
 #include "base/random.h"
+#include "harness/load/connection.h"
 #include "harness/load/exchange.h"
-#include "http/client.h"
+#include "http/url.h"
 #include "records/trace_context.h"
 
 namespace touchstone::harness {
@@ -33,19 +35,7 @@ using asio::ip::tcp;
 using beast::error_code;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-/// Servers close idle connections after 5 s (uvicorn's default); one that idled for less cannot be
-/// closed just as the next request is written.
-constexpr int64_t kIdleMaxNs = 2 * kNsPerSecond;
-
 constexpr int64_t kPerMillion = 1'000'000;
-
-struct Connection {
-  explicit Connection(asio::io_context& loop) : stream(loop) {}
-  beast::tcp_stream stream;
-  beast::flat_buffer buffer;
-  bool keep_alive = false;
-  int64_t idle_since_ns = 0;
-};
 
 TraceId draw_trace_id(RandomStream& stream) {
   TraceId id;
@@ -63,16 +53,17 @@ SpanId draw_span_id(RandomStream& stream) {
   return id;
 }
 
+/// "load.trace_ids" of the first target, "load.trace_ids.1" of the second: equal seeds must not
+/// give equal ids twice.
+std::string stream_name(const std::string& what, size_t target) {
+  return "load." + what + (target == 0 ? "" : "." + std::to_string(target));
+}
+
 class Generator final {
  public:
-  Generator(const workload::Workload& workload, const LoadOptions& options, const Clock& clock,
-            http::Url url, LineWriter& ledger)
-      : workload_(workload),
-        options_(options),
-        clock_(clock),
-        url_(std::move(url)),
-        ledger_(ledger),
-        slot_free_(loop_) {}
+  Generator(const std::vector<LoadTarget>& targets, const LoadOptions& options, const Clock& clock,
+            LineWriter& ledger)
+      : targets_(targets), options_(options), clock_(clock), ledger_(ledger), slot_free_(loop_) {}
 
   Result<LoadOutcome> run() {
     RETURN_IF_ERROR(prepare());
@@ -93,29 +84,79 @@ class Generator final {
 
  private:
   int64_t elapsed_ns() const { return clock_.monotonic_ns() - start_ns_; }
-  int64_t total() const { return static_cast<int64_t>(workload_.requests.size()); }
+  int64_t total() const { return static_cast<int64_t>(requests_.size()); }
   std::chrono::nanoseconds until(int64_t offset_ns) const {
     return std::chrono::nanoseconds(std::max<int64_t>(0, offset_ns - elapsed_ns()));
   }
 
+  /// A server with its connections.
+  struct Server {
+    const LoadTarget* target = nullptr;
+    http::Url url;
+    Endpoint endpoint;
+    std::vector<std::unique_ptr<Connection>> idle = {};
+  };
+  struct Planned {
+    const workload::Request* request = nullptr;
+    Server* server = nullptr;
+    records::LedgerEntry entry;
+  };
+
   Status prepare() {
+    std::vector<Planned> planned;
+    for (const LoadTarget& target : targets_) {
+      auto server = make_server(target);
+      if (!server) return std::move(server).error();
+      plan(**server, planned);
+      servers_.push_back(std::move(*server));
+    }
+    std::stable_sort(planned.begin(), planned.end(), [](const Planned& a, const Planned& b) {
+      return a.entry.intended_ns < b.entry.intended_ns;
+    });
+    for (Planned& one : planned) {
+      one.entry.index = static_cast<int64_t>(requests_.size());
+      requests_.push_back(one.request);
+      server_of_.push_back(one.server);
+      outcome_.sent.push_back({one.server->target, one.request});
+      outcome_.entries.push_back(std::move(one.entry));
+    }
+    ended_.assign(requests_.size(), false);
+    return {};
+  }
+
+  Result<std::unique_ptr<Server>> make_server(const LoadTarget& target) {
+    auto url = http::parse_url(target.url);
+    if (!url) return std::move(url).error();
+    auto server = std::make_unique<Server>();
+    server->target = &target;
+    server->url = std::move(*url);
+    server->endpoint.host = server->url.host;
+    if (server->url.is_secure()) {
+      auto tls = http::make_client_tls(target.access.tls);
+      if (!tls) return std::move(tls).error();
+      server->endpoint.tls = std::move(*tls);
+    }
     tcp::resolver resolver(loop_);
     error_code error;
-    const auto found = resolver.resolve(url_.host, url_.port, error);
-    if (error) return io_error(options_.url + ": cannot resolve: " + error.message());
-    for (const auto& entry : found) endpoints_.push_back(entry.endpoint());
-    RandomStream traces(options_.seed, "load.trace_ids");
-    RandomStream spans(options_.seed, "load.span_ids");
-    RandomStream samples(options_.seed, "load.sampled");
-    for (size_t i = 0; i < workload_.requests.size(); ++i) {
-      auto entry = entry_for(workload_.requests[i], static_cast<int64_t>(i), options_.model);
+    const auto found = resolver.resolve(server->url.host, server->url.port, error);
+    if (error) return io_error(target.url + ": cannot resolve: " + error.message());
+    for (const auto& entry : found) server->endpoint.addresses.push_back(entry.endpoint());
+    return server;
+  }
+
+  void plan(Server& server, std::vector<Planned>& planned) {
+    const LoadTarget& target = *server.target;
+    RandomStream traces(target.seed, stream_name("trace_ids", servers_.size()));
+    RandomStream spans(target.seed, stream_name("span_ids", servers_.size()));
+    RandomStream samples(target.seed, stream_name("sampled", servers_.size()));
+    for (const workload::Request& request : target.workload->requests) {
+      auto entry = entry_for(request, 0, target.model);
+      entry.subject = target.name;
       entry.trace_id = draw_trace_id(traces);
       entry.span_id = draw_span_id(spans);
-      entry.sampled = samples.between(1, kPerMillion) <= options_.sampled_per_million;
-      outcome_.entries.push_back(std::move(entry));
+      entry.sampled = samples.between(1, kPerMillion) <= target.sampled_per_million;
+      planned.push_back({&request, &server, std::move(entry)});
     }
-    ended_.assign(workload_.requests.size(), false);
-    return {};
   }
 
   /// Ends the load early: what is in flight is given up when the loop stops.
@@ -150,8 +191,8 @@ class Generator final {
   asio::awaitable<void> dispatch() {
     if (total() == 0) loop_.stop();
     asio::steady_timer timer(loop_);
-    for (size_t i = 0; i < workload_.requests.size(); ++i) {
-      timer.expires_after(until(workload_.requests[i].arrival_ns));
+    for (size_t i = 0; i < requests_.size(); ++i) {
+      timer.expires_after(until(requests_[i]->arrival_ns));
       co_await timer.async_wait(kAwait);
       while (active_ >= options_.connections_max) {
         slot_free_.expires_at(asio::steady_timer::time_point::max());
@@ -192,35 +233,30 @@ class Generator final {
     if (!status) stop(std::move(status).error());
   }
 
-  /// An idle connection that is still open, or nothing.
-  std::unique_ptr<Connection> reuse() {
-    while (!idle_.empty()) {
-      auto connection = std::move(idle_.back());
-      idle_.pop_back();
-      if (clock_.monotonic_ns() - connection->idle_since_ns > kIdleMaxNs) continue;
-      error_code error;
-      tcp::socket& socket = connection->stream.socket();
-      socket.non_blocking(true, error);
-      char byte;
-      socket.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, error);
-      if (error == asio::error::would_block) return connection;  // open, and nothing unasked for
+  /// An idle connection that is still open, or a new one.
+  std::unique_ptr<Connection> connection_to(Server& server) {
+    while (!server.idle.empty()) {
+      auto connection = std::move(server.idle.back());
+      server.idle.pop_back();
+      if (connection->is_fresh(clock_.monotonic_ns())) return connection;
     }
-    return nullptr;
+    return std::make_unique<Connection>(loop_, server.endpoint);
   }
 
-  beast_http::request<beast_http::string_body> message_for(size_t index) {
-    const workload::Request& request = workload_.requests[index];
+  Connection::Message message_for(size_t index) {
+    const workload::Request& request = *requests_[index];
+    const Server& server = *server_of_[index];
     records::LedgerEntry& entry = outcome_.entries[index];
-    beast_http::request<beast_http::string_body> message(beast_http::verb::post,
-                                                         url_.path + entry.endpoint, 11);
-    message.set(beast_http::field::host, url_.authority());
+    Connection::Message message(beast_http::verb::post, server.url.path + entry.endpoint, 11);
+    message.set(beast_http::field::host, server.url.authority());
     message.set(beast_http::field::user_agent, "touchstone-load");
     message.set(beast_http::field::accept,
                 request.stream ? "text/event-stream" : "application/json");
     message.set(beast_http::field::content_type, "application/json");
     message.set("traceparent",
                 records::format_traceparent(entry.trace_id, entry.span_id, entry.sampled ? 1 : 0));
-    RequestBody body = request_body(request, options_.model, options_.vocab_size);
+    for (const auto& [name, value] : server.target->access.headers) message.set(name, value);
+    RequestBody body = request_body(request, server.target->model, options_.vocab_size);
     entry.parameters = std::move(body.parameters);
     message.body() = std::move(body.text);
     message.prepare_payload();
@@ -228,79 +264,37 @@ class Generator final {
   }
 
   asio::awaitable<void> send(size_t index) {
-    const workload::Request& request = workload_.requests[index];
+    const workload::Request& request = *requests_[index];
+    Server& server = *server_of_[index];
     records::LedgerEntry& entry = outcome_.entries[index];
-    const bool keep_text = options_.samples.contains(request.name);
+    const bool keep_text = server.target->samples.contains(request.name);
     ResponseReader reader(entry, request.hang_up_after_chunks.value_or(-1), keep_text);
+    const Connection::Message message = message_for(index);
     const int64_t sent_ns = clock_.monotonic_ns();
     entry.sent_unix_ns = clock_.unix_ns();
-    std::unique_ptr<Connection> connection = reuse();
-    const bool fresh = connection == nullptr;
-    if (fresh) connection = std::make_unique<Connection>(loop_);
-    connection->stream.expires_after(std::chrono::nanoseconds(options_.timeout_ns));
-    const std::string problem =
-        co_await exchange(*connection, fresh, message_for(index), reader, sent_ns);
+    std::unique_ptr<Connection> connection = connection_to(server);
+    connection->expires_after(server.target->timeout_ns);
+    const std::string problem = co_await connection->exchange(message, reader, clock_, sent_ns);
     if (!problem.empty()) reader.on_failure(problem, clock_.monotonic_ns() - sent_ns);
     const bool clean = entry.outcome == records::ClientOutcome::kCompleted ||
                        entry.outcome == records::ClientOutcome::kRefused;
-    if (clean && connection->keep_alive) {
-      connection->stream.expires_never();
-      connection->idle_since_ns = clock_.monotonic_ns();
-      idle_.push_back(std::move(connection));
+    if (clean && connection->can_be_kept()) {
+      connection->set_idle(clock_.monotonic_ns());
+      server.idle.push_back(std::move(connection));
     } else {
-      connection->stream.close();
+      connection->close();
     }
     --active_;
     slot_free_.cancel();
     record(index);
   }
 
-  /// One request and its response; what went wrong on the way, or "" (also after a hang-up).
-  asio::awaitable<std::string> exchange(Connection& connection, bool fresh,
-                                        beast_http::request<beast_http::string_body> message,
-                                        ResponseReader& reader, int64_t sent_ns) {
-    connection.keep_alive = false;
-    if (fresh) {
-      const auto [error, endpoint] = co_await connection.stream.async_connect(endpoints_, kAwait);
-      if (error) co_return "connect: " + error.message();
-      error_code ignored;
-      connection.stream.socket().set_option(tcp::no_delay(true), ignored);
-    }
-    if (const auto [error, size] =
-            co_await beast_http::async_write(connection.stream, message, kAwait);
-        error) {
-      co_return "send: " + error.message();
-    }
-    beast_http::response_parser<beast_http::string_body> parser;
-    parser.body_limit(boost::none);
-    if (const auto [error, size] = co_await beast_http::async_read_header(
-            connection.stream, connection.buffer, parser, kAwait);
-        error) {
-      co_return "no response: " + error.message();
-    }
-    const std::string_view type = parser.get()[beast_http::field::content_type];
-    reader.on_status(parser.get().result_int(), type.substr(0, 17) == "text/event-stream",
-                     parser.get()["x-request-id"]);
-    while (!parser.is_done()) {
-      const auto [error, size] = co_await beast_http::async_read_some(
-          connection.stream, connection.buffer, parser, kAwait);
-      std::string& body = parser.get().body();
-      const bool go_on = reader.on_body(body, clock_.monotonic_ns() - sent_ns);
-      body.clear();
-      if (!go_on) co_return "";
-      if (error) co_return "response broken off: " + error.message();
-    }
-    reader.on_end(clock_.monotonic_ns() - sent_ns);
-    connection.keep_alive = parser.get().keep_alive();
-    co_return "";
-  }
-
-  const workload::Workload& workload_;
+  const std::vector<LoadTarget>& targets_;
   const LoadOptions& options_;
   const Clock& clock_;
-  const http::Url url_;
   LineWriter& ledger_;
-  std::vector<tcp::endpoint> endpoints_;
+  std::vector<const workload::Request*> requests_;  ///< by index
+  std::vector<Server*> server_of_;                  ///< by index
   LoadOutcome outcome_;
   std::vector<bool> ended_;
   int64_t start_ns_ = 0;
@@ -311,18 +305,16 @@ class Generator final {
   std::optional<Error> stopped_;
   asio::io_context loop_{1};  // before what uses it, so that it outlives it
   asio::steady_timer slot_free_;
-  std::vector<std::unique_ptr<Connection>> idle_;
+  std::vector<std::unique_ptr<Server>> servers_;
 };
 
 }  // namespace
 
-Result<LoadOutcome> run_load(const workload::Workload& workload, const LoadOptions& options,
+Result<LoadOutcome> run_load(const std::vector<LoadTarget>& targets, const LoadOptions& options,
                              const Clock& clock) {
-  auto url = http::parse_url(options.url);
-  if (!url) return std::move(url).error();
   auto ledger = LineWriter::open(options.ledger_path);
   if (!ledger) return std::move(ledger).error();
-  auto generator = std::make_unique<Generator>(workload, options, clock, std::move(*url), **ledger);
+  auto generator = std::make_unique<Generator>(targets, options, clock, **ledger);
   auto outcome = generator->run();
   if (!outcome) return outcome;
   std::string ordered;

@@ -1,7 +1,7 @@
-// The load generator: sends a workload's requests open loop, each at its intended time whatever
-// the server does, and writes what the client saw into the ledger. Latencies are therefore free of
-// coordinated omission: intended_ns stands in the ledger beside sent_unix_ns. One thread,
-// Boost.Asio. Thread-compatible.
+// The load generator: sends the requests of one or more workloads, each to its server, open loop:
+// at their intended times whatever the servers do, and writes what the client saw into the ledger.
+// Latencies are therefore free of coordinated omission: intended_ns stands in the ledger beside
+// sent_unix_ns. One thread, Boost.Asio. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "http/access.h"
 #include "records/ledger.h"
 #include "workload/workload.h"
 
@@ -37,25 +38,38 @@ struct LoadProgress {
   int64_t elapsed_ns = 0;
 };
 
-struct LoadOptions {
-  std::string url;    ///< http://host:port
-  std::string model;  ///< name in the bodies
-  uint64_t seed = 0;  ///< of trace and span ids
+/// One server, and what is sent to it.
+struct LoadTarget {
+  std::string name;                              ///< `subject` in the ledger; empty: the only one
+  std::string url;                               ///< http[s]://host:port[/path]
+  http::Access access;                           ///< keys, trust
+  std::string model;                             ///< name in the bodies
+  const workload::Workload* workload = nullptr;  ///< never null, outlives the load
+  uint64_t seed = 0;                             ///< of trace and span ids
   /// Of a million requests so many say in their traceparent that they are sampled.
   int64_t sampled_per_million = 1'000'000;
-  std::string ledger_path;
-  int64_t connections_max = 1024;           ///< requests beyond it wait, and their latency shows it
   int64_t timeout_ns = 120 * kNsPerSecond;  ///< of one request
-  int64_t vocab_size = 1024;                ///< of prompts made for a trace without text
-  /// Requests whose completion's text is kept, by name.
-  std::set<std::string> samples;
-  std::vector<TimedAction> actions;
+  std::set<std::string> samples;            ///< requests whose completion's text is kept, by name
+};
+
+struct LoadOptions {
+  std::string ledger_path;
+  int64_t connections_max = 1024;    ///< requests beyond it wait, and their latency shows it
+  int64_t vocab_size = 1024;         ///< of prompts made for a trace without text
+  std::vector<TimedAction> actions;  ///< by time
   std::vector<Watch> watches;
   std::function<void(const LoadProgress&)> on_progress;  ///< about once a second; may be empty
 };
 
+/// Where an entry of the outcome came from.
+struct SentRequest {
+  const LoadTarget* target = nullptr;
+  const workload::Request* request = nullptr;
+};
+
 struct LoadOutcome {
-  std::vector<records::LedgerEntry> entries;  ///< by index
+  std::vector<records::LedgerEntry> entries;  ///< by index: in order of intended time
+  std::vector<SentRequest> sent;              ///< of each entry
   int64_t start_unix_ns = 0;
   int64_t duration_ns = 0;
   int64_t actions_not_reached = 0;  ///< timed for later than the load's end
@@ -63,9 +77,9 @@ struct LoadOutcome {
 
 /// Returns when every request has ended. The ledger holds each request as soon as it has ended,
 /// and is put in order of index at the end.
-/// ERRORS: kInvalidArgument for the URL; kIo for the ledger or when the host cannot be resolved;
+/// ERRORS: kInvalidArgument for a URL or CA file; kIo for the ledger or an unknown host;
 /// what a watch returned: requests in flight are then given up and recorded as failed.
-Result<LoadOutcome> run_load(const workload::Workload& workload, const LoadOptions& options,
+Result<LoadOutcome> run_load(const std::vector<LoadTarget>& targets, const LoadOptions& options,
                              const Clock& clock);
 
 }  // namespace touchstone::harness

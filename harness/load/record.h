@@ -15,7 +15,8 @@
 namespace touchstone::harness {
 
 struct RecordOptions {
-  std::string url;
+  std::string url;  ///< with or without /v1
+  http::Access access;
   std::string model;  ///< empty: the first that /v1/models lists
   uint64_t seed = 0;
   int64_t connections_max = 1024;

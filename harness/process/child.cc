@@ -24,11 +24,20 @@ constexpr int64_t kExitPollNs = 10 * kNsPerMs;
 /// A killed process is gone in microseconds unless the kernel itself is stuck in it.
 constexpr int64_t kKillWaitNs = 10 * kNsPerSecond;
 
+/// What would make a child export, sample or join traces as this process was told to: a child is
+/// told by its suite alone. Source: OpenTelemetry specification, environment variables; W3C Trace
+/// Context in the environment.
+bool is_telemetry_setting(const std::string& name) {
+  const std::string lower = to_lower(name);
+  return lower.starts_with("otel_") || lower == "traceparent" || lower == "tracestate";
+}
+
 std::vector<std::string> merged_environment(const std::map<std::string, std::string>& added) {
   std::vector<std::string> merged;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
-    if (!added.contains(text.substr(0, text.find('=')))) merged.push_back(text);
+    const std::string name = text.substr(0, text.find('='));
+    if (!added.contains(name) && !is_telemetry_setting(name)) merged.push_back(text);
   }
   for (const auto& [key, value] : added) merged.push_back(key + "=" + value);
   return merged;

@@ -35,7 +35,8 @@ Status pause_for(int64_t timeout_ns, const Supervision& supervision);
 struct SpawnOptions {
   std::string name = {};               ///< for messages: "collector"
   std::vector<std::string> argv = {};  ///< argv[0] is looked up on PATH unless it has a slash
-  /// Added to this process's environment, replacing equal names.
+  /// Added to this process's environment, replacing equal names. OTEL_*, TRACEPARENT and TRACESTATE
+  /// are not inherited.
   std::map<std::string, std::string> environment = {};
   std::string working_directory = {};  ///< empty: this process's
   std::string log_path = {};           ///< stdout and stderr, appended; empty: /dev/null

@@ -1,9 +1,12 @@
 #include "harness/suites/suite.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/document.h"
 #include "base/files.h"
@@ -17,14 +20,20 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kPortMax = 65535;
 
-/// The path at `key` as an absolute one; an error when nothing is there.
-std::string path_at(const Fields& fields, const std::string& key, const std::string& folder,
+/// Where relative paths begin, and whether what they name must be there.
+struct Paths {
+  std::string folder;
+  bool must_exist = true;
+};
+
+/// The path at `key` as an absolute one.
+std::string path_at(const Fields& fields, const std::string& key, const Paths& paths,
                     bool required) {
   const auto written = required ? fields.required_string(key) : fields.optional_string(key);
   if (!written || written->empty()) return {};
-  const fs::path path = fs::path(folder) / *written;
+  const fs::path path = fs::path(paths.folder) / *written;
   std::error_code error;
-  if (!fs::exists(path, error)) {
+  if (paths.must_exist && !fs::exists(path, error)) {
     fields.fail(key,
                 "got " + quote(*written) + ", but there is no " + path.lexically_normal().string(),
                 "paths are relative to the suite file");
@@ -49,6 +58,7 @@ int64_t positive_duration(const Fields& fields, const std::string& key, int64_t 
 std::string place_problem(const std::string& text) {
   const auto filled = fill_places(text, {{"touchstone", ""},
                                          {"subject.port", ""},
+                                         {"subject.name", ""},
                                          {"collector.otlp_grpc", ""},
                                          {"collector.otlp_http", ""},
                                          {"run", ""},
@@ -82,11 +92,16 @@ LaunchSubject read_launch(const Fields& fields) {
   return launch;
 }
 
-SubjectPlan read_subject(const Fields& fields, const std::string& folder) {
+SubjectPlan read_subject(const Fields& fields, const Paths& paths) {
   SubjectPlan subject;
+  subject.name = fields.optional_string("name").value_or(subject.name);
+  if (!is_part_name(subject.name) || subject.name == kCollector) {
+    fields.fail("name", "got " + quote(subject.name) +
+                            ", expected letters, digits, `_` and `-`, and not `collector`");
+  }
   subject.engine = fields.optional_string("engine").value_or(subject.engine);
   subject.metrics_path = fields.optional_string("metrics_path").value_or(subject.metrics_path);
-  subject.model_folder = path_at(fields, "model_folder", folder, false);
+  subject.model_folder = path_at(fields, "model_folder", paths, false);
   if (fields.has("launch") == fields.has("attach")) {
     fields.fail("", "got " + std::string(fields.has("launch") ? "both" : "neither") +
                         ", expected exactly one of launch and attach");
@@ -106,9 +121,9 @@ SubjectPlan read_subject(const Fields& fields, const std::string& folder) {
   return subject;
 }
 
-CollectorPlan read_collector(const Fields& fields, const std::string& folder) {
+CollectorPlan read_collector(const Fields& fields, const Paths& paths) {
   CollectorPlan plan;
-  plan.config = path_at(fields, "config", folder, true);
+  plan.config = path_at(fields, "config", paths, true);
   plan.environment = text_map(fields, "environment");
   plan.otlp_grpc_port = static_cast<uint16_t>(fields.int_in("otlp_grpc_port", 0, 0, kPortMax));
   plan.otlp_http_port = static_cast<uint16_t>(fields.int_in("otlp_http_port", 0, 0, kPortMax));
@@ -117,11 +132,16 @@ CollectorPlan read_collector(const Fields& fields, const std::string& folder) {
   return plan;
 }
 
-LoadPlan read_load(const Fields& fields, const std::string& folder) {
+LoadPlan read_load(const Fields& fields, const Paths& paths) {
   LoadPlan load;
-  load.workload = path_at(fields, "workload", folder, true);
-  load.model = fields.required_string("model");
+  load.workload = path_at(fields, "workload", paths, true);
+  load.model = fields.optional_string("model").value_or("");
   load.seed = static_cast<uint64_t>(fields.int_in("seed", 0, 0, INT64_MAX));
+  const double sampled = fields.optional_double("sampled").value_or(1);
+  if (!(sampled >= 0 && sampled <= 1)) {
+    fields.fail("sampled", "got " + format_double(sampled) + ", expected a share from 0 to 1");
+  }
+  load.sampled_per_million = std::llround(sampled * 1e6);
   load.timeout_ns = positive_duration(fields, "timeout", load.timeout_ns);
   load.samples = fields.strings("samples");
   return load;
@@ -185,22 +205,70 @@ conformance::Suppression read_suppression(const Fields& fields) {
   return suppression;
 }
 
-std::vector<Fault> read_faults(const Fields& root) {
-  std::vector<Fault> faults;
-  for (const std::string& text : root.strings("faults")) {
-    auto fault = parse_fault(text);
-    if (fault) {
-      faults.push_back(std::move(*fault));
-    } else {
-      root.fail("faults", fault.error().message, fault.error().hint);
-    }
-  }
-  return faults;
+/// A fault whose target is no part of the suite is an error at `fields`, key `key`.
+void add_fault(const Fields& fields, const std::string& key, Result<Fault> fault, Suite& suite) {
+  Status usable = fault ? check_target(*fault, suite) : Status(fault.error());
+  if (!usable) return fields.fail(key, usable.error().message, usable.error().hint);
+  suite.faults.push_back(std::move(*fault));
 }
 
+/// `{fault: stop, target: canary, at: 2s, for: 1s}`, as the text that the command line takes.
+Result<Fault> read_fault(const Fields& fields) {
+  std::string text =
+      fields.required_string("fault") + ":" + fields.optional_string("target").value_or("");
+  text += "@" + fields.required_string("at");
+  if (const auto lasts = fields.optional_string("for")) text += "+" + *lasts;
+  return parse_fault(text);
+}
+
+/// Schema 1: one subject, one load, faults as text.
+void read_parts_1(const Fields& root, const Paths& paths, Suite& suite) {
+  suite.subjects = {read_subject(root.required_object("subject"), paths)};
+  suite.loads = {read_load(root.required_object("load"), paths)};
+  for (const std::string& text : root.strings("faults")) {
+    add_fault(root, "faults", parse_fault(text), suite);
+  }
+}
+
+void read_parts_2(const Fields& root, const Paths& paths, Suite& suite) {
+  std::set<std::string> names;
+  for (const Fields& fields : root.objects("subjects")) {
+    suite.subjects.push_back(read_subject(fields, paths));
+    const std::string& name = suite.subjects.back().name;
+    if (!names.insert(name).second) fields.fail("name", "got " + quote(name) + " twice");
+  }
+  if (names.empty()) root.fail("subjects", "got none, expected at least one server");
+  for (const Fields& fields : root.objects("loads")) {
+    LoadPlan load = read_load(fields, paths);
+    const auto subject = fields.optional_string("subject");
+    if (!subject && names.size() > 1) fields.fail("subject", "missing: there are several");
+    load.subject = subject.value_or(names.empty() ? "" : *names.begin());
+    if (!names.contains(load.subject)) {
+      fields.fail("subject", "got " + quote(load.subject) +
+                                 ", expected one of: " + join({names.begin(), names.end()}, ", "));
+    }
+    suite.loads.push_back(std::move(load));
+  }
+  if (suite.loads.empty()) root.fail("loads", "got none, expected what to send");
+  for (const Fields& fields : root.objects("faults")) {
+    add_fault(fields, "", read_fault(fields), suite);
+  }
+}
+
+/// The primary one, which phases and charts come from, goes first.
 std::vector<std::string> read_profiles(const Fields& root, const std::string& folder) {
   std::vector<std::string> profiles;
-  for (const std::string& name : root.strings("profiles")) {
+  const auto primary = root.optional_string("primary");
+  std::vector<std::string> names = root.strings("profiles");
+  if (primary) {
+    const auto found = std::find(names.begin(), names.end(), *primary);
+    if (found == names.end()) {
+      root.fail("primary", "got " + quote(*primary) + ", expected one of the profiles");
+    } else {
+      std::rotate(names.begin(), found, found + 1);
+    }
+  }
+  for (const std::string& name : names) {
     const bool is_path = name.find('/') != std::string::npos || name.ends_with(".yaml");
     profiles.push_back(is_path ? (fs::path(folder) / name).lexically_normal().string() : name);
   }
@@ -209,52 +277,63 @@ std::vector<std::string> read_profiles(const Fields& root, const std::string& fo
   return profiles;
 }
 
-}  // namespace
-
-Result<Suite> read_suite(const std::string& path) {
+Result<Suite> read_suite_file(const std::string& path, const Paths& paths) {
   const auto text = read_file(path);
   if (!text) return text.error();
   auto document = Document::parse_yaml(path, *text);
   if (!document) return std::move(document).error();
-  std::error_code error;
   Suite suite;
   suite.file = path;
-  suite.folder = fs::absolute(path, error).parent_path().string();
+  suite.folder = paths.folder;
   const Fields root = document->root();
   const int64_t schema = root.required_int("schema");
-  if (root.has("schema") && schema != kSuiteSchemaVersion) {
-    root.fail("schema", "got " + std::to_string(schema) + ", expected " +
+  if (root.has("schema") && (schema < 1 || schema > kSuiteSchemaVersion)) {
+    root.fail("schema", "got " + std::to_string(schema) + ", expected 1 to " +
                             std::to_string(kSuiteSchemaVersion));
   }
   suite.name = root.required_string("name");
   suite.title = root.optional_string("title").value_or(suite.name);
-  suite.subject = read_subject(root.required_object("subject"), suite.folder);
-  suite.collector = read_collector(root.required_object("collector"), suite.folder);
-  suite.load = read_load(root.required_object("load"), suite.folder);
-  suite.profiles = read_profiles(root, suite.folder);
+  suite.collector = read_collector(root.required_object("collector"), paths);
+  (schema == 1 ? read_parts_1 : read_parts_2)(root, paths, suite);
+  suite.profiles = read_profiles(root, paths.folder);
   for (const Fields& budget : root.objects("budgets")) {
     suite.budgets.push_back(read_budget(budget));
   }
   for (const Fields& item : root.objects("suppressions")) {
     suite.suppressions.push_back(read_suppression(item));
   }
-  suite.faults = read_faults(root);
   RETURN_IF_ERROR(document->finish());
   return suite;
 }
 
-Result<Fault> parse_fault(const std::string& text) {
-  const size_t at = text.find('@');
-  const std::string kind = text.substr(0, at);
-  const std::string hint = "known faults: kill-collector@TIME, e.g. kill-collector@3s";
-  if (kind != "kill-collector") {
-    return invalid_argument("fault: got " + quote(kind) + ", expected kill-collector", hint);
+std::string folder_of(const std::string& path) {
+  std::error_code error;
+  return fs::absolute(path, error).parent_path().string();
+}
+
+}  // namespace
+
+std::string file_name_of(const SubjectPlan& subject, const Suite& suite) {
+  return suite.subjects.size() == 1 ? "" : subject.name;
+}
+
+Result<Suite> read_suite(const std::string& path) {
+  return read_suite_file(path, {.folder = folder_of(path)});
+}
+
+Result<Suite> read_recorded_suite(const std::string& path, const std::string& original) {
+  return read_suite_file(path, {.folder = folder_of(original), .must_exist = false});
+}
+
+Status check_target(const Fault& fault, const Suite& suite) {
+  std::vector<std::string> names = {kCollector};
+  for (const SubjectPlan& subject : suite.subjects) {
+    if (!subject.attach) names.push_back(subject.name);
   }
-  if (at == std::string::npos) return invalid_argument("fault: got no @TIME", hint);
-  const auto time = parse_duration_ns(text.substr(at + 1));
-  if (!time) return Error(time.error()).with_context("fault " + quote(text));
-  if (*time < 0) return invalid_argument("fault " + quote(text) + ": got a negative time", hint);
-  return Fault{Fault::Kind::kKillCollector, *time, text};
+  if (std::find(names.begin(), names.end(), fault.target) != names.end()) return {};
+  return invalid_argument("fault " + quote(fault.text) + ": got the target " + quote(fault.target) +
+                              ", expected one of: " + join(names, ", "),
+                          "only what the suite starts can be made to fail");
 }
 
 Result<std::string> fill_places(const std::string& text,

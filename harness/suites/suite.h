@@ -12,14 +12,17 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "conformance/judge.h"
+#include "harness/faults/fault.h"
 
 namespace touchstone::harness {
 
-inline constexpr int kSuiteSchemaVersion = 1;
+/// The newest version; 1, which knew one subject and one load, is still read.
+inline constexpr int kSuiteSchemaVersion = 2;
 
 /// A program that the harness starts. Places in `command` and `environment`:
-/// ${touchstone} this program · ${subject.port} a free port · ${collector.otlp_grpc} and
-/// ${collector.otlp_http} URLs · ${run} the run folder · ${suite} the suite's folder.
+/// ${touchstone} this program · ${subject.port} a free port · ${subject.name} ·
+/// ${collector.otlp_grpc} and ${collector.otlp_http} URLs · ${run} the run folder · ${suite} the
+/// suite's folder.
 struct LaunchSubject {
   std::vector<std::string> command;
   std::map<std::string, std::string> environment;
@@ -36,7 +39,13 @@ struct AttachSubject {
   int64_t flush_within_ns = 15 * kNsPerSecond;
 };
 
+/// Its name when a suite names none.
+inline constexpr char kSubject[] = "subject";
+/// The Collector's as a fault's target; no subject may have it.
+inline constexpr char kCollector[] = "collector";
+
 struct SubjectPlan {
+  std::string name = kSubject;          ///< unique in the suite
   std::string engine = "unknown";       ///< for server.json
   std::optional<LaunchSubject> launch;  ///< exactly one of the two
   std::optional<AttachSubject> attach;
@@ -55,41 +64,41 @@ struct CollectorPlan {
 };
 
 struct LoadPlan {
-  std::string workload;  ///< path
-  std::string model;     ///< name in the requests
+  std::string subject = kSubject;  ///< that it goes to
+  std::string workload;            ///< path
+  std::string model;               ///< name in the requests; empty: the first that is served
   uint64_t seed = 0;
+  int64_t sampled_per_million = 1'000'000;  ///< requests whose traceparent says sampled
   int64_t timeout_ns = 120 * kNsPerSecond;
   std::vector<std::string> samples;  ///< requests whose completion the report shows
-};
-
-/// Something that is done to the stack while the load runs.
-struct Fault {
-  enum class Kind { kKillCollector };
-  Kind kind = Kind::kKillCollector;
-  int64_t at_ns = 0;  ///< from the start of the load
-  std::string text;   ///< as written: "kill-collector@3s"
 };
 
 struct Suite {
   std::string name;
   std::string title;
-  std::string file;    ///< as it was read
-  std::string folder;  ///< of the file, absolute
-  SubjectPlan subject;
+  std::string file;                   ///< as it was read
+  std::string folder;                 ///< of the file, absolute
+  std::vector<SubjectPlan> subjects;  ///< at least one
   CollectorPlan collector;
-  LoadPlan load;
-  std::vector<std::string> profiles;  ///< shipped names, or absolute paths
+  std::vector<LoadPlan> loads;        ///< at least one; they run at the same time
+  std::vector<std::string> profiles;  ///< shipped names, or absolute paths; the primary one first
   std::vector<conformance::Budget> budgets;
   std::vector<conformance::Suppression> suppressions;
   std::vector<Fault> faults;
 };
 
+/// The name by which files of a run tell subjects apart: empty when there is only one.
+std::string file_name_of(const SubjectPlan& subject, const Suite& suite);
+
 /// ERRORS: kNotFound, kInvalidArgument `file:line: field: got, expected`; files that the suite
 /// names must exist.
 Result<Suite> read_suite(const std::string& path);
+/// A copy of the suite `original` in a run folder, for judging: paths are relative to the original,
+/// and what they name need not be there any more.
+Result<Suite> read_recorded_suite(const std::string& path, const std::string& original);
 
-/// "kill-collector@3s". ERRORS: kInvalidArgument.
-Result<Fault> parse_fault(const std::string& text);
+/// ERRORS: kInvalidArgument when the target is no part that the suite starts.
+Status check_target(const Fault& fault, const Suite& suite);
 
 /// Puts `values` into the ${…} places of `text`. ERRORS: kInvalidArgument for an unknown place,
 /// with the nearest known one, and for `${` without `}`.

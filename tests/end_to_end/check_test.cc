@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -92,6 +94,83 @@ TEST_F(Check, ACollectorKilledInTheMiddleIsAnExactLoss) {
   EXPECT_THAT(ran.output, HasSubstr(std::to_string(30 - arrived)));
 }
 
+TEST_F(Check, ARunIsJudgedAgainWithoutRunningAnythingAndAlteredFilesAreTold) {
+  const Ran first = check(small_suite());
+  ASSERT_EQ(first.code, 0) << first.output << first.errors;
+  const auto before = report();
+  const Ran again = check("", {"--run", path("report/run")});
+  EXPECT_EQ(again.code, 0) << again.output << again.errors;
+  const auto after = report();
+  for (const char* part : {"verdict", "summary", "checks", "coverage", "budgets", "notes"}) {
+    EXPECT_EQ(before.at(part), after.at(part)) << part;
+  }
+  const Ran stricter = check("", {"--run", path("report/run"), "--profile", "vllm-v2"});
+  EXPECT_EQ(stricter.code, 2);
+  auto spans = read_file(path("report/run/spans.otlp.jsonl"));
+  ASSERT_TRUE(spans);
+  ASSERT_TRUE(write_file_atomic(path("report/run/spans.otlp.jsonl"), *spans + "\n"));
+  const Ran altered = check("", {"--run", path("report/run")});
+  EXPECT_EQ(altered.code, 1) << altered.output << altered.errors;
+  const auto found = findings("input.unaltered");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_THAT(found[0].dump(), HasSubstr("spans.otlp.jsonl: got"));
+}
+
+TEST_F(Check, TwoServersBehindOneCollectorAreOneRun) {
+  const Ran ran = check(write("suite.yaml", two_subjects_text()));
+  EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
+  const auto read = this->evidence();
+  ASSERT_TRUE(read);
+  EXPECT_EQ(conformance::span_count(*read), 14);
+  std::map<std::string, int> sent;
+  for (const auto& entry : *read->ledger) ++sent[entry.subject];
+  EXPECT_EQ(sent, (std::map<std::string, int>{{"canary", 6}, {"stable", 8}}));
+  for (const char* file : {"metrics.stable.txt", "metrics.canary.txt", "server.stable.json"}) {
+    EXPECT_TRUE(fs::exists(path(std::string("report/run/") + file))) << file;
+  }
+}
+
+TEST_F(Check, AFaultOnOneOfTwoServersHitsItAlone) {
+  const Ran ran = check(write("suite.yaml", two_subjects_text()), {"--fault", "kill:canary@0ms"});
+  EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
+  EXPECT_THAT(report().at("notes").dump(), HasSubstr("the subject canary ended with signal 9"));
+  const auto read = this->evidence();
+  ASSERT_TRUE(read);
+  for (const auto& entry : *read->ledger) {
+    EXPECT_EQ(entry.outcome == records::ClientOutcome::kCompleted, entry.subject == "stable")
+        << entry.name << " " << entry.error;
+  }
+}
+
+TEST_F(Check, AServerThatHangsForAWhileIsLateAndLosesNothing) {
+  const Ran ran = check(small_suite(10, 1.5), {"--fault", "stop:subject@500ms+1s"});
+  EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
+  EXPECT_THAT(report().at("notes").dump(), HasSubstr("fault injected: stop:subject@500ms+1s"));
+  const auto read = this->evidence();
+  ASSERT_TRUE(read);
+  const auto slowest =
+      std::max_element(read->ledger->begin(), read->ledger->end(),
+                       [](const auto& a, const auto& b) { return a.done_ns < b.done_ns; });
+  EXPECT_GE(slowest->done_ns, 500 * kNsPerMs);
+}
+
+TEST_F(Check, AFaultThatCameTooLateIsUndecidedNotAPass) {
+  const Ran ran = check(small_suite(4, 0.3), {"--fault", "kill:collector@1h"});
+  EXPECT_EQ(ran.code, 3) << ran.output << ran.errors;
+  EXPECT_THAT(report().dump(), HasSubstr("the load ended before its time"));
+}
+
+TEST_F(Check, ASecondCheckIntoTheSameFolderIsOneClearMessage) {
+  const auto child = check_that_said("driving", small_suite(20, 3));
+  ASSERT_TRUE(child);
+  const Ran second = check(small_suite(20, 3));
+  EXPECT_EQ(second.code, 3) << second.output;
+  EXPECT_THAT(second.errors, HasSubstr("another run is being written into this folder"));
+  const auto status = child->wait_for_exit(60 * kNsPerSecond);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->code, 0) << "the first is not disturbed";
+}
+
 TEST_F(Check, NothingReceivedIsUndecidedNeverAPass) {
   std::string text = small_suite_text(6, 0.5);
   text = replaced(text, "      - --otlp-traces-endpoint=${collector.otlp_grpc}\n", "");
@@ -116,6 +195,16 @@ TEST_F(Check, ASubjectThatCannotStartIsUndecidedWithItsLastWords) {
   EXPECT_THAT(ran.errors, HasSubstr("subject: ended with exit code"));
   EXPECT_THAT(ran.errors, HasSubstr("no-such-model"));
   EXPECT_FALSE(fs::exists(path("report/report.json"))) << "no report of a run that was not";
+}
+
+TEST_F(Check, AProgramThatIsNotThereIsSaidBeforeAnythingStarts) {
+  const std::string text =
+      replaced(small_suite_text(2, 0.1), "- ${touchstone}", "- no-such-server");
+  const Ran ran = check(write("suite.yaml", text));
+  EXPECT_EQ(ran.code, 2) << ran.output;
+  EXPECT_THAT(ran.errors, HasSubstr("no-such-server: no such program"));
+  EXPECT_THAT(ran.errors, testing::Not(HasSubstr("starting the Collector")));
+  EXPECT_FALSE(fs::exists(path("report")));
 }
 
 TEST_F(Check, ACollectorThatCannotStartIsUndecided) {
@@ -237,20 +326,64 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   }
 }
 
+/// README: record a load, then simulate what was recorded.
+TEST_F(Check, ARecordedLoadCanBeSimulatedAsItIs) {
+  harness::PortReservation ports;
+  const auto port = ports.take();
+  ASSERT_TRUE(port);
+  const auto server = serve(*port, *ports.take(), {"--api-key", "secret"});
+  const std::string url = "http://127.0.0.1:" + std::to_string(*port) + "/v1";
+  const auto run_verb = [&](std::vector<std::string> argv) {
+    argv.insert(argv.begin(), support::touchstone_binary());
+    return harness::run_and_capture({.name = "touchstone", .argv = argv}, supervision_,
+                                    60 * kNsPerSecond);
+  };
+  const auto refused = run_verb({"load", "--url", url, "--requests", "2", "--record", path("run")});
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status.code, 3);
+  EXPECT_THAT(refused->errors, HasSubstr("--api-key"));
+  EXPECT_FALSE(fs::exists(path("run")));
+  const auto loaded =
+      run_verb({"load", "--url", url, "--api-key", "secret", "--requests", "10", "--rate", "40",
+                "--prompt-tokens", "16-32", "--output-tokens", "8", "--record", path("run")});
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->status.good()) << loaded->errors;
+  const auto simulated =
+      run_verb({"simulate", "--run", path("run"), "--steptime", "constant:5ms", "--compare"});
+  ASSERT_TRUE(simulated);
+  EXPECT_TRUE(simulated->status.good()) << simulated->errors;
+  EXPECT_THAT(simulated->output, HasSubstr("64 blocks")) << "as the server's own metrics say";
+  const auto untimed = run_verb({"simulate", "--run", path("run"), "--compare"});
+  ASSERT_TRUE(untimed);
+  EXPECT_EQ(untimed->status.code, 2);
+  EXPECT_THAT(untimed->errors, HasSubstr("--steptime"));
+}
+
 TEST_F(Check, UsageErrorsStartNothing) {
   const struct {
     std::vector<std::string> flags;
     std::string expected;
   } rows[] = {
-      {{"--profile", "vllm-v2"}, "vllm-v2"},     {{"--fault", "kill-collector"}, "no @TIME"},
-      {{"--fail-on", "COULD"}, "--fail-on"},     {{"--format", "pdf"}, "--format"},
+      {{"--profile", "vllm-v2"}, "vllm-v2"},
+      {{"--fault", "kill-collector"}, "no @TIME"},
+      {{"--fail-on", "COULD"}, "--fail-on"},
+      {{"--format", "pdf"}, "--format"},
       {{"--sed", "1"}, "did you mean `--seed`"},
+
+      {{"--fault", "kill:engine@1s"}, "expected one of: collector, subject"},
+      {{"--header", "nonsense"}, "NAME: VALUE"},
   };
   for (const auto& row : rows) {
     const Ran ran = check("", row.flags);
     EXPECT_EQ(ran.code, 2) << join(row.flags, " ") << ran.output << ran.errors;
     EXPECT_THAT(ran.errors, HasSubstr(row.expected));
   }
+  const auto nowhere = harness::run_and_capture(
+      {.name = "check", .argv = {support::touchstone_binary(), "check", "--output", ""}},
+      supervision_, 60 * kNsPerSecond);
+  ASSERT_TRUE(nowhere);
+  EXPECT_EQ(nowhere->status.code, 2);
+  EXPECT_THAT(nowhere->errors, HasSubstr("got an empty path"));
   const Ran missing = check(path("none.yaml"));
   EXPECT_EQ(missing.code, 2);
   EXPECT_THAT(missing.errors, HasSubstr("none.yaml"));

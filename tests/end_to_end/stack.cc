@@ -72,7 +72,7 @@ std::unique_ptr<harness::ChildProcess> Check::check_that_said(const std::string&
   return said ? std::move(*child) : nullptr;
 }
 
-std::string Check::small_suite_text(int requests, double seconds) const {
+void Check::write_workload(const std::string& name, int requests, double seconds) const {
   std::string workload = "{\"workload\": 1}\n";
   for (int i = 0; i < requests; ++i) {
     nlohmann::json request = {
@@ -84,7 +84,39 @@ std::string Check::small_suite_text(int requests, double seconds) const {
         {"sampling", {{"temperature", 0.8}, {"seed", i}, {"ignore_eos", true}}}};
     workload += request.dump() + "\n";
   }
-  write("load.jsonl", workload);
+  write(name, workload);
+}
+
+std::string Check::two_subjects_text() const {
+  write_workload("stable.jsonl", 8, 1);
+  write_workload("canary.jsonl", 6, 1);
+  std::string subjects;
+  for (const std::string name : {"stable", "canary"}) {
+    subjects += "  - name: " + name +
+                "\n"
+                "    engine: touchstone\n"
+                "    launch:\n"
+                "      command: [\"${touchstone}\", serve, " +
+                kSource +
+                "/fixtures/models/touchstone-tiny,\n"
+                "        --host=127.0.0.1, \"--port=${subject.port}\", \"--served-model-name=" +
+                name +
+                "-model\",\n"
+                "        --max-model-len=512, --num-gpu-blocks-override=64,\n"
+                "        \"--otlp-traces-endpoint=${collector.otlp_grpc}\"]\n"
+                "      environment: {OTEL_SERVICE_NAME: vllm-inference, OTEL_BSP_SCHEDULE_DELAY: "
+                "\"200\"}\n";
+  }
+  return "schema: 2\nname: two\nsubjects:\n" + subjects + "collector:\n  config: " + kSource +
+         "/collector_configs/quickstart.yaml\n"
+         "loads:\n"
+         "  - {subject: stable, workload: stable.jsonl, seed: 1}\n"
+         "  - {subject: canary, workload: canary.jsonl, seed: 1}\n"
+         "profiles: [vllm-v1]\n";
+}
+
+std::string Check::small_suite_text(int requests, double seconds) const {
+  write_workload("load.jsonl", requests, seconds);
   return "schema: 1\n"
          "name: small\n"
          "subject:\n"
@@ -121,15 +153,23 @@ std::string Check::small_suite(int requests, double seconds) const {
   return write("suite.yaml", small_suite_text(requests, seconds));
 }
 
-std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp_port) const {
+std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp_port,
+                                                    const std::vector<std::string>& more) const {
   const std::string url = "http://127.0.0.1:" + std::to_string(port);
+  std::vector<std::string> argv = {
+      support::touchstone_binary(),
+      "serve",
+      kSource + "/fixtures/models/touchstone-tiny",
+      "--host=127.0.0.1",
+      "--port=" + std::to_string(port),
+      "--served-model-name=touchstone-tiny",
+      "--max-model-len=512",
+      "--num-gpu-blocks-override=64",
+      "--otlp-traces-endpoint=http://127.0.0.1:" + std::to_string(otlp_port)};
+  argv.insert(argv.end(), more.begin(), more.end());
   auto child = harness::ChildProcess::spawn(
       {.name = "serve",
-       .argv = {support::touchstone_binary(), "serve", kSource + "/fixtures/models/touchstone-tiny",
-                "--host=127.0.0.1", "--port=" + std::to_string(port),
-                "--served-model-name=touchstone-tiny", "--max-model-len=512",
-                "--num-gpu-blocks-override=64",
-                "--otlp-traces-endpoint=http://127.0.0.1:" + std::to_string(otlp_port)},
+       .argv = argv,
        .environment = {{"OTEL_SERVICE_NAME", "vllm-inference"}, {"OTEL_BSP_SCHEDULE_DELAY", "200"}},
        .log_path = path("serve.log")},
       supervision_);

@@ -38,13 +38,18 @@ class Check : public ::testing::Test {
   std::unique_ptr<harness::ChildProcess> check_that_said(const std::string& words,
                                                          const std::string& suite) const;
 
+  void write_workload(const std::string& name, int requests, double seconds) const;
   /// A suite with the shipped model and `requests` requests in `seconds`; its text can be changed
   /// before it is written.
   std::string small_suite_text(int requests, double seconds) const;
   std::string small_suite(int requests = 10, double seconds = 1.5) const;
 
+  /// Two servers behind one Collector: 8 requests to `stable`, 6 to `canary`.
+  std::string two_subjects_text() const;
+
   /// `touchstone serve` on the shipped model at `port`, ready, exporting to `otlp_port`.
-  std::unique_ptr<harness::ChildProcess> serve(uint16_t port, uint16_t otlp_port) const;
+  std::unique_ptr<harness::ChildProcess> serve(uint16_t port, uint16_t otlp_port,
+                                               const std::vector<std::string>& more = {}) const;
 
   /// Of the run that `check` left.
   Result<conformance::Evidence> evidence() const;

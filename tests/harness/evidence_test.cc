@@ -59,6 +59,17 @@ TEST_F(RunFolder, ATruncatedSpanFileIsAProblemAndItsGoodLinesCount) {
       << evidence->span_problems[0];
 }
 
+TEST_F(RunFolder, ThePagesOfSeveralSubjectsAreOneAndEqualSeriesAreSummed) {
+  const std::string head = "# TYPE vllm:request_success counter\n";
+  write("metrics.a.txt", head + "vllm:request_success_total{model_name=\"x\"} 3\n");
+  write("metrics.b.txt", head + "vllm:request_success_total{model_name=\"x\"} 4\n" +
+                             "vllm:request_success_total{model_name=\"y\"} 5\n");
+  const auto evidence = read();
+  ASSERT_TRUE(evidence && evidence->metrics);
+  EXPECT_EQ(evidence->metrics->value("vllm:request_success_total", {{"model_name", "x"}}), 7);
+  EXPECT_EQ(evidence->metrics->value("vllm:request_success_total", {{"model_name", "y"}}), 5);
+}
+
 TEST_F(RunFolder, ABrokenLedgerIsAnError) {
   write("requests.jsonl", "{\"i\": 0}\n{");
   const auto evidence = read();

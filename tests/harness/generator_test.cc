@@ -8,7 +8,9 @@
 #include "base/files.h"
 #include "harness/process/ports.h"
 #include "http/client.h"
+#include "http/url.h"
 #include "tests/harness/tiny_server.h"
+#include "tests/harness/tls_server.h"
 
 namespace touchstone::harness {
 namespace {
@@ -22,13 +24,17 @@ class LoadGenerator : public ::testing::Test {
     ASSERT_TRUE(made);
     folder_ = std::make_unique<TemporaryDirectory>(std::move(*made));
   }
-  LoadOptions options(const std::string& url) const {
-    LoadOptions load;
-    load.url = url;
-    load.model = "tiny";
-    load.seed = 5;
-    load.timeout_ns = 5 * kNsPerSecond;
-    load.ledger_path = folder_->path() + "/requests.jsonl";
+  struct Load {
+    LoadTarget target;
+    LoadOptions options;
+  };
+  Load options(const std::string& url) const {
+    Load load;
+    load.target.url = url;
+    load.target.model = "tiny";
+    load.target.seed = 5;
+    load.target.timeout_ns = 5 * kNsPerSecond;
+    load.options.ledger_path = folder_->path() + "/requests.jsonl";
     return load;
   }
   static workload::Request request(const std::string& prompt, int64_t arrival_ns = 0) {
@@ -40,13 +46,14 @@ class LoadGenerator : public ::testing::Test {
     made.stream = prompt == "stream" || prompt == "cut" || prompt == "endless";
     return made;
   }
-  Result<LoadOutcome> run(const std::vector<workload::Request>& requests, const LoadOptions& load) {
-    workload::Workload workload;
-    workload.requests = requests;
-    return run_load(workload, load, clock_);
+  Result<LoadOutcome> run(const std::vector<workload::Request>& requests, Load load) {
+    workload_.requests = requests;
+    load.target.workload = &workload_;
+    return run_load({load.target}, load.options, clock_);
   }
 
   RealClock clock_;
+  workload::Workload workload_;  ///< of the last run
   std::unique_ptr<TemporaryDirectory> folder_;
 };
 
@@ -101,9 +108,9 @@ TEST_F(LoadGenerator, TheServerSeesTheClientsHangUp) {
 TEST_F(LoadGenerator, EachRequestHasItsOwnTraceAndEqualSeedsGiveEqualOnes) {
   const auto trace_parents = [&](uint64_t seed) {
     TinyServer server;
-    LoadOptions load = options(server.url());
-    load.seed = seed;
-    load.connections_max = 1;  // in order
+    Load load = options(server.url());
+    load.target.seed = seed;
+    load.options.connections_max = 1;  // in order
     EXPECT_TRUE(run({request("whole"), request("whole"), request("whole")}, load));
     return server.trace_parents();
   };
@@ -121,9 +128,9 @@ TEST_F(LoadGenerator, EachRequestHasItsOwnTraceAndEqualSeedsGiveEqualOnes) {
 
 TEST_F(LoadGenerator, TheTraceparentSaysWhetherARequestIsSampled) {
   TinyServer server;
-  LoadOptions load = options(server.url());
-  load.connections_max = 1;  // in order
-  load.sampled_per_million = 500'000;
+  Load load = options(server.url());
+  load.options.connections_max = 1;  // in order
+  load.target.sampled_per_million = 500'000;
   const auto outcome = run(std::vector<workload::Request>(20, request("whole")), load);
   ASSERT_TRUE(outcome) << outcome.error().message;
   const auto headers = server.trace_parents();
@@ -137,10 +144,62 @@ TEST_F(LoadGenerator, TheTraceparentSaysWhetherARequestIsSampled) {
   EXPECT_LT(sampled, 20);
 }
 
+TEST_F(LoadGenerator, SeveralServersAreDrivenAtOnceAndTheLedgerSaysWhich) {
+  TinyServer first;
+  TinyServer second;
+  workload::Workload to_first;
+  workload::Workload to_second;
+  to_first.requests = {request("whole"), request("whole", 20 * kNsPerMs)};
+  to_second.requests = {request("whole", 10 * kNsPerMs)};
+  Load load = options(first.url());
+  LoadTarget other = load.target;
+  load.target.name = "first";
+  load.target.workload = &to_first;
+  other.name = "second";
+  other.url = second.url();
+  other.model = "small";
+  other.workload = &to_second;
+  const auto outcome = run_load({load.target, other}, load.options, clock_);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  ASSERT_EQ(outcome->entries.size(), 3u);
+  EXPECT_EQ(first.requests(), 2);
+  EXPECT_EQ(second.requests(), 1);
+  EXPECT_EQ(outcome->entries[0].subject, "first");
+  EXPECT_EQ(outcome->entries[1].subject, "second") << "in order of intended time";
+  EXPECT_EQ(outcome->entries[1].index, 1);
+  EXPECT_EQ(outcome->entries[1].model, "small");
+  EXPECT_EQ(outcome->sent[1].request, &to_second.requests[0]);
+  EXPECT_NE(outcome->entries[0].trace_id, outcome->entries[1].trace_id)
+      << "equal seeds, different servers";
+}
+
+TEST_F(LoadGenerator, AServerWithAKeyBehindHttpsIsReached) {
+  const std::string certificate = folder_->path() + "/server.pem";
+  const TlsServer server(certificate);
+  Load load = options(server.url());
+  load.target.access.headers = {{"Authorization", "Bearer secret"}};
+  load.target.access.tls.ca_file = certificate;
+  const auto trusted = run({request("whole"), request("whole")}, load);
+  ASSERT_TRUE(trusted) << trusted.error().message;
+  for (const auto& entry : trusted->entries) {
+    EXPECT_EQ(entry.outcome, ClientOutcome::kCompleted) << entry.error;
+  }
+  EXPECT_EQ(server.keys(), std::vector<std::string>(2, "Bearer secret"));
+  load.target.access.tls = {};
+  const auto unknown = run({request("whole")}, load);
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->entries[0].outcome, ClientOutcome::kFailed);
+  EXPECT_NE(unknown->entries[0].error.find("TLS: "), std::string::npos);
+  load.target.access.tls.insecure = true;
+  EXPECT_EQ(run({request("whole")}, load)->entries[0].outcome, ClientOutcome::kCompleted);
+  load.target.access.tls.ca_file = "/no/such.pem";
+  EXPECT_FALSE(run({request("whole")}, load));
+}
+
 TEST_F(LoadGenerator, ASlowServerDoesNotHoldBackTheNextRequests) {
   TinyServer server;
-  LoadOptions load = options(server.url());
-  load.timeout_ns = 400 * kNsPerMs;
+  Load load = options(server.url());
+  load.target.timeout_ns = 400 * kNsPerMs;
   // The first is never answered; the others must be sent at their times all the same.
   const auto outcome = run(
       {request("silent"), request("whole", 50 * kNsPerMs), request("whole", 100 * kNsPerMs)}, load);
@@ -158,9 +217,9 @@ TEST_F(LoadGenerator, ASlowServerDoesNotHoldBackTheNextRequests) {
 
 TEST_F(LoadGenerator, BeyondTheMostConnectionsRequestsWaitAndTheirLatencyShowsIt) {
   TinyServer server;
-  LoadOptions load = options(server.url());
-  load.timeout_ns = 200 * kNsPerMs;
-  load.connections_max = 1;
+  Load load = options(server.url());
+  load.target.timeout_ns = 200 * kNsPerMs;
+  load.options.connections_max = 1;
   const auto outcome = run({request("silent"), request("whole")}, load);
   ASSERT_TRUE(outcome);
   const auto& second = outcome->entries[1];
@@ -171,8 +230,8 @@ TEST_F(LoadGenerator, BeyondTheMostConnectionsRequestsWaitAndTheirLatencyShowsIt
 TEST_F(LoadGenerator, ConnectionsAreUsedAgainWhereTheServerAllowsIt) {
   const auto connections = [&](bool close_after_each) {
     TinyServer server(close_after_each);
-    LoadOptions load = options(server.url());
-    load.connections_max = 1;
+    Load load = options(server.url());
+    load.options.connections_max = 1;
     const auto outcome =
         run({request("whole"), request("whole"), request("refuse"), request("stream")}, load);
     EXPECT_TRUE(outcome);
@@ -200,10 +259,10 @@ TEST_F(LoadGenerator, AWatchEndsTheLoadAtOnceAndTheLedgerHasWhatWasSent) {
   TinyServer server;
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
-  LoadOptions load = options(server.url());
-  load.timeout_ns = 60 * kNsPerSecond;
-  load.actions.push_back({200 * kNsPerMs, [&] { (void)!::write(ends[1], "x", 1); }});
-  load.watches.push_back(
+  Load load = options(server.url());
+  load.target.timeout_ns = 60 * kNsPerSecond;
+  load.options.actions.push_back({200 * kNsPerMs, [&] { (void)!::write(ends[1], "x", 1); }});
+  load.options.watches.push_back(
       {ends[0], [] {
          return Status(Error{ErrorCode::kCancelled, "interrupted by SIGINT", {}});
        }});
@@ -211,7 +270,7 @@ TEST_F(LoadGenerator, AWatchEndsTheLoadAtOnceAndTheLedgerHasWhatWasSent) {
       run({request("whole"), request("silent"), request("whole", 3600 * kNsPerSecond)}, load);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kCancelled);
-  const auto ledger = records::read_ledger(load.ledger_path);
+  const auto ledger = records::read_ledger(load.options.ledger_path);
   ASSERT_TRUE(ledger) << ledger.error().message;
   ASSERT_EQ(ledger->size(), 2u) << "the third was never sent";
   EXPECT_EQ((*ledger)[1].error, "given up: the load was stopped");
@@ -221,9 +280,9 @@ TEST_F(LoadGenerator, AWatchEndsTheLoadAtOnceAndTheLedgerHasWhatWasSent) {
 
 TEST_F(LoadGenerator, ActionsHappenInTheMiddleOrAreCountedAsNotReached) {
   TinyServer server;
-  LoadOptions load = options(server.url());
+  Load load = options(server.url());
   int done = 0;
-  load.actions = {{20 * kNsPerMs, [&] { ++done; }}, {3600 * kNsPerSecond, [&] { ++done; }}};
+  load.options.actions = {{20 * kNsPerMs, [&] { ++done; }}, {3600 * kNsPerSecond, [&] { ++done; }}};
   const auto outcome = run({request("whole", 100 * kNsPerMs)}, load);
   ASSERT_TRUE(outcome);
   EXPECT_EQ(done, 1);
@@ -232,8 +291,8 @@ TEST_F(LoadGenerator, ActionsHappenInTheMiddleOrAreCountedAsNotReached) {
 
 TEST_F(LoadGenerator, TextIsKeptForTheSamplesOnly) {
   TinyServer server;
-  LoadOptions load = options(server.url());
-  load.samples = {"stream"};
+  Load load = options(server.url());
+  load.target.samples = {"stream"};
   const auto outcome = run({request("whole"), request("stream")}, load);
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->entries[0].text, "");
@@ -242,8 +301,8 @@ TEST_F(LoadGenerator, TextIsKeptForTheSamplesOnly) {
 
 TEST_F(LoadGenerator, AFullDiskEndsTheLoadWithTheReason) {
   TinyServer server;
-  LoadOptions load = options(server.url());
-  load.ledger_path = "/dev/full";
+  Load load = options(server.url());
+  load.options.ledger_path = "/dev/full";
   const auto outcome = run({request("whole")}, load);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kIo);
@@ -267,6 +326,7 @@ TEST(Url, GoodAndBadRows) {
   } good[] = {{"http://127.0.0.1:8000", "127.0.0.1", "8000", ""},
               {"http://host", "host", "80", ""},
               {"http://host:1/v1/", "host", "1", "/v1"},
+              {"https://host/v1", "host", "443", "/v1"},
               {"http://[::1]:8000/x", "::1", "8000", "/x"}};
   for (const auto& row : good) {
     const auto url = http::parse_url(row.text);
@@ -274,11 +334,30 @@ TEST(Url, GoodAndBadRows) {
     EXPECT_EQ(url->host, row.host);
     EXPECT_EQ(url->port, row.port);
     EXPECT_EQ(url->path, row.path);
+    EXPECT_EQ(http::parse_url(url->text())->text(), url->text());
   }
-  for (const char* bad : {"", "host:80", "https://host", "http://", "http://:80", "http://h:0",
+  for (const char* bad : {"", "host:80", "https://", "http://", "http://:80", "http://h:0",
                           "http://h:70000", "http://h:x", "ftp://h"}) {
     EXPECT_FALSE(http::parse_url(bad)) << bad;
   }
+}
+
+TEST(HttpGet, HttpsIsCheckedUnlessToldOtherwise) {
+  const auto folder = TemporaryDirectory::make("touchstone-https");
+  ASSERT_TRUE(folder);
+  const std::string certificate = folder->path() + "/server.pem";
+  const TlsServer server(certificate);
+  const auto get = [&](const http::TlsOptions& tls) {
+    return http::http_get_body(server.url() + "/x", 5 * kNsPerSecond,
+                               {.headers = {{"Authorization", "Bearer k"}}, .tls = tls});
+  };
+  EXPECT_TRUE(get({.ca_file = certificate, .insecure = false}));
+  EXPECT_TRUE(get({.ca_file = {}, .insecure = true}));
+  EXPECT_FALSE(get({})) << "nobody vouches for it";
+  const auto missing = get({.ca_file = "/no/such.pem", .insecure = false});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(server.keys(), std::vector<std::string>(2, "Bearer k"));
 }
 
 TEST(HttpGet, AnswersAndFailures) {

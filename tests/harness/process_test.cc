@@ -63,6 +63,18 @@ pid_t pid_in(const std::string& path) {
   return content ? static_cast<pid_t>(parse_int(trim(*content)).value_or(-1)) : -1;
 }
 
+TEST_F(Process, TelemetrySettingsComeFromTheSuiteAlone) {
+  ::setenv("OTEL_TRACES_SAMPLER", "always_off", 1);
+  ::setenv("TRACEPARENT", "00-1-2-01", 1);
+  SpawnOptions options = shell("echo \"[$OTEL_TRACES_SAMPLER][$TRACEPARENT][$OTEL_SERVICE_NAME]\"");
+  options.environment = {{"OTEL_SERVICE_NAME", "vllm"}};
+  const auto ran = run_and_capture(options, supervision_, kSoon);
+  ::unsetenv("OTEL_TRACES_SAMPLER");
+  ::unsetenv("TRACEPARENT");
+  ASSERT_TRUE(ran) << ran.error().message;
+  EXPECT_EQ(ran->output, "[][][vllm]\n");
+}
+
 TEST_F(Process, OutputEnvironmentAndFolderAreTheChildsAndItsStatusComesBack) {
   SpawnOptions options = shell("pwd; echo $COLOUR; echo bad >&2; exit 3");
   options.environment = {{"COLOUR", "green"}};

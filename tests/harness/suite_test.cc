@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "harness/stack/plan.h"
 #include "tests/support/json_schema.h"
 #include "tests/support/paths.h"
 
@@ -67,14 +68,20 @@ TEST_F(SuiteFile, EveryFieldArrives) {
   ASSERT_TRUE(suite) << suite.error().message;
   EXPECT_EQ(suite->name, "tiny");
   EXPECT_EQ(suite->folder, folder_->path());
-  ASSERT_TRUE(suite->subject.launch);
-  EXPECT_EQ(suite->subject.launch->command.size(), 4u);
-  EXPECT_EQ(suite->subject.launch->environment.at("OTEL_SERVICE_NAME"), "tiny");
-  EXPECT_EQ(suite->subject.launch->ready_within_ns, 10 * kNsPerSecond);
+  ASSERT_EQ(suite->subjects.size(), 1u);
+  EXPECT_EQ(suite->subjects[0].name, "subject") << "schema 1 knows one";
+  const auto& launch = suite->subjects[0].launch;
+  ASSERT_TRUE(launch);
+  EXPECT_EQ(launch->command.size(), 4u);
+  EXPECT_EQ(launch->environment.at("OTEL_SERVICE_NAME"), "tiny");
+  EXPECT_EQ(launch->ready_within_ns, 10 * kNsPerSecond);
   EXPECT_EQ(suite->collector.config, folder_->path() + "/collector.yaml");
   EXPECT_EQ(suite->collector.environment.at("DEPLOYMENT_REGION"), "here");
-  EXPECT_EQ(suite->load.workload, folder_->path() + "/load.jsonl");
-  EXPECT_EQ(suite->load.seed, 7u);
+  ASSERT_EQ(suite->loads.size(), 1u);
+  EXPECT_EQ(suite->loads[0].workload, folder_->path() + "/load.jsonl");
+  EXPECT_EQ(suite->loads[0].subject, "subject");
+  EXPECT_EQ(suite->loads[0].model, "tiny");
+  EXPECT_EQ(suite->loads[0].seed, 7u);
   EXPECT_EQ(suite->profiles, (std::vector<std::string>{"vllm-v1", folder_->path() + "/own.yaml"}));
   ASSERT_EQ(suite->budgets.size(), 1u);
   EXPECT_EQ(suite->budgets[0].phase, "ttft");
@@ -85,6 +92,8 @@ TEST_F(SuiteFile, EveryFieldArrives) {
   EXPECT_EQ(suite->suppressions[0].expires_unix_ns, 1801440000 * kNsPerSecond);
   EXPECT_EQ(suite->suppressions[0].where, folder_->path() + "/suite.yaml:21");
   ASSERT_EQ(suite->faults.size(), 1u);
+  EXPECT_STREQ(suite->faults[0].kind->word, "kill");
+  EXPECT_EQ(suite->faults[0].target, "collector");
   EXPECT_EQ(suite->faults[0].at_ns, 3 * kNsPerSecond);
 }
 
@@ -94,7 +103,7 @@ TEST_F(SuiteFile, BadRowsSayWhereAndWhat) {
     std::string to;
     std::string expected;  ///< part of the message
   } rows[] = {
-      {"schema: 1", "schema: 2", "suite.yaml:1: schema: got 2, expected 1"},
+      {"schema: 1", "schema: 3", "suite.yaml:1: schema: got 3, expected 1 to 2"},
       {"schema: 1\n", "", "schema"},
       {"name: tiny\n", "", "name"},
       {"name: tiny\n", "name: tiny\ntitel: Tiny\n", "titel"},
@@ -119,7 +128,8 @@ TEST_F(SuiteFile, BadRowsSayWhereAndWhat) {
       {"reason: known, ", "", "reason"},
       {"\"2027-01-31\"", "\"2027-02-31\"", "expires: got \"2027-02-31\""},
       {"\"2027-01-31\"", "soon", "expires: got \"soon\""},
-      {"kill-collector@3s", "kill-engine@3s", "got \"kill-engine\", expected kill-collector"},
+      {"kill-collector@3s", "burn-collector@3s", "got \"burn\", expected kill, stop, restart"},
+      {"kill-collector@3s", "kill-engine@3s", "expected one of: collector, subject"},
       {"kill-collector@3s", "kill-collector", "got no @TIME"},
       {"kill-collector@3s", "kill-collector@3", "fault"},
   };
@@ -130,6 +140,101 @@ TEST_F(SuiteFile, BadRowsSayWhereAndWhat) {
         << row.to << ": " << suite.error().message;
     EXPECT_EQ(suite.error().code, ErrorCode::kInvalidArgument) << suite.error().message;
   }
+}
+
+constexpr char kTwo[] = R"(schema: 2
+name: two
+subjects:
+  - name: stable
+    launch: {command: ["${touchstone}", serve, "${subject.name}"]}
+  - name: canary
+    attach: {url: "https://host/v1"}
+collector: {config: collector.yaml}
+loads:
+  - {subject: canary, workload: load.jsonl, seed: 3, sampled: 0.25}
+  - {subject: stable, workload: load.jsonl, model: m}
+faults:
+  - {fault: stop, target: stable, at: 2s, for: 500ms}
+  - {fault: kill, target: collector, at: 3s}
+profiles: [vllm-v1, ./own.yaml]
+primary: ./own.yaml
+)";
+
+TEST_F(SuiteFile, SeveralSubjectsLoadsFaultsAndProfiles) {
+  const auto suite = read(kTwo);
+  ASSERT_TRUE(suite) << suite.error().message;
+  ASSERT_EQ(suite->subjects.size(), 2u);
+  EXPECT_EQ(suite->subjects[0].name, "stable");
+  EXPECT_EQ(suite->subjects[1].attach->url, "https://host/v1");
+  ASSERT_EQ(suite->loads.size(), 2u);
+  EXPECT_EQ(suite->loads[0].subject, "canary");
+  EXPECT_EQ(suite->loads[0].model, "") << "the one that is served";
+  EXPECT_EQ(suite->loads[0].sampled_per_million, 250'000);
+  EXPECT_EQ(suite->loads[1].subject, "stable");
+  ASSERT_EQ(suite->faults.size(), 2u);
+  EXPECT_STREQ(suite->faults[0].kind->word, "stop");
+  EXPECT_EQ(suite->faults[0].target, "stable");
+  EXPECT_EQ(suite->faults[0].lasts_ns, 500 * kNsPerMs);
+  EXPECT_EQ(suite->profiles, (std::vector<std::string>{folder_->path() + "/own.yaml", "vllm-v1"}))
+      << "the primary one goes first";
+  EXPECT_EQ(
+      support::schema_problems("harness/suites/suite.schema.json", support::yaml_as_json(kTwo)),
+      std::vector<std::string>());
+}
+
+TEST_F(SuiteFile, BadRowsOfSchema2SayWhereAndWhat) {
+  const struct {
+    std::string from;
+    std::string to;
+    std::string expected;
+  } rows[] = {
+      {"name: canary", "name: stable", "got \"stable\" twice"},
+      {"name: canary", "name: collector", "and not `collector`"},
+      {"name: canary", "name: \"a b\"", "got \"a b\", expected letters"},
+      {"{subject: canary,", "{subject: other,", "expected one of: canary, stable"},
+      {"{subject: canary,", "{", "subject: missing"},
+      {"sampled: 0.25", "sampled: 2", "sampled: got 2"},
+      {"fault: stop", "fault: halt", "got \"halt\", expected kill, stop, restart"},
+      {"target: stable", "target: canary", "got the target \"canary\""},
+      {"target: stable, ", "", "got the target \"\""},
+      {"at: 3s}", "at: 3s, for: 1s}", "this kind does not last"},
+      {"for: 500ms", "for: 0s", "got a duration of 0 or less"},
+      {"primary: ./own.yaml", "primary: other", "primary: got \"other\""},
+      {"subjects:", "subject:", "subjects: got none"},
+      {"loads:", "load:", "loads: got none"},
+  };
+  for (const auto& row : rows) {
+    std::string text = kTwo;
+    const size_t at = text.find(row.from);
+    ASSERT_NE(at, std::string::npos) << row.from;
+    const auto suite = read(text.replace(at, row.from.size(), row.to));
+    ASSERT_FALSE(suite) << row.to;
+    EXPECT_NE(suite.error().message.find(row.expected), std::string::npos)
+        << row.to << ": " << suite.error().message;
+  }
+}
+
+TEST_F(SuiteFile, ARecordedCopyNeedsNothingThatItNames) {
+  const std::string copy = folder_->path() + "/copy.yaml";
+  ASSERT_TRUE(write_file_atomic(copy, kTwo));
+  const auto suite = read_recorded_suite(copy, "/elsewhere/two.yaml");
+  ASSERT_TRUE(suite) << suite.error().message;
+  EXPECT_EQ(suite->profiles[0], "/elsewhere/own.yaml");
+}
+
+TEST_F(SuiteFile, ThePlanStartsWhatIsUsedFirstAndStopsItLast) {
+  const auto suite = read(kTwo);
+  ASSERT_TRUE(suite) << suite.error().message;
+  std::vector<std::string> order;
+  for (const PlanStep& step : plan_of(*suite, suite->faults)) {
+    order.push_back(std::to_string(static_cast<int>(step.stage)) + " " + step.part);
+    if (step.part != "load") continue;
+    EXPECT_THAT(step.text, testing::HasSubstr("load.jsonl to canary, the model it serves, seed 3"));
+    EXPECT_THAT(step.text, testing::HasSubstr("fault stop:stable@2s+500ms"));
+  }
+  EXPECT_THAT(order,
+              testing::ElementsAre("0 collector", "0 stable", "0 canary", "1 stable", "1 canary",
+                                   "0 load", "2 stable", "2 canary", "3 stable", "3 collector"));
 }
 
 TEST_F(SuiteFile, OneThatIsNotThereIsNotFound) {
@@ -147,8 +252,8 @@ TEST_F(SuiteFile, AttachNeedsAUrl) {
   };
   const auto attached = with("  attach: {url: \"http://127.0.0.1:8000\", flush_within: 3s}\n");
   ASSERT_TRUE(attached) << attached.error().message;
-  EXPECT_EQ(attached->subject.attach->url, "http://127.0.0.1:8000");
-  EXPECT_EQ(attached->subject.attach->flush_within_ns, 3 * kNsPerSecond);
+  EXPECT_EQ(attached->subjects[0].attach->url, "http://127.0.0.1:8000");
+  EXPECT_EQ(attached->subjects[0].attach->flush_within_ns, 3 * kNsPerSecond);
   EXPECT_FALSE(with("  attach: {url: \"127.0.0.1:8000\"}\n"));
   EXPECT_FALSE(with("  attach: {}\n"));
   EXPECT_FALSE(with(""));

@@ -1,0 +1,149 @@
+#include "harness/check.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "base/version.h"
+#include "harness/collector/config.h"
+#include "harness/stack/run.h"
+#include "workload/workload.h"
+
+namespace touchstone::harness {
+namespace {
+
+namespace run_files = records::run_files;
+
+Status load_profiles(const std::vector<std::string>& names, CheckPlan& plan) {
+  for (const std::string& name : names) {
+    auto profile = conformance::load_profile(name);
+    if (!profile) return std::move(profile).error();
+    plan.profiles.push_back(std::move(*profile));
+  }
+  return {};
+}
+
+Result<std::optional<CollectorBinary>> choose_collector(const CheckPlan& plan,
+                                                        const CheckOptions& options,
+                                                        const Supervision& supervision) {
+  if (options.embedded) return std::optional<CollectorBinary>();
+  const auto needed = components_of_config(plan.suite.collector.config);
+  if (!needed) return needed.error();
+  auto binary = find_collector(options.collector, *needed, supervision);
+  if (!binary) {
+    Error error = std::move(binary).error();
+    error.hint += "; or `--collector embedded` for a stand-in that tests less";
+    return error;
+  }
+  return std::optional(std::move(*binary));
+}
+
+/// What was run with what, for the manifest, and a copy of the suite.
+Status describe(const CheckPlan& plan, const CheckOptions& options,
+                const std::optional<CollectorBinary>& collector, records::RunFolderWriter& folder) {
+  records::RunManifest& manifest = folder.manifest();
+  manifest.verb = "check";
+  manifest.name = plan.suite.name;
+  manifest.suite = std::filesystem::absolute(plan.suite.file).lexically_normal().string();
+  manifest.profiles = options.profiles.empty() ? plan.suite.profiles : options.profiles;
+  manifest.seed = options.seed.value_or(plan.suite.loads.front().seed);
+  manifest.versions["touchstone"] = kVersion;
+  manifest.versions["collector"] = collector ? collector->version : "none: embedded receiver";
+  for (const auto& profile : plan.profiles) {
+    manifest.versions["profile " + profile.name] = profile.version;
+  }
+  std::vector<std::pair<std::string, std::string>> inputs = {
+      {"suite", plan.suite.file},
+      {"collector config", plan.suite.collector.config},
+      {"touchstone", options.touchstone}};
+  for (const LoadPlan& load : plan.suite.loads) {
+    const bool several = plan.suite.loads.size() > 1;
+    inputs.emplace_back(several ? "workload " + load.subject : "workload", load.workload);
+  }
+  if (collector) inputs.emplace_back("collector", collector->path);
+  for (const auto& [name, path] : inputs) {
+    auto digest = records::file_digest(path);
+    if (!digest) return std::move(digest).error();
+    manifest.digests[name] = std::move(digest->sha256);
+  }
+  const auto suite = read_file(plan.suite.file);
+  if (!suite) return suite.error();
+  return write_file_atomic(folder.file(run_files::kSuite), *suite);
+}
+
+}  // namespace
+
+Result<CheckPlan> plan_check(const CheckOptions& options) {
+  auto suite = read_suite(options.suite);
+  if (!suite) return std::move(suite).error();
+  CheckPlan plan;
+  plan.suite = std::move(*suite);
+  RETURN_IF_ERROR(
+      load_profiles(options.profiles.empty() ? plan.suite.profiles : options.profiles, plan));
+  plan.faults = plan.suite.faults;
+  for (const std::string& text : options.faults) {
+    auto fault = parse_fault(text);
+    if (!fault) return std::move(fault).error().with_context("--fault");
+    RETURN_IF_ERROR(check_target(*fault, plan.suite));
+    plan.faults.push_back(std::move(*fault));
+  }
+  for (const LoadPlan& load : plan.suite.loads) {
+    const auto workload = workload::read_workload(load.workload);
+    if (!workload) return workload.error();
+    if (workload->requests.empty()) continue;
+    plan.last_arrival_ns = std::max(plan.last_arrival_ns, workload->requests.back().arrival_ns);
+  }
+  return plan;
+}
+
+Result<std::unique_ptr<records::RunFolderWriter>> run_check(
+    const CheckPlan& plan, const CheckOptions& options, Cancelled cancelled,
+    const std::function<void(const std::string&)>& progress, const Supervision& supervision) {
+  RETURN_IF_ERROR(check_programs(plan.suite));
+  auto collector = choose_collector(plan, options, supervision);
+  if (!collector) return std::move(collector).error();
+  auto folder = records::RunFolderWriter::create(options.run_folder,
+                                                 records::RunFolderWriter::Former::kReplace);
+  if (!folder) return std::move(folder).error();
+  RETURN_IF_ERROR(describe(plan, options, *collector, **folder));
+  const RunOptions run{.touchstone = options.touchstone,
+                       .collector = std::move(*collector),
+                       .faults = plan.faults,
+                       .seed = options.seed,
+                       .access = options.access,
+                       .progress = progress};
+  Status ran = run_suite(plan.suite, run, **folder, supervision);
+  if (!ran && ran.error().code == ErrorCode::kCancelled && cancelled == Cancelled::kDiscard) {
+    (*folder)->discard();
+  }
+  RETURN_IF_ERROR(std::move(ran));
+  RETURN_IF_ERROR((*folder)->finish());
+  return folder;
+}
+
+Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions& options) {
+  CheckPlan plan;
+  const std::string copy = run.file(run_files::kSuite);
+  std::vector<std::string> profiles = options.profiles;
+  if (!options.suite.empty() || (profiles.empty() && run.has(run_files::kSuite))) {
+    const std::string original = run.manifest ? run.manifest->suite : copy;
+    auto suite =
+        options.suite.empty() ? read_recorded_suite(copy, original) : read_suite(options.suite);
+    if (!suite) return std::move(suite).error();
+    plan.suite = std::move(*suite);
+    if (profiles.empty() && options.suite.empty() && run.manifest) {
+      profiles = run.manifest->profiles;
+    }
+    if (profiles.empty()) profiles = plan.suite.profiles;
+  }
+  if (profiles.empty()) {
+    return invalid_argument(run.path + ": names no profile to judge it by", "give --profile NAME");
+  }
+  RETURN_IF_ERROR(load_profiles(profiles, plan));
+  return plan;
+}
+
+}  // namespace touchstone::harness

@@ -1,0 +1,15 @@
+#include <signal.h>
+
+#include "harness/faults/kinds.h"
+
+namespace touchstone::harness {
+
+/// As the kernel's memory killer does it: no last words, nothing flushed.
+FaultKind kill_fault() {
+  return {.word = "kill",
+          .summary = "SIGKILL: it ends at once and stays away",
+          .apply = [](Part& part) { return part.send_signal(SIGKILL); },
+          .undo = nullptr};
+}
+
+}  // namespace touchstone::harness

@@ -1,0 +1,15 @@
+#include <signal.h>
+
+#include "harness/faults/kinds.h"
+
+namespace touchstone::harness {
+
+/// A part that hangs: its ports are open and nothing is answered.
+FaultKind stop_fault() {
+  return {.word = "stop",
+          .summary = "SIGSTOP: it hangs, for +DURATION or to the end of the load, then SIGCONT",
+          .apply = [](Part& part) { return part.send_signal(SIGSTOP); },
+          .undo = [](Part& part) { return part.send_signal(SIGCONT); }};
+}
+
+}  // namespace touchstone::harness
