@@ -3,6 +3,7 @@
 #include <csignal>
 #include <limits>
 
+#include "base/files.h"
 #include "base/text.h"
 #include "telemetry/prometheus/text.h"
 #include "tests/support/paths.h"
@@ -78,6 +79,14 @@ std::optional<int> ServerProcess::wait_for_exit(int timeout_s) {
 std::optional<int> ServerProcess::stop(int timeout_s) {
   signal(SIGTERM);
   return wait_for_exit(timeout_s);
+}
+
+int64_t ServerProcess::peak_resident_bytes() const {
+  const auto status = read_file("/proc/" + std::to_string(child_->pid()) + "/status");
+  const size_t at = status ? status->find("VmHWM:") : std::string::npos;
+  if (at == std::string::npos) return 0;
+  const std::string_view rest = std::string_view(*status).substr(at + 6);
+  return parse_int(trim(rest.substr(0, rest.find("kB")))).value_or(0) * 1024;
 }
 
 std::string ServerProcess::log() const {

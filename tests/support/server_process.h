@@ -43,6 +43,8 @@ class ServerProcess final {
   std::optional<int> wait_for_exit(int timeout_s = 60);
   /// SIGTERM and wait_for_exit().
   std::optional<int> stop(int timeout_s = 60);
+  /// The most memory that it ever had resident; 0 when it has ended.
+  int64_t peak_resident_bytes() const;
   std::string log() const;
   /// Waits until `text` is in the log; false after `timeout_s`.
   bool wait_for_log(const std::string& text, int timeout_s = 30) const;
