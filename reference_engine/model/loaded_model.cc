@@ -66,6 +66,13 @@ Result<LoadedModel> load_model(const std::string& folder, const LoadOptions& opt
   model.config = *std::move(config);
   auto files = open_weights(folder);
   if (!files) return std::move(files).error();
+  for (const auto& [name, tensor] : files->tensors) {
+    if (const auto at = first_not_finite(tensor)) {
+      return malformed(folder + ": tensor " + quote(name) + ": element " + std::to_string(*at) +
+                           ": got a NaN or an infinity, expected finite weights",
+                       "the file is damaged, or training diverged: every answer would be noise");
+    }
+  }
   const Architecture* architecture = find_architecture(model.config.architecture);
   BASE_CHECK(architecture != nullptr, model.config.architecture);
   auto weights = architecture->resolve(model.config, files->tensors);

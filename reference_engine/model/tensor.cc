@@ -1,5 +1,6 @@
 #include "reference_engine/model/tensor.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -31,6 +32,26 @@ float f16_to_float(uint16_t bits) {
   }
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13));
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+}
+
+std::optional<int64_t> first_not_finite(const Tensor& tensor) {
+  // Eight bytes at a time: an exponent of all ones plus its lowest bit carries into the sign's
+  // place, which was masked out, and no other exponent does.
+  const bool wide = tensor.dtype == DType::kFloat32;
+  const uint64_t exponents = wide                               ? 0x7F8000007F800000U
+                             : tensor.dtype == DType::kBFloat16 ? 0x7F807F807F807F80U
+                                                                : 0x7C007C007C007C00U;
+  const uint64_t lowest = exponents & ~(exponents << 1);
+  const uint64_t signs = wide ? 0x8000000080000000U : 0x8000800080008000U;
+  const size_t size = static_cast<size_t>(size_of(tensor.dtype));
+  for (size_t at = 0; at < tensor.bytes.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, tensor.bytes.data() + at, std::min(sizeof word, tensor.bytes.size() - at));
+    const uint64_t found = ((word & exponents) + lowest) & signs;
+    if (found == 0) continue;
+    return static_cast<int64_t>((at + static_cast<size_t>(std::countr_zero(found)) / 8) / size);
+  }
+  return std::nullopt;
 }
 
 void read_floats(const Tensor& tensor, int64_t first, std::span<float> out) {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ inline uint16_t float_to_bf16(float value) {
   if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<uint16_t>((bits >> 16) | 0x40U);
   return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
+
+/// The first element that is a NaN or an infinity; nullopt when there is none.
+std::optional<int64_t> first_not_finite(const Tensor& tensor);
 
 /// Elements [first, first + out.size()) of `tensor` as f32.
 void read_floats(const Tensor& tensor, int64_t first, std::span<float> out);

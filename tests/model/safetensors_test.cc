@@ -106,6 +106,29 @@ TEST(Numbers, HalvesWidenExactlyAndRoundToNearestEven) {
 
 std::string fixture_folder() { return support::source_dir() + "/fixtures/models/vllm-capture"; }
 
+TEST(Numbers, TheFirstThatIsNotFiniteIsFoundWhereverItIs) {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    const auto size = static_cast<size_t>(size_of(dtype));
+    // Sign, exponent of all ones, mantissa as the case may be; little-endian, the last two bytes.
+    const uint16_t infinity = dtype == DType::kFloat16 ? 0x7C00 : 0x7F80;
+    const uint16_t largest = dtype == DType::kFloat16 ? 0xFBFF : 0xFF7F;
+    for (const size_t elements : {1U, 2U, 3U, 4U, 7U, 16U, 33U}) {
+      for (size_t at = 0; at < elements; ++at) {
+        std::vector<std::byte> bytes(elements * size, std::byte{0xFF});
+        for (size_t i = 0; i < elements; ++i) {
+          std::memcpy(bytes.data() + (i + 1) * size - 2, &largest, 2);
+        }
+        const Tensor tensor{.dtype = dtype,
+                            .shape = {static_cast<int64_t>(elements)},
+                            .bytes = std::span<const std::byte>(bytes)};
+        EXPECT_EQ(first_not_finite(tensor), std::nullopt);
+        std::memcpy(bytes.data() + (at + 1) * size - 2, &infinity, 2);
+        EXPECT_EQ(first_not_finite(tensor), static_cast<int64_t>(at)) << elements;
+      }
+    }
+  }
+}
+
 TEST(LoadModel, ReadsTheRecordedModel) {
   const auto model = load_model(fixture_folder());
   ASSERT_TRUE(model.has_value()) << model.error().message;
@@ -149,6 +172,17 @@ TEST_F(Damaged, MissingPartsAreNamed) {
   EXPECT_EQ(load_error(), "");
   write("model.safetensors", weights_.substr(0, weights_.size() / 2));
   EXPECT_NE(load_error().find("model.safetensors"), std::string::npos);
+}
+
+TEST_F(Damaged, WeightsThatAreNoNumbersAreNamed) {
+  write("config.json", config_);
+  std::string weights = weights_;
+  weights[weights.size() - 1] = '\x7F';
+  weights[weights.size() - 2] = '\xC0';
+  write("model.safetensors", weights);
+  EXPECT_NE(load_error().find("got a NaN or an infinity, expected finite weights"),
+            std::string::npos)
+      << load_error();
 }
 
 TEST_F(Damaged, ConfigAndWeightsThatDoNotBelongTogetherAreNamed) {
