@@ -127,5 +127,22 @@ TEST(Generation, AnEngineThatTakesNoMoreIsA503) {
   EXPECT_EQ(json::parse(reply.response.body)["error"]["code"], 503);
 }
 
+TEST(Generation, OnlyAFullQueueCountsAsAnOverload) {
+  const api::ApiContext context = capture_context();
+  int overloads = 0;
+  const auto start = [&] {
+    GenerationStart made = start_of(eight_choices(true));
+    made.on_overload = [&overloads] { overloads += 1; };
+    return made;
+  };
+  EngineUnderTest full({.scheduler = roomy_config(), .max_num_queued_reqs = 7});
+  EXPECT_EQ(start_generation(start(), full.engine(), context, 16).response.status, 503);
+  EXPECT_EQ(overloads, 1);
+  EngineUnderTest closed({.scheduler = roomy_config()});
+  closed.end();
+  EXPECT_EQ(start_generation(start(), closed.engine(), context, 16).response.status, 503);
+  EXPECT_EQ(overloads, 1) << "the end of the server turns nobody away for the queue's sake";
+}
+
 }  // namespace
 }  // namespace touchstone::server
