@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/portable_math.h"
 
 namespace touchstone {
 namespace {
@@ -74,7 +75,7 @@ bool RandomStream::chance(uint64_t numerator, uint64_t denominator) {
 
 double RandomStream::exponential(double mean) {
   BASE_CHECK(mean > 0, mean);
-  return -mean * std::log1p(-uniform());
+  return -mean * portable_log(1 - uniform());  // exact: uniform() has 53 bits
 }
 
 double RandomStream::normal() {
@@ -83,7 +84,7 @@ double RandomStream::normal() {
     const double v = 2 * uniform() - 1;
     const double s = u * u + v * v;
     if (s > 0 && s < 1) {
-      return u * std::sqrt(-2 * std::log(s) / s);
+      return u * std::sqrt(-2 * portable_log(s) / s);
     }
   }
 }
@@ -92,14 +93,15 @@ double RandomStream::gamma(double shape, double scale) {
   BASE_CHECK(shape > 0 && scale > 0, shape, " ", scale);
   if (shape < 1) {
     const double boosted = gamma(shape + 1, scale);
-    return boosted * std::pow(1 - uniform(), 1 / shape);
+    return boosted * portable_exp(portable_log(1 - uniform()) / shape);
   }
   const double d = shape - 1.0 / 3;
   const double c = 1 / std::sqrt(9 * d);
   for (;;) {
     const double x = normal();
-    const double v = std::pow(1 + c * x, 3);
-    if (v > 0 && std::log(1 - uniform()) < 0.5 * x * x + d - d * v + d * std::log(v)) {
+    const double root = 1 + c * x;
+    const double v = root * root * root;
+    if (v > 0 && portable_log(1 - uniform()) < 0.5 * x * x + d - d * v + d * portable_log(v)) {
       return d * v * scale;
     }
   }
