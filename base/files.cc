@@ -8,8 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
+
+#include "base/line_reader.h"
 
 namespace touchstone {
 namespace {
@@ -80,24 +81,33 @@ Status write_file_atomic(const std::string& path, std::string_view content) {
   return written;
 }
 
+Result<std::unique_ptr<LineReader>> LineReader::open(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return errno_error(path, "cannot open");
+  return std::unique_ptr<LineReader>(new LineReader(path, std::move(in)));
+}
+
+Result<std::optional<std::string_view>> LineReader::next() {
+  if (!std::getline(in_, line_)) {
+    if (in_.bad()) return errno_error(path_, "cannot read");
+    return std::optional<std::string_view>();
+  }
+  ++number_;
+  std::string_view view = line_;
+  if (!view.empty() && view.back() == '\r') view.remove_suffix(1);
+  return std::optional(view);
+}
+
 Status for_each_line(const std::string& path,
                      const std::function<Status(int64_t, std::string_view)>& visit) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return errno_error(path, "cannot open");
+  const auto reader = LineReader::open(path);
+  if (!reader) return reader.error();
+  for (;;) {
+    const auto line = (*reader)->next();
+    if (!line) return line.error();
+    if (!*line) return {};
+    RETURN_IF_ERROR(visit((*reader)->number(), **line));
   }
-  std::string line;
-  int64_t number = 0;
-  while (std::getline(in, line)) {
-    ++number;
-    std::string_view view = line;
-    if (!view.empty() && view.back() == '\r') view.remove_suffix(1);
-    RETURN_IF_ERROR(visit(number, view));
-  }
-  if (in.bad()) {
-    return errno_error(path, "cannot read");
-  }
-  return {};
 }
 
 Status make_directories(const std::string& path) {

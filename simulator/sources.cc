@@ -49,15 +49,17 @@ void extend(std::vector<BlockHash>& hashes, int64_t blocks, uint64_t owner) {
   }
 }
 
+/// Workload requests from wherever, as the simulated requests that each becomes.
 class WorkloadSource final : public RequestSource {
  public:
-  WorkloadSource(const workload::Workload& workload, const scheduler::Config& config)
-      : workload_(workload), config_(config) {}
+  WorkloadSource(WorkloadFeed feed, const scheduler::Config& config)
+      : feed_(std::move(feed)), config_(config) {}
 
   Result<bool> next(SimulatedRequest& request) override {
     while (next_choice_ == choices_.size()) {
-      if (next_request_ == workload_.requests.size()) return false;
-      auto made = simulated_requests(workload_.requests[next_request_++], next_id_, config_);
+      auto there = feed_(request_);
+      if (!there || !*there) return there;
+      auto made = simulated_requests(request_, next_id_, config_);
       if (!made) return std::move(made).error();
       choices_ = std::move(*made);
       next_id_ += choices_.size();
@@ -68,31 +70,11 @@ class WorkloadSource final : public RequestSource {
   }
 
  private:
-  const workload::Workload& workload_;
+  WorkloadFeed feed_;
   const scheduler::Config config_;
+  workload::Request request_;
   std::vector<SimulatedRequest> choices_;
   size_t next_choice_ = 0;
-  size_t next_request_ = 0;
-  uint64_t next_id_ = 1;
-};
-
-class GeneratorSource final : public RequestSource {
- public:
-  GeneratorSource(const workload::GenerateOptions& options, const scheduler::Config& config)
-      : generator_(options), config_(config) {}
-
-  Result<bool> next(SimulatedRequest& request) override {
-    if (!generator_.next(made_)) return false;
-    auto choices = simulated_requests(made_, next_id_++, config_);
-    if (!choices) return std::move(choices).error();
-    request = std::move(choices->front());
-    return true;
-  }
-
- private:
-  workload::Generator generator_;
-  const scheduler::Config config_;
-  workload::Request made_;
   uint64_t next_id_ = 1;
 };
 
@@ -185,14 +167,28 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
   return made;
 }
 
+std::unique_ptr<RequestSource> make_workload_source(WorkloadFeed feed,
+                                                    const scheduler::Config& config) {
+  return std::make_unique<WorkloadSource>(std::move(feed), config);
+}
+
 std::unique_ptr<RequestSource> make_workload_source(const workload::Workload& workload,
                                                     const scheduler::Config& config) {
-  return std::make_unique<WorkloadSource>(workload, config);
+  return make_workload_source(
+      [&workload, i = size_t{0}](workload::Request& request) mutable -> Result<bool> {
+        if (i == workload.requests.size()) return false;
+        request = workload.requests[i++];
+        return true;
+      },
+      config);
 }
 
 std::unique_ptr<RequestSource> make_generator_source(const workload::GenerateOptions& options,
                                                      const scheduler::Config& config) {
-  return std::make_unique<GeneratorSource>(options, config);
+  return make_workload_source(
+      [generator = workload::Generator(options)](
+          workload::Request& request) mutable -> Result<bool> { return generator.next(request); },
+      config);
 }
 
 std::unique_ptr<RequestSource> make_record_source(

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,12 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
                                                          uint64_t first_id,
                                                          const scheduler::Config& config);
 
+/// Gives workload requests one after the other; false when there are no more.
+using WorkloadFeed = std::function<Result<bool>(workload::Request&)>;
+
+/// The requests of a feed, so that a long workload need not be in memory.
+std::unique_ptr<RequestSource> make_workload_source(WorkloadFeed feed,
+                                                    const scheduler::Config& config);
 /// The requests of a workload, which outlives the source.
 std::unique_ptr<RequestSource> make_workload_source(const workload::Workload& workload,
                                                     const scheduler::Config& config);

@@ -5,6 +5,7 @@
 
 #include "base/document.h"
 #include "base/files.h"
+#include "workload/reader.h"
 #include "workload/workload.h"
 
 namespace touchstone::workload {
@@ -94,7 +95,7 @@ void read_prefix(const Fields& root, Request& request) {
   }
 }
 
-Request read_request(const Fields& root, size_t index) {
+Request read_request(const Fields& root, int64_t index) {
   Request request;
   std::string number = std::to_string(index);
   number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
@@ -126,34 +127,6 @@ Request read_request(const Fields& root, size_t index) {
   return request;
 }
 
-Status read_line(const std::string& path, int64_t number, std::string_view line,
-                 std::set<std::string>& names, Workload& workload) {
-  Result<Document> document = Document::parse_json_line(path, number, line);
-  if (!document) return invalid_argument(document.error().message, document.error().hint);
-  Fields root = document->root();
-  if (number == 1 && root.has(kVersionKey)) {
-    const int64_t version = root.required_int(kVersionKey);
-    if (version != kSchemaVersion) {
-      root.fail(kVersionKey, "got version " + std::to_string(version) + ", expected " +
-                                 std::to_string(kSchemaVersion));
-    }
-    return document->finish();
-  }
-  Request request = read_request(root, workload.requests.size());
-  if (!names.insert(request.name).second) {
-    root.fail("name", "got \"" + request.name + "\" twice, expected names that are unique");
-  }
-  if (!workload.requests.empty() && request.arrival_ns < workload.requests.back().arrival_ns) {
-    root.fail("arrival_ns",
-              "got " + std::to_string(request.arrival_ns) + ", expected at least " +
-                  std::to_string(workload.requests.back().arrival_ns) + " as of the request before",
-              "sort the requests by arrival_ns");
-  }
-  RETURN_IF_ERROR(document->finish());
-  workload.requests.push_back(std::move(request));
-  return {};
-}
-
 nlohmann::ordered_json to_json(const Sampling& sampling) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   const auto put = [&json](const char* key, const auto& value) {
@@ -172,16 +145,66 @@ nlohmann::ordered_json to_json(const Sampling& sampling) {
 
 }  // namespace
 
+Result<std::unique_ptr<WorkloadReader>> WorkloadReader::open(const std::string& path) {
+  auto lines = LineReader::open(path);
+  if (!lines) return std::move(lines).error();
+  return std::unique_ptr<WorkloadReader>(new WorkloadReader(std::move(*lines)));
+}
+
+std::string WorkloadReader::where() const {
+  return lines_->path() + ":" + std::to_string(lines_->number());
+}
+
+Result<bool> WorkloadReader::next(Request& request) {
+  for (;;) {
+    const auto line = lines_->next();
+    if (!line) return line.error();
+    if (!*line) {
+      if (made_ > 0) return false;
+      return invalid_argument(lines_->path() + ": got no request, expected one JSON object a line");
+    }
+    Result<Document> document = Document::parse_json_line(lines_->path(), lines_->number(), **line);
+    if (!document) return invalid_argument(document.error().message, document.error().hint);
+    const Fields root = document->root();
+    if (lines_->number() == 1 && root.has(kVersionKey)) {
+      const int64_t version = root.required_int(kVersionKey);
+      if (version != kSchemaVersion) {
+        root.fail(kVersionKey, "got version " + std::to_string(version) + ", expected " +
+                                   std::to_string(kSchemaVersion));
+      }
+      RETURN_IF_ERROR(document->finish());
+      continue;
+    }
+    request = read_request(root, made_);
+    if (request.arrival_ns < last_arrival_ns_) {
+      root.fail("arrival_ns",
+                "got " + std::to_string(request.arrival_ns) + ", expected at least " +
+                    std::to_string(last_arrival_ns_) + " as of the request before",
+                "sort the requests by arrival_ns");
+    }
+    RETURN_IF_ERROR(document->finish());
+    ++made_;
+    last_arrival_ns_ = request.arrival_ns;
+    return true;
+  }
+}
+
 Result<Workload> read_workload(const std::string& path) {
+  const auto reader = WorkloadReader::open(path);
+  if (!reader) return reader.error();
   Workload workload;
   std::set<std::string> names;
-  RETURN_IF_ERROR(for_each_line(path, [&](int64_t number, std::string_view line) {
-    return read_line(path, number, line, names, workload);
-  }));
-  if (workload.requests.empty()) {
-    return invalid_argument(path + ": got no request, expected one JSON object a line");
+  Request request;
+  for (;;) {
+    const Result<bool> there = (*reader)->next(request);
+    if (!there) return there.error();
+    if (!*there) return workload;
+    if (!names.insert(request.name).second) {
+      return invalid_argument((*reader)->where() + ": name: got \"" + request.name +
+                              "\" twice, expected names that are unique");
+    }
+    workload.requests.push_back(std::move(request));
   }
-  return workload;
 }
 
 std::string to_json_line(const Request& request) {

@@ -57,24 +57,32 @@ Generator::Generator(const GenerateOptions& options)
   BASE_CHECK(validate(options).has_value());
 }
 
-int64_t Generator::next_gap_ns() {
+double Generator::draw_gap_ns() {
   const double mean_ns = static_cast<double>(kNsPerSecond) / options_.rate_per_s;
   switch (options_.arrivals) {
     case GenerateOptions::Arrivals::kConstant:
-      return std::llround(mean_ns);
+      return mean_ns;
     case GenerateOptions::Arrivals::kPoisson:
-      return std::llround(gaps_.exponential(mean_ns));
+      return gaps_.exponential(mean_ns);
     case GenerateOptions::Arrivals::kGamma: {
       const double variance = options_.gap_variation * options_.gap_variation;
-      return std::llround(gaps_.gamma(1 / variance, mean_ns * variance));
+      return gaps_.gamma(1 / variance, mean_ns * variance);
     }
   }
   BASE_CHECK(false, static_cast<int>(options_.arrivals));
 }
 
+/// The latest time there is when the gap leads beyond it.
+int64_t Generator::next_arrival_ns() {
+  const double gap_ns = draw_gap_ns();
+  constexpr double kLongest = 9e18;
+  const int64_t rounded_ns = gap_ns < kLongest ? std::llround(gap_ns) : INT64_MAX;
+  return rounded_ns > INT64_MAX - now_ns_ ? INT64_MAX : now_ns_ + rounded_ns;
+}
+
 bool Generator::next(Request& request) {
   if (made_ == options_.requests) return false;
-  now_ns_ += next_gap_ns();
+  now_ns_ = next_arrival_ns();
   request = Request{};
   std::string number = std::to_string(made_++);
   request.name = "g" + number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');

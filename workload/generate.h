@@ -51,7 +51,8 @@ class Generator final {
   bool next(Request& request);
 
  private:
-  int64_t next_gap_ns();
+  double draw_gap_ns();
+  int64_t next_arrival_ns();
 
   const GenerateOptions options_;
   RandomStream gaps_;

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "base/line_reader.h"
+
 namespace touchstone {
 namespace {
 
@@ -56,6 +58,18 @@ TEST_F(Files, LinesAreNumberedFromOneAndTheLastNeedsNoEnd) {
     return {};
   }));
   EXPECT_EQ(seen, "1=one;2=;3=three;");
+}
+
+TEST_F(Files, LineReaderGivesOneLineAfterTheOther) {
+  ASSERT_TRUE(write_file_atomic(path("x"), "one\r\n\nthree"));
+  const auto reader = *LineReader::open(path("x"));
+  EXPECT_EQ(*reader->next(), "one");
+  EXPECT_EQ(*reader->next(), "");
+  EXPECT_EQ(*reader->next(), "three");
+  EXPECT_EQ(reader->number(), 3);
+  EXPECT_EQ(*reader->next(), std::nullopt);
+  EXPECT_EQ(*reader->next(), std::nullopt);
+  EXPECT_EQ(LineReader::open(path("none")).error().code, ErrorCode::kNotFound);
 }
 
 TEST_F(Files, LineWriterKeepsOrderOverItsBuffer) {

@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "tests/support/json_schema.h"
+#include "workload/reader.h"
 #include "workload/workload.h"
 
 namespace touchstone::workload {
@@ -126,6 +129,34 @@ TEST_F(WorkloadFile, BadRowsSayWhereAndWhat) {
     EXPECT_NE(w.error().message.find(expected), std::string::npos) << text << "\n"
                                                                    << w.error().message;
   }
+}
+
+int64_t resident_bytes() {
+  int64_t size = 0;
+  int64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+/// The requests would take about ten times as much.
+TEST_F(WorkloadFile, AReaderNeedsNoMemoryForALongFile) {
+  constexpr int kLines = 40'000;
+  std::string text;
+  for (int i = 0; i < kLines; ++i) {
+    text += "{\"name\":\"a request with a long name, number " + std::to_string(i) +
+            "\",\"arrival_ns\":" + std::to_string(i) + ",\"prompt_tokens\":9}\n";
+  }
+  ASSERT_TRUE(write_file_atomic(path_, text).has_value());
+  text = {};
+  const auto reader = WorkloadReader::open(path_);
+  ASSERT_TRUE(reader.has_value());
+  Request request;
+  ASSERT_TRUE((*reader)->next(request).value());
+  const int64_t before = resident_bytes();
+  int count = 1;
+  while ((*reader)->next(request).value()) ++count;
+  EXPECT_EQ(count, kLines);
+  EXPECT_LT(resident_bytes() - before, 2 << 20);
 }
 
 TEST_F(WorkloadFile, AMissingFileIsNotFound) {

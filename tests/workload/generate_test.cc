@@ -85,6 +85,17 @@ TEST(Generate, SharedPrefixesAreFullBlocksOfEqualIds) {
   EXPECT_NEAR(sharing, 400, 40);
 }
 
+TEST(Generate, TimesThatDoNotFitAreTheLatestThereIs) {
+  Generator generator({.requests = 3, .rate_per_s = 1e-300});
+  Request request;
+  int64_t last_ns = 0;
+  while (generator.next(request)) {
+    EXPECT_GE(request.arrival_ns, last_ns);
+    last_ns = request.arrival_ns;
+  }
+  EXPECT_EQ(last_ns, INT64_MAX);
+}
+
 TEST(Generate, BadOptionsAreRefusedByName) {
   const std::pair<const char*, void (*)(GenerateOptions&)> rows[] = {
       {"requests", [](GenerateOptions& o) { o.requests = 0; }},
