@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/document.h"
 #include "base/ids.h"
+#include "base/text.h"
 
 namespace touchstone::records {
 
@@ -125,8 +126,12 @@ class FieldReader final {
   void seconds(const char* key, int64_t& ns) {
     constexpr double kMaxSeconds = 9e9;  // what int64 nanoseconds hold
     const double read = fields_.optional_double(key).value_or(0);
-    const bool fits = read >= -kMaxSeconds && read <= kMaxSeconds;
-    ns = fits ? std::llround(read * static_cast<double>(kNsPerSecond)) : 0;
+    if (read >= 0 && read <= kMaxSeconds) {
+      ns = std::llround(read * static_cast<double>(kNsPerSecond));
+    } else {
+      fields_.fail(key, "got " + format_double(read) + ", expected 0 to " +
+                            format_double(kMaxSeconds) + " seconds");
+    }
   }
   template <typename E>
   void word(const char* key, E& value, const Words<E>& words) {

@@ -1,5 +1,6 @@
-// A measured run of any server, as its clients saw it: server.json (flags) and requests.jsonl (the
-// ledger) of a run folder. Unknown keys are ignored: machines write these files.
+// A measured run of any server, as its clients saw it: server.json (flags), requests.jsonl (the
+// ledger) and, where there is one, spans.otlp.jsonl of a run folder. Unknown keys are ignored:
+// machines write these files.
 // Values; thread-compatible.
 #pragma once
 
@@ -21,8 +22,10 @@ struct MeasuredLatency {
 };
 
 struct RunFolder {
-  scheduler::Config config;               ///< flags of server.json; the rest at their defaults
-  workload::Workload workload;            ///< what was sent and completed, at its intended time
+  scheduler::Config config;     ///< flags of server.json; the rest at their defaults
+  workload::Workload workload;  ///< what was sent and completed
+  /// True: requests arrive when their spans start. False, when one has none: when they were sent.
+  bool arrivals_from_spans = false;
   std::vector<MeasuredLatency> measured;  ///< of workload.requests, same order
   int64_t left_out = 0;                   ///< requests that were refused, failed or hung up
 };
