@@ -137,7 +137,7 @@ std::function<Exit()> set_up(CLI::App& app) {
       ->check(CLI::IsMember(reports::format_words()))
       ->capture_default_str();
   app.add_option("--output", options.output,
-                 "Folder for steps.jsonl and records.jsonl of the simulated run");
+                 "Folder for what the server would leave: steps, records, spans, metrics");
   return [flags] { return run(*flags); };
 }
 

@@ -1,5 +1,6 @@
 #include "simulator/closed_loop.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -22,11 +23,9 @@ class ClosedLoopSource final : public RequestSource {
 
   Status on_end(scheduler::RequestId, int64_t time_ns,
                 std::vector<SimulatedRequest>& follow_ups) override {
-    if (options_.think_time_ns > INT64_MAX - time_ns) {
-      return invalid_argument("closed loop: got a think time that ends after 292 years");
-    }
     SimulatedRequest request;
-    const Result<bool> there = take(request, time_ns + options_.think_time_ns);
+    const int64_t think_ns = std::min(options_.think_time_ns, INT64_MAX - time_ns);
+    const Result<bool> there = take(request, time_ns + think_ns);
     if (!there) return there.error();
     if (*there) follow_ups.push_back(std::move(request));
     return {};

@@ -1,46 +1,63 @@
-// Writes what a simulation did in the engine's own formats: steps.jsonl (telemetry/step_log.h) and
-// records.jsonl (telemetry/request_record.h), so that everything that reads a measured run reads a
-// simulated one. Thread-compatible.
+// Writes what a simulation did as the engine would: step log, request records, spans and the
+// metrics page in a run folder, so that everything that reads or judges a measured run takes a
+// simulated one. Times are virtual, dates count from kEpochUnixNs. Thread-compatible.
 #pragma once
 
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
 #include "base/result.h"
+#include "records/run_folder.h"
 #include "simulator/cluster/replica.h"
+#include "simulator/span_file.h"
+#include "telemetry/prometheus/vllm_metrics.h"
 
 namespace touchstone::simulator {
 
 records::StepRecord step_record(const StepView& step);
 
-/// The folder of a replica's files: `folder` itself for a single one, else a folder in it.
-std::string replica_folder(const std::string& folder, size_t replica, size_t replicas);
+struct RunWriterOptions {
+  std::string folder;  ///< a former run in it makes room
+  std::string name;    ///< of the run, for its manifest
+  uint64_t seed = 0;   ///< of the simulation: span ids follow from it
+};
 
-/// Writes each replica's run folder, and passes everything on to `next`.
+/// Passes everything on to `next` after writing it. The files of a single replica are in the
+/// folder itself, those of several in folders replica-0, replica-1, … in it.
 class RunWriter final : public Observer {
  public:
-  /// Creates the folders and their files. `next` outlives the writer. ERRORS: kIo.
-  static Result<std::unique_ptr<RunWriter>> open(const std::string& folder,
+  /// Makes the folder and its files. `next` outlives the writer. ERRORS: those of
+  /// records::RunFolderWriter, kIo.
+  static Result<std::unique_ptr<RunWriter>> open(const RunWriterOptions& options,
                                                  std::span<const ReplicaOptions> replicas,
                                                  Observer& next);
   void on_step(const StepView& step) override;
   void on_request(int32_t replica, const records::RequestRecord& request) override;
+  void on_stats(int32_t replica, const records::StepStats& stats) override;
   bool wants_hashes() const override { return true; }
-  /// The first error of any write. Call at the end.
+  bool wants_stats() const override { return true; }
+  /// Metrics pages and the manifest. Result: the first error of any write. Call at the end.
   Status finish();
 
  private:
   struct Files {
+    std::string folder;
     std::unique_ptr<LineWriter> steps;
     std::unique_ptr<LineWriter> records;
+    std::unique_ptr<SpanFile> spans;
+    std::unique_ptr<telemetry::VllmMetrics> metrics;
   };
-  explicit RunWriter(Observer& next) : next_(next) {}
-  Status open_replica(const std::string& folder, const scheduler::Config& config);
+  RunWriter(std::unique_ptr<records::RunFolderWriter> folder, Observer& next)
+      : folder_(std::move(folder)), next_(next) {}
+  Status open_replica(const std::string& folder, const scheduler::Config& config, uint64_t seed);
+  Files& of(int32_t replica) { return files_[static_cast<size_t>(replica)]; }
   void keep(Status status);
 
+  const std::unique_ptr<records::RunFolderWriter> folder_;
   std::vector<Files> files_;  // by replica
   Observer& next_;
   Status status_;

@@ -12,6 +12,14 @@
 
 namespace touchstone::simulator {
 
+/// What virtual time 0 is called where a date is asked for: 2026-01-01T00:00:00Z.
+inline constexpr int64_t kEpochUnixNs = 1'767'225'600'000'000'000;
+/// The last instant of virtual time: its date still fits into 64 bits (236 years).
+inline constexpr int64_t kLatestNs = INT64_MAX - kEpochUnixNs;
+
+/// The model's name where one is asked for.
+inline constexpr char kSimulatedModel[] = "simulated";
+
 /// One completion (a choice) that will arrive.
 struct SimulatedRequest {
   std::string name;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
 #include "simulator/steptime/parse.h"
+#include "workload/reader.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -29,7 +31,7 @@ constexpr int64_t kMostReplicas = 10'000;
 struct Input {
   scheduler::Config config;
   std::vector<StepSample> samples;
-  std::optional<workload::Workload> workload;
+  std::unique_ptr<workload::WorkloadReader> workload;
   std::optional<workload::GenerateOptions> generated;
   std::optional<MeasuredRun> measured;  ///< with steps.jsonl
   std::optional<RunFolder> folder;      ///< without
@@ -56,6 +58,10 @@ Status check_options(const SimulateOptions& o) {
   if (o.step_time == "recorded" && generates) {
     return invalid_argument("--steptime recorded: got other requests than the recorded",
                             "use --steptime fitted");
+  }
+  std::error_code ignored;
+  if (!o.run.empty() && std::filesystem::equivalent(o.run, o.output, ignored)) {
+    return invalid_argument("--output: got the folder of --run, expected another one");
   }
   if (o.replicas < 1 || o.replicas > kMostReplicas) {
     return invalid_argument("--replicas: got " + std::to_string(o.replicas) + ", expected 1 to " +
@@ -89,7 +95,7 @@ Status read_run(const std::string& path, Input& input) {
 Result<Input> read_input(const SimulateOptions& options) {
   Input input;
   if (!options.workload.empty()) {
-    auto workload = workload::read_workload(options.workload);
+    auto workload = workload::WorkloadReader::open(options.workload);
     if (!workload) return std::move(workload).error();
     input.workload = std::move(*workload);
   }
@@ -110,11 +116,18 @@ Result<Input> read_input(const SimulateOptions& options) {
 }
 
 std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const Input& input) {
-  auto source = input.generated ? make_generator_source(*input.generated, input.config)
-                : input.measured
-                    ? make_record_source(input.measured->records)
-                    : make_workload_source(
-                          input.workload ? *input.workload : input.folder->workload, input.config);
+  std::unique_ptr<RequestSource> source;
+  if (input.generated) {
+    source = make_generator_source(*input.generated, input.config);
+  } else if (input.measured) {
+    source = make_record_source(input.measured->records);
+  } else if (input.folder) {
+    source = make_workload_source(input.folder->workload, input.config);
+  } else {
+    source = make_workload_source(
+        [&reader = *input.workload](workload::Request& request) { return reader.next(request); },
+        input.config);
+  }
   if (options.closed_loop) return make_closed_loop_source(*options.closed_loop, std::move(source));
   return source;
 }
@@ -140,6 +153,11 @@ result::Report new_report(const SimulateOptions& options, const Input& input) {
   if (options.closed_loop) {
     report.notes.push_back(std::to_string(options.closed_loop->concurrency) +
                            " clients in a closed loop, each with one request at a time");
+  }
+  if (input.folder && !input.generated) {
+    report.notes.emplace_back(input.folder->arrivals_from_spans
+                                  ? "requests arrive when their spans start"
+                                  : "requests arrive when they were sent: not all have a span");
   }
   if (input.folder && input.folder->left_out > 0) {
     report.notes.push_back(std::to_string(input.folder->left_out) +
@@ -172,7 +190,8 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   std::unique_ptr<RunWriter> writer;
   Observer* observer = &summary;
   if (!options.output.empty()) {
-    auto opened = RunWriter::open(options.output, replicas, summary);
+    auto opened = RunWriter::open(
+        {.folder = options.output, .name = report.title, .seed = options.seed}, replicas, summary);
     if (!opened) return std::move(opened).error();
     writer = std::move(*opened);
     observer = writer.get();

@@ -78,6 +78,12 @@ class Simulation final {
                                   " ns as of the request before",
                               "sort the requests by arrival");
     }
+    if (request.request.arrival_ns > kLatestNs) {
+      return invalid_argument("request " + request.name + ": got arrival " +
+                              std::to_string(request.request.arrival_ns) +
+                              " ns, expected at most " + std::to_string(kLatestNs) +
+                              " ns, which is 236 years");
+    }
     events_.push(request.request.arrival_ns, EventKind::kArrival, 0, request.request.id);
     return {};
   }
@@ -142,11 +148,10 @@ class Simulation final {
     start_planned_[static_cast<size_t>(index)] = false;
     const auto duration_ns = replica(index).start_step(now_ns);
     if (duration_ns) {
-      if (*duration_ns > INT64_MAX - now_ns) {
+      if (*duration_ns > kLatestNs - now_ns) {
         return invalid_argument("step time: got " + std::to_string(*duration_ns) +
                                     " ns for a step at " + std::to_string(now_ns) +
-                                    " ns, expected an end before " + std::to_string(INT64_MAX) +
-                                    " ns, which is 292 years",
+                                    " ns, expected an end within 236 years",
                                 "use shorter steps or earlier arrivals");
       }
       events_.push(now_ns + *duration_ns, EventKind::kStepEnd, index, 0);

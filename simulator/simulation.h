@@ -25,7 +25,7 @@ struct SimulationEnd {
 /// noise streams. REQUIRES: `replicas` is not empty.
 /// ERRORS: kInvalidArgument: a bad config, replicas of several block sizes (a request's hashes are
 /// those of one), a request its replica could never hold, arrivals that
-/// go back, virtual time that no longer fits into 64 bits (292 years); those of the source.
+/// go back, virtual time beyond kLatestNs; those of the source.
 Result<SimulationEnd> run_simulation(std::span<const ReplicaOptions> replicas, Router& router,
                                      RequestSource& source, Observer& observer, uint64_t seed);
 

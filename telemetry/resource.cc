@@ -1,8 +1,11 @@
 #include "telemetry/resource.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "base/ids.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "telemetry/export/otlp_options.h"
@@ -21,6 +24,17 @@ void set(Attributes& attributes, std::string key, std::string value) {
 }
 
 }  // namespace
+
+std::string instance_id(uint64_t seed) {
+  RandomStream stream(seed, "service instance id");
+  std::array<uint8_t, 16> bytes{};
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(stream.below(256));
+  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0F) | 0x40);
+  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3F) | 0x80);
+  std::string text = to_hex(bytes.data(), bytes.size());
+  for (const size_t at : {20, 16, 12, 8}) text.insert(at, "-");
+  return text;
+}
 
 ResourceResult make_vllm_resource(const ResourceOptions& options) {
   ResourceResult result;

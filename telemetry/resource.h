@@ -18,6 +18,9 @@ struct ResourceOptions {
   Environment environment;
 };
 
+/// A version 4 UUID (RFC 9562) for service.instance.id; equal seeds give equal ones.
+std::string instance_id(uint64_t seed);
+
 struct ResourceResult {
   Resource resource;
   /// What was skipped in OTEL_RESOURCE_ATTRIBUTES, one sentence each, for the log.

@@ -1,11 +1,8 @@
 #include "reference_engine/server/telemetry_sinks.h"
 
-#include <array>
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 #include "telemetry/dialects/dialect.h"
@@ -18,18 +15,6 @@ namespace {
 
 // How long a Collector that does not answer may hold up the end of the process.
 constexpr int64_t kExportOnCloseNs = 5 * kNsPerSecond;
-
-/// A version 4 UUID (RFC 9562).
-std::string random_uuid(uint64_t seed) {
-  RandomStream stream(seed, "service instance id");
-  std::array<uint8_t, 16> bytes{};
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(stream.below(256));
-  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0F) | 0x40);
-  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3F) | 0x80);
-  std::string text = to_hex(bytes.data(), bytes.size());
-  for (const size_t at : {20, 16, 12, 8}) text.insert(at, "-");
-  return text;
-}
 
 }  // namespace
 
@@ -75,7 +60,7 @@ Status TelemetrySinks::open_spans(const Options& options) {
   const uint64_t seed = options.seed ^ static_cast<uint64_t>(clock_.unix_ns()) ^
                         (static_cast<uint64_t>(options.process_id) << 32);
   telemetry::ResourceResult made =
-      telemetry::make_vllm_resource({.instance_id = random_uuid(seed),
+      telemetry::make_vllm_resource({.instance_id = telemetry::instance_id(seed),
                                      .process_id = options.process_id,
                                      .environment = options.environment});
   for (const std::string& warning : made.warnings) log_(warning);

@@ -6,6 +6,16 @@
 #include "base/check.h"
 
 namespace touchstone::simulator {
+namespace {
+
+/// As vLLM calls it. The requests of a measured run have such a name already.
+std::string request_id_of(std::string&& name) {
+  const bool has_prefix = name.starts_with("cmpl-") || name.starts_with("chatcmpl-");
+  return has_prefix ? std::move(name) : "cmpl-" + name;
+}
+
+}  // namespace
+
 Replica::Replica(int32_t index, const ReplicaOptions& options, uint64_t seed, Observer& observer)
     : index_(index),
       scheduler_(options.config),
@@ -13,7 +23,10 @@ Replica::Replica(int32_t index, const ReplicaOptions& options, uint64_t seed, Ob
       validity_(options.model.validity()),
       noise_(seed, "step times of replica " + std::to_string(index)),
       observer_(observer),
-      lives_({.block_size = options.config.block_size, .block_hashes = observer.wants_hashes()}) {}
+      wants_stats_(observer.wants_stats()),
+      lives_({.block_size = options.config.block_size,
+              .block_hashes = observer.wants_hashes(),
+              .statistics = wants_stats_}) {}
 
 void Replica::arrive(SimulatedRequest&& request) {
   const scheduler::RequestId id = request.request.id;
@@ -30,6 +43,7 @@ std::optional<int64_t> Replica::start_step(int64_t now_ns) {
   const scheduler::StepPlan& plan = scheduler_.schedule();
   if (plan.scheduled.empty()) {
     BASE_CHECK(!scheduler_.has_requests(), "INV-4: requests wait and nothing runs");
+    tell_stats();
     return std::nullopt;
   }
   stepping_ = true;
@@ -65,6 +79,11 @@ void Replica::end_step(int64_t now_ns) {
   for (const scheduler::FinishedRequest& f : finished) {
     finish(f.id, lives_.record(f.id).outcome, now_ns, f.block_hashes);
   }
+  tell_stats();
+}
+
+void Replica::tell_stats() {
+  if (wants_stats_) observer_.on_stats(index_, lives_.take_stats(scheduler_));
 }
 
 void Replica::apply_inputs(int64_t now_ns) {
@@ -82,13 +101,14 @@ void Replica::admit(SimulatedRequest&& arriving, int64_t now_ns) {
   scheduler::NewRequest& request = arriving.request;
   records::RequestRecord record;
   record.id = request.id;
-  record.request_id = std::move(arriving.name);
+  record.request_id = request_id_of(std::move(arriving.name));
   record.endpoint = "/v1/completions";
-  record.model = "simulated";
-  record.arrival_unix_ns = request.arrival_ns;  // virtual time starts at the Unix epoch
+  record.model = kSimulatedModel;
+  record.arrival_unix_ns = kEpochUnixNs + request.arrival_ns;
   record.arrival_ns = request.arrival_ns;
   record.prompt_tokens = request.num_prompt_tokens;
   record.max_tokens = request.max_tokens;
+  record.top_p = 1;  // as a request that says nothing
   record.ignore_eos = true;
   record.priority = request.priority;
   record.skip_reading_prefix_cache = request.skip_reading_prefix_cache;

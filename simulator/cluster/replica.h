@@ -35,6 +35,12 @@ class Observer {
   virtual void on_step(const StepView& step) = 0;
   /// When it is over, whatever its outcome.
   virtual void on_request(int32_t replica, const records::RequestRecord& request) = 0;
+  /// What the engine counts, with each step, and once more when those who hung up leave nothing to
+  /// do. Only when wanted.
+  virtual void on_stats(int32_t replica, const records::StepStats& stats) {
+    (void)replica, (void)stats;
+  }
+  virtual bool wants_stats() const { return false; }
   /// True: RequestRecord::block_hashes are filled.
   virtual bool wants_hashes() const { return false; }
 };
@@ -80,6 +86,7 @@ class Replica final {
   void apply_inputs(int64_t now_ns);
   void admit(SimulatedRequest&& arriving, int64_t now_ns);
   void hang_up(scheduler::RequestId id, int64_t now_ns);
+  void tell_stats();
   void finish(scheduler::RequestId id, records::Outcome outcome, int64_t now_ns,
               std::span<const scheduler::BlockHash> hashes);
 
@@ -89,6 +96,7 @@ class Replica final {
   const Validity validity_;
   RandomStream noise_;
   Observer& observer_;
+  const bool wants_stats_;
   lifecycle::RequestLives lives_;
   std::vector<Input> inputs_;
 

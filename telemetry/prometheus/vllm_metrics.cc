@@ -310,7 +310,8 @@ class VllmMetrics::Builder final {
   const std::vector<double> tokens_;
 };
 
-VllmMetrics::VllmMetrics(const VllmMetricsConfig& config) {
+VllmMetrics::VllmMetrics(const VllmMetricsConfig& config)
+    : process_metrics_(config.process_metrics) {
   Builder(*this, config).build();
   http_requests_ = http_.add_family(
       {Type::kCounter, "http_requests", "Total number of requests by method, status and handler."});
@@ -442,7 +443,7 @@ void VllmMetrics::on_http(const http::HttpExchange& exchange, int64_t now_unix_n
 }
 
 std::string VllmMetrics::render() const {
-  std::string page = render_process_metrics();
+  std::string page = process_metrics_ ? render_process_metrics() : "";
   std::vector<double> values;
   {
     const std::lock_guard lock(engine_mutex_);

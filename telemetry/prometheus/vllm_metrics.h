@@ -40,6 +40,7 @@ struct VllmMetricsConfig {
   int64_t max_model_len = 0;  ///< the last bucket of token histograms is at most this
   CacheConfigInfo cache;
   int64_t started_unix_ns = 0;  ///< of the `_created` series
+  bool process_metrics = true;  ///< process_* of this process, which is the server
 };
 
 class VllmMetrics final {
@@ -80,6 +81,8 @@ class VllmMetrics final {
     int64_t max_generation_tokens = 0;
   };
   class Builder;
+
+  const bool process_metrics_;
 
   void observe_parent(const records::RequestRecord& record);
 

@@ -19,8 +19,10 @@ class Simulate : public ::testing::Test {
  protected:
   /// `redirect`: "2>/dev/null" for results, "2>&1 >/dev/null" for messages.
   Ran run(const std::string& arguments, const std::string& redirect = "2>/dev/null") {
-    const std::string command =
-        support::touchstone_binary() + " simulate " + arguments + " " + redirect;
+    return touchstone("simulate " + arguments, redirect);
+  }
+  Ran touchstone(const std::string& arguments, const std::string& redirect = "2>/dev/null") {
+    const std::string command = support::touchstone_binary() + " " + arguments + " " + redirect;
     Ran ran;
     FILE* const pipe = popen(command.c_str(), "r");
     std::array<char, 4096> buffer;
@@ -110,6 +112,44 @@ TEST_F(Simulate, SeveralReplicasHaveAFolderEachThatIsAnOrdinaryRun) {
     EXPECT_NE(again.text.find("requests completed                    15"), std::string::npos)
         << again.text;
   }
+}
+
+/// The same checks that judge a real server's telemetry.
+TEST_F(Simulate, ItsSpansAndMetricsPassTheProfileOfAServer) {
+  for (const char* folder : {"/first", "/second"}) {
+    const std::string path = directory_.path() + folder;
+    ASSERT_EQ(run(good_ + " --seed 5 --output " + path).exit_code, 0);
+    const Ran audit = touchstone("audit --profile vllm-v1 --fail-on should --file " + path +
+                                 "/spans.otlp.jsonl --metrics " + path + "/metrics.txt");
+    EXPECT_EQ(audit.exit_code, 0) << audit.text;
+    EXPECT_NE(audit.text.find("30 spans"), std::string::npos) << audit.text;
+  }
+  for (const char* file : {"spans.otlp.jsonl", "metrics.txt", "steps.jsonl", "records.jsonl"}) {
+    EXPECT_EQ(read_file(directory_.path() + "/first/" + file).value(),
+              read_file(directory_.path() + "/second/" + file).value())
+        << file;
+  }
+  const std::string third = directory_.path() + "/third";
+  ASSERT_EQ(run(good_ + " --seed 6 --replicas 2 --output " + third).exit_code, 0);
+  EXPECT_NE(read_file(third + "/replica-0/spans.otlp.jsonl").value().substr(0, 2000),
+            read_file(third + "/replica-1/spans.otlp.jsonl").value().substr(0, 2000));
+  const std::string page = read_file(directory_.path() + "/first/metrics.txt").value();
+  EXPECT_NE(page.find("vllm:request_success_total{engine=\"0\",finished_reason=\"length\","
+                      "model_name=\"simulated\"} 30.0\n"),
+            std::string::npos)
+      << page;
+  EXPECT_NE(page.find("vllm:time_to_first_token_seconds_count{engine=\"0\","
+                      "model_name=\"simulated\"} 30.0\n"),
+            std::string::npos);
+}
+
+TEST_F(Simulate, ARunIsNotWrittenOverItself) {
+  const std::string folder = directory_.path() + "/run";
+  ASSERT_EQ(run(good_ + " --output " + folder).exit_code, 0);
+  const Ran again = run("--run " + folder + " --output " + folder, "2>&1 >/dev/null");
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_NE(again.text.find("--output: got the folder of --run"), std::string::npos) << again.text;
+  EXPECT_TRUE(read_file(folder + "/steps.jsonl").has_value());
 }
 
 TEST_F(Simulate, AClosedLoopKeepsItsClientsBusy) {

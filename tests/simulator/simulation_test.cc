@@ -131,12 +131,15 @@ TEST(Simulation, EqualInputsGiveAnEqualFingerprint) {
 }
 
 TEST(Simulation, TimeThatNoLongerFitsIsRefused) {
-  ListSource late({simulated(1, INT64_MAX - 5, 3, 1)});
+  ListSource beyond({simulated(1, kLatestNs + 1, 3, 1)});
+  ListSource late({simulated(1, kLatestNs - 5, 3, 1)});
   Summary summary;
-  auto end = run_simulation(small_config(), late, *make_constant_step_time(6), summary);
-  ASSERT_FALSE(end.has_value());
-  EXPECT_NE(end.error().message.find("292 years"), std::string::npos) << end.error().message;
-  ListSource just({simulated(1, INT64_MAX - 5, 3, 1)});
+  for (ListSource* source : {&beyond, &late}) {
+    const auto end = run_simulation(small_config(), *source, *make_constant_step_time(6), summary);
+    ASSERT_FALSE(end.has_value());
+    EXPECT_NE(end.error().message.find("236 years"), std::string::npos) << end.error().message;
+  }
+  ListSource just({simulated(1, kLatestNs - 5, 3, 1)});
   EXPECT_TRUE(run_simulation(small_config(), just, *make_constant_step_time(5), summary));
 }
 

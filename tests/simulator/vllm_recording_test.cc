@@ -62,7 +62,7 @@ TEST(VllmRecording, PreemptionsQueriesAndHitsAreThoseReported) {
     std::map<int64_t, int> times;
     std::map<std::string, records::RequestRecord> by_name;
     for (const records::RequestRecord& r : keeper.requests) {
-      by_name[r.request_id] = r;
+      by_name[r.request_id.substr(std::string("cmpl-").size())] = r;
       if (r.outcome != records::Outcome::kAbort) ++times[r.preemptions];
     }
     EXPECT_EQ(times, kPreemptedTimes) << step_ms << " ms";
