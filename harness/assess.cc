@@ -107,6 +107,7 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
     report.checks.push_back(faults_injected(*run.manifest));
   }
   report.provenance.tool_version = kVersion;
+  report.title = "run " + run.path;
   if (run.manifest) add_manifest(*run.manifest, report);
   if (options.simulate) add_simulation(run, options, report);
   // Without a span nothing was decided, whatever the checks of the other signals found.

@@ -128,7 +128,7 @@ Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions&
   CheckPlan plan;
   const std::string copy = run.file(run_files::kSuite);
   std::vector<std::string> profiles = options.profiles;
-  if (!options.suite.empty() || (profiles.empty() && run.has(run_files::kSuite))) {
+  if (!options.suite.empty() || run.has(run_files::kSuite)) {
     const std::string original = run.manifest ? run.manifest->suite : copy;
     auto suite =
         options.suite.empty() ? read_recorded_suite(copy, original) : read_suite(options.suite);

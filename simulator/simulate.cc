@@ -176,8 +176,10 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   const std::string step_time =
       options.step_time.empty() ? (input.samples.empty() ? "" : "fitted") : options.step_time;
   if (step_time.empty()) {
-    return invalid_argument("--steptime: got none, expected how long a step takes",
-                            "the run has no steps.jsonl to learn it from");
+    return invalid_argument(
+        "--steptime: got none, expected how long a step takes",
+        "the run has no step log to learn it from: give a model of it, for example "
+        "--steptime linear:5ms,20us,300us");
   }
   const auto model = parse_step_time(step_time, input.samples);
   if (!model) return model.error();

@@ -60,7 +60,7 @@ struct Request {
 
   /// The client hangs up after this many streamed chunks. REQUIRES stream.
   std::optional<int64_t> hang_up_after_chunks;
-  /// Sent verbatim instead of a body made from the above, to provoke a refusal.
+  /// Sent instead of a body made from the above, to provoke a refusal; `${model}` is filled in.
   std::optional<std::string> raw_body;
   /// Status the server must answer with, when not 200.
   int64_t expect_status = 200;

@@ -28,6 +28,16 @@ std::vector<int32_t> synthetic_prompt(const workload::Request& request, int64_t 
   return ids;
 }
 
+/// `text` with the model's name in its places.
+std::string with_model(std::string text, const std::string& model) {
+  constexpr std::string_view kPlace = "${model}";
+  for (size_t at = text.find(kPlace); at != std::string::npos;
+       at = text.find(kPlace, at + model.size())) {
+    text.replace(at, kPlace.size(), model);
+  }
+  return text;
+}
+
 template <typename T>
 void put(json& body, const char* key, const std::optional<T>& value) {
   if (value) body[key] = *value;
@@ -114,8 +124,8 @@ const char* path_of(workload::Endpoint endpoint) {
 RequestBody request_body(const workload::Request& request, const std::string& model,
                          int64_t vocab_size) {
   if (request.raw_body) {
-    return {*request.raw_body,
-            records::parameters_of_body(json::parse(*request.raw_body, nullptr, false))};
+    const std::string text = with_model(*request.raw_body, model);
+    return {text, records::parameters_of_body(json::parse(text, nullptr, false))};
   }
   json body = {{"model", model}};
   if (request.endpoint == workload::Endpoint::kChat && !request.messages.empty()) {

@@ -22,7 +22,8 @@ struct RequestBody {
 };
 
 /// The JSON body for `request`. A request of a trace, which has lengths but no text, gets token
-/// ids below `vocab_size`: equal prefix block ids give equal tokens.
+/// ids below `vocab_size`: equal prefix block ids give equal tokens. A raw body is sent as it is,
+/// but for `${model}`.
 RequestBody request_body(const workload::Request& request, const std::string& model,
                          int64_t vocab_size);
 

@@ -112,6 +112,10 @@ TEST(RequestBody, ChatTokensAndRawBodies) {
   workload::Request raw;
   raw.raw_body = "{not json";
   EXPECT_EQ(request_body(raw, "tiny", 1000).text, "{not json");
+  raw.raw_body = R"({"model": "${model}", "max_tokens": 4, "x": "${model}"})";
+  const RequestBody body = request_body(raw, "tiny", 1000);
+  EXPECT_EQ(body.text, R"({"model": "tiny", "max_tokens": 4, "x": "tiny"})");
+  EXPECT_EQ(body.parameters.max_tokens, 4);
 }
 
 TEST(RequestBody, ATraceWithoutTextGetsEqualTokensForEqualPrefixBlocks) {
