@@ -1,7 +1,19 @@
 // Simulated requests per second on one core: 512 tokens in, 128 out, half of each prompt shared by
-// a sixteenth of the others; a pool and a rate at which about a hundred requests run.
+// a sixteenth of the others; a pool and a rate at which about a hundred requests run. With
+// --trace=FILE also a trace of Mooncake (FAST'25: timestamp, input_length, output_length, hash_ids
+// of 512 tokens) on one replica, by block size.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/files.h"
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
 #include "simulator/steptime/linear.h"
@@ -39,7 +51,65 @@ void BM_Simulate(benchmark::State& state) {
 }
 BENCHMARK(BM_Simulate)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 
+workload::Workload read_trace(const std::string& path) {
+  workload::Workload trace;
+  const Status read = for_each_line(path, [&](int64_t, std::string_view line) -> Status {
+    const auto entry = nlohmann::json::parse(line);
+    workload::Request request;
+    request.name = "t" + std::to_string(trace.requests.size());
+    request.arrival_ns = entry.at("timestamp").get<int64_t>() * kNsPerMs;
+    request.prompt_tokens = entry.at("input_length").get<int64_t>();
+    request.output_tokens = entry.at("output_length").get<int64_t>();
+    request.prefix_block_ids = entry.at("hash_ids").get<std::vector<uint64_t>>();
+    request.prefix_block_size = 512;
+    trace.requests.push_back(std::move(request));
+    return {};
+  });
+  BASE_CHECK(read.has_value(), path);
+  return trace;
+}
+
+void BM_Trace(benchmark::State& state, const workload::Workload& trace) {
+  const auto block_size = static_cast<int32_t>(state.range(0));
+  const scheduler::Config config{.num_blocks = 3'000'000 / block_size,
+                                 .block_size = block_size,
+                                 .max_num_seqs = 256,
+                                 .max_num_batched_tokens = 8192,
+                                 .max_model_len = 200'000};
+  int64_t hits = 0;
+  for (auto _ : state) {
+    const auto source = make_workload_source(trace, config);
+    const auto model = make_linear_step_time({10'000'000, 20'000, 150'000});
+    Summary summary;
+    const auto end = run_simulation(config, *source, *model, summary);
+    hits = end->counters[0].prefix_cache_hits;
+  }
+  state.SetItemsProcessed(state.iterations() * std::ssize(trace.requests));
+  state.counters["hit_tokens"] = static_cast<double>(hits);
+}
+
 }  // namespace
 }  // namespace touchstone::simulator
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  using namespace touchstone;  // NOLINT: a program's own main
+  workload::Workload trace;
+  const std::string_view flag = "--trace=";
+  const auto found = std::find_if(argv + 1, argv + argc, [&](const char* argument) {
+    return std::string_view(argument).starts_with(flag);
+  });
+  if (found != argv + argc) {
+    trace = simulator::read_trace(*found + flag.size());
+    std::rotate(found, found + 1, argv + argc);
+    --argc;
+    benchmark::RegisterBenchmark(
+        "BM_Trace", [&](benchmark::State& state) { simulator::BM_Trace(state, trace); })
+        ->Arg(16)
+        ->Arg(64)
+        ->Arg(512)
+        ->Unit(benchmark::kMillisecond);
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}
