@@ -2,6 +2,11 @@
 
 #include <openssl/evp.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
 #include "base/check.h"
 #include "base/ids.h"
 
@@ -36,6 +41,24 @@ Sha256Digest sha256(std::string_view bytes) {
 
 std::string sha256_hex(std::string_view bytes) {
   const Sha256Digest digest = sha256(bytes);
+  return to_hex(digest.data(), digest.size());
+}
+
+Result<std::string> file_sha256_hex(const std::string& path) {
+  constexpr size_t kPieceBytes = size_t{1} << 20;
+  const auto close = [](std::FILE* file) { std::fclose(file); };
+  const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
+  const auto failed = [&] { return path + ": cannot read: " + std::strerror(errno); };
+  if (file == nullptr) return errno == ENOENT ? not_found(failed()) : io_error(failed());
+  std::vector<char> piece(kPieceBytes);
+  Sha256 hasher;
+  for (;;) {
+    const size_t got = std::fread(piece.data(), 1, piece.size(), file.get());
+    hasher.update({piece.data(), got});
+    if (got < piece.size()) break;
+  }
+  if (std::ferror(file.get()) != 0) return io_error(failed());
+  const Sha256Digest digest = hasher.finish();
   return to_hex(digest.data(), digest.size());
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
+
 namespace touchstone {
 
 using Sha256Digest = std::array<uint8_t, 32>;
@@ -14,6 +16,9 @@ using Sha256Digest = std::array<uint8_t, 32>;
 Sha256Digest sha256(std::string_view bytes);
 /// Lower-case hex of sha256(bytes).
 std::string sha256_hex(std::string_view bytes);
+
+/// As sha256_hex(), of a file's bytes, a piece at a time. ERRORS: kNotFound, kIo.
+Result<std::string> file_sha256_hex(const std::string& path);
 
 /// Incremental form, for input that does not fit in memory.
 class Sha256 final {

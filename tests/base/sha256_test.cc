@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/files.h"
 #include "base/ids.h"
 
 namespace touchstone {
@@ -19,6 +20,16 @@ TEST(Sha256, PiecesGiveTheDigestOfTheWhole) {
   hasher.update("bc");
   const Sha256Digest digest = hasher.finish();
   EXPECT_EQ(to_hex(digest.data(), digest.size()), sha256_hex("abc"));
+}
+
+TEST(Sha256, OfAFileIsThatOfItsBytes) {
+  const auto folder = TemporaryDirectory::make("touchstone-sha256-test");
+  ASSERT_TRUE(folder.has_value());
+  const std::string path = folder->path() + "/file";
+  const std::string content(3'000'000, 'x');
+  ASSERT_TRUE(write_file_atomic(path, content));
+  EXPECT_EQ(*file_sha256_hex(path), sha256_hex(content));
+  EXPECT_EQ(file_sha256_hex(path + "2").error().code, ErrorCode::kNotFound);
 }
 
 }  // namespace
