@@ -1,0 +1,1 @@
+touchstone_benchmark(conformance SOURCES conformance_bench.cc LINKS touchstone_conformance)
