@@ -4,13 +4,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/files.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/output.h"
-#include "conformance/judge.h"
-#include "telemetry/otlp/file.h"
+#include "conformance/evidence_reader.h"
 
 namespace touchstone::cli {
 namespace {
@@ -48,88 +46,46 @@ std::string command_of(const Flags& flags) {
   return command;
 }
 
-Status add_spans(const std::string& path, conformance::Evidence& evidence,
-                 std::vector<std::string>& notes) {
-  auto file = telemetry::read_otlp_file(path);
-  if (!file) return std::move(file).error();
-  evidence.spans.push_back(std::move(file->batch));
-  const telemetry::OtlpFileSummary& summary = file->summary;
-  const auto listed = static_cast<int64_t>(summary.problems.size());
-  evidence.span_problems.insert(evidence.span_problems.end(), summary.problems.begin(),
-                                summary.problems.end());
-  if (summary.problem_count > listed) {
-    evidence.span_problems.push_back(
-        path + ": and " + format_count(summary.problem_count - listed) + " more problems");
-  }
-  if (summary.other_signal_lines > 0) {
-    notes.push_back(path + ": " + format_count(summary.other_signal_lines) +
-                    " lines hold metrics or logs and were not judged");
-  }
-  return {};
-}
-
-Status read_metrics(const std::string& path, std::optional<telemetry::MetricsPage>& page) {
-  if (path.empty()) return {};
-  const Result<std::string> text = read_file(path);
-  if (!text) return text.error();
-  auto parsed = telemetry::parse_prometheus_text(path, *text);
-  if (!parsed) return std::move(parsed).error();
-  page = *std::move(parsed);
-  return {};
-}
-
-struct Inputs {
-  conformance::Evidence evidence;
+Result<std::vector<conformance::Profile>> load_profiles(const std::vector<std::string>& names) {
   std::vector<conformance::Profile> profiles;
-  std::vector<std::string> notes;
-};
-
-Result<Inputs> read_inputs(const Flags& flags) {
-  Inputs inputs;
-  for (const std::string& name : flags.profiles) {
+  if (names.size() > conformance::kProfilesMax) {
+    return invalid_argument("--profile: got " + std::to_string(names.size()) +
+                            " profiles, expected at most " +
+                            std::to_string(conformance::kProfilesMax));
+  }
+  for (const std::string& name : names) {
     auto profile = conformance::load_profile(name);
     if (!profile) return std::move(profile).error();
-    inputs.profiles.push_back(*std::move(profile));
+    profiles.push_back(*std::move(profile));
   }
-  for (const std::string& file : flags.files) {
-    RETURN_IF_ERROR(add_spans(file, inputs.evidence, inputs.notes));
-  }
-  if (!flags.ledger.empty()) {
-    auto ledger = records::read_ledger(flags.ledger);
-    if (!ledger) return std::move(ledger).error();
-    inputs.evidence.ledger = *std::move(ledger);
-  }
-  RETURN_IF_ERROR(read_metrics(flags.metrics, inputs.evidence.metrics));
-  RETURN_IF_ERROR(read_metrics(flags.metrics_before, inputs.evidence.metrics_before));
-  RETURN_IF_ERROR(read_metrics(flags.collector_metrics, inputs.evidence.collector_metrics));
-  inputs.evidence.now_unix_ns = RealClock().unix_ns();
-  return inputs;
-}
-
-Status add_digest(const std::string& path, result::Provenance& provenance) {
-  if (path.empty()) return {};
-  const Result<std::string> content = read_file(path);
-  if (!content) return content.error();
-  provenance.digests[path] = sha256_hex(*content);
-  return {};
+  return profiles;
 }
 
 Exit run(const Flags& flags) {
-  const Result<Inputs> inputs = read_inputs(flags);
-  if (!inputs) return report_error(inputs.error());
-  result::Report report =
-      conformance::judge(inputs->evidence, inputs->profiles,
-                         {.budgets = {}, .suppressions = {}, .fail_on = level_of(flags.fail_on)});
+  const auto profiles = load_profiles(flags.profiles);
+  if (!profiles) return report_error(profiles.error());
+  const conformance::EvidencePaths paths{.spans = flags.files,
+                                         .ledger = flags.ledger,
+                                         .metrics = flags.metrics,
+                                         .metrics_before = flags.metrics_before,
+                                         .collector_metrics = flags.collector_metrics};
+  conformance::JudgeOptions options;
+  options.fail_on = level_of(flags.fail_on);
+  auto judged =
+      conformance::judge_files(paths, RealClock().unix_ns(), *profiles, std::move(options));
+  if (!judged) return report_error(judged.error());
+  result::Report& report = judged->report;
   report.title = "audit " + join(flags.files, " ");
-  report.notes.insert(report.notes.end(), inputs->notes.begin(), inputs->notes.end());
   report.provenance.tool_version = kVersion;
   report.provenance.command = command_of(flags);
   std::vector<std::string> read = flags.files;
   read.insert(read.end(),
               {flags.ledger, flags.metrics, flags.metrics_before, flags.collector_metrics});
   for (const std::string& path : read) {
-    const Status added = add_digest(path, report.provenance);
-    if (!added) return report_error(added.error());
+    if (path.empty()) continue;
+    const auto digest = file_sha256_hex(path);
+    if (!digest) return report_error(digest.error());
+    report.provenance.digests[path] = *digest;
   }
   return finish_report(report, reports::format_of(flags.format), flags.output);
 }

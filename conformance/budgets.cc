@@ -1,30 +1,60 @@
 #include "conformance/budgets.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "base/statistics.h"
+#include "conformance/hash.h"
 
 namespace touchstone::conformance {
 
 using result::BudgetRow;
 using result::Verdict;
 
-std::vector<std::string> known_phases() {
-  return {"queue", "prefill", "ttft", "decode", "tpot", "inference", "e2e"};
+const std::vector<std::string>& known_phases() {
+  static const std::vector<std::string> kPhases = {"queue", "prefill",   "ttft", "decode",
+                                                   "tpot",  "inference", "e2e"};
+  return kPhases;
 }
 
-std::vector<double> phase_samples(const SpanIndex& index, const Profile& profile,
-                                  const std::string& phase) {
-  std::vector<double> samples;
-  for (const SpanView& view : index.spans) {
-    if (view.type == nullptr || !view.type->is_request) continue;
-    if (phase != "tpot") {
-      const auto value = SpanIndex::number(view, profile, phase);
-      if (value) samples.push_back(*value);
-      continue;
-    }
-    const auto decode = SpanIndex::number(view, profile, "decode");
-    const auto tokens = SpanIndex::number(view, profile, "completion_tokens");
-    if (decode && tokens && *tokens > 1) samples.push_back(*decode / (*tokens - 1));
+void PhaseSamples::add(const SpanView& view) {
+  constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
+  Row row{Hash64().add(view.span->trace_id).add(view.span->span_id).value(), {}};
+  const std::vector<std::string>& phases = known_phases();
+  for (size_t i = 0; i < kPhases; ++i) {
+    row.seconds[i] = view.number(phases[i]).value_or(kAbsent);
+    if (phases[i] != "tpot") continue;
+    const auto decode = view.number("decode");
+    const auto tokens = view.number("completion_tokens");
+    if (decode && tokens && *tokens > 1) row.seconds[i] = *decode / (*tokens - 1);
   }
+  rows_.push_back(row);
+  ++spans_;
+  if (rows_.size() >= 2 * kSpansMax) keep_sample();
+}
+
+/// Those with the smallest hashes: each span is as likely as any other.
+void PhaseSamples::keep_sample() {
+  std::nth_element(rows_.begin(), rows_.begin() + kSpansMax, rows_.end(),
+                   [](const Row& a, const Row& b) { return a.hash < b.hash; });
+  rows_.resize(kSpansMax);
+}
+
+std::vector<double> PhaseSamples::of(const std::string& phase) {
+  std::vector<double> samples;
+  const auto found = std::find(known_phases().begin(), known_phases().end(), phase);
+  if (found == known_phases().end()) return samples;
+  const auto index = static_cast<size_t>(found - known_phases().begin());
+  if (rows_.size() > kSpansMax) keep_sample();
+  for (const Row& row : rows_) {
+    if (!std::isnan(row.seconds[index])) samples.push_back(row.seconds[index]);
+  }
+  // As large a part of those without a span as of those with one.
+  const double share =
+      spans_ == 0 ? 1 : static_cast<double>(rows_.size()) / static_cast<double>(spans_);
+  const auto infinite = static_cast<size_t>(std::ceil(static_cast<double>(unanswered_) * share));
+  samples.insert(samples.end(), infinite, std::numeric_limits<double>::infinity());
   return samples;
 }
 
@@ -39,15 +69,23 @@ BudgetRow judge_budget(const Budget& budget, const std::vector<double>& samples)
                 .samples = static_cast<int64_t>(samples.size()),
                 .verdict = Verdict::kUnknown};
   if (samples.empty()) return row;
-  row.measured_s = quantile(samples, budget.quantile);
-  const auto interval = quantile_interval(samples, budget.quantile, budget.confidence);
-  if (!interval) return row;
-  row.low_s = interval->low;
-  row.high_s = interval->high;
+  const auto finite = [](std::optional<double> value) {
+    return value && std::isfinite(*value) ? value : std::nullopt;
+  };
+  const auto low = quantile_lower_bound(samples, budget.quantile, budget.confidence);
+  const auto high = quantile_upper_bound(samples, budget.quantile, budget.confidence);
+  row.measured_s = finite(quantile(samples, budget.quantile));
+  row.low_s = finite(low);
+  row.high_s = finite(high);
   if (row.samples < budget.min_samples) return row;
-  if (interval->high <= budget.threshold_s) row.verdict = Verdict::kPass;
-  if (interval->low > budget.threshold_s) row.verdict = Verdict::kFail;
+  if (high && *high <= budget.threshold_s) row.verdict = Verdict::kPass;
+  if (low && *low > budget.threshold_s) row.verdict = Verdict::kFail;
   return row;
+}
+
+int64_t samples_needed(const Budget& budget) {
+  return std::max(budget.min_samples,
+                  quantile_upper_bound_samples(budget.quantile, budget.confidence));
 }
 
 }  // namespace touchstone::conformance

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/clock.h"
 #include "base/statistics.h"
@@ -23,39 +24,13 @@ Figure row(const std::string& name, int64_t count, const std::string& column) {
   return {.name = name, .unit = "", .values = {{column, static_cast<double>(count)}}};
 }
 
-/// The request spans by duration, shortest first; ties by position.
-std::vector<size_t> by_duration(const SpanIndex& index) {
-  std::vector<size_t> order;
-  for (size_t i = 0; i < index.spans.size(); ++i) {
-    const SpanView& view = index.spans[i];
-    if (view.type != nullptr && view.type->is_request) order.push_back(i);
-  }
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    const telemetry::Span& x = *index.spans[a].span;
-    const telemetry::Span& y = *index.spans[b].span;
-    return x.end_unix_ns - x.start_unix_ns < y.end_unix_ns - y.start_unix_ns;
-  });
-  return order;
-}
-
-const records::LedgerEntry* entry_of(const std::optional<Matching>& matching, size_t span) {
-  if (!matching) return nullptr;
-  for (const RequestMatch& match : matching->requests) {
-    if (std::find(match.spans.begin(), match.spans.end(), span) != match.spans.end()) {
-      return match.entry;
-    }
-  }
-  return nullptr;
-}
-
 /// queue, prefill and decode one after the other. The attributes are durations: only the first
 /// token's time ties them to the span, so prefill ends there.
-void add_phases(const SpanView& view, const Profile& profile, double span_start,
-                std::vector<WaterfallBar>& bars) {
-  const auto queue = SpanIndex::number(view, profile, "queue");
-  const auto prefill = SpanIndex::number(view, profile, "prefill");
-  const auto decode = SpanIndex::number(view, profile, "decode");
-  const auto ttft = SpanIndex::number(view, profile, "ttft");
+void add_phases(const Example& example, double span_start, std::vector<WaterfallBar>& bars) {
+  const auto queue = example.phase("queue");
+  const auto prefill = example.phase("prefill");
+  const auto decode = example.phase("decode");
+  const auto ttft = example.phase("ttft");
   if (!queue || !prefill || !decode) return;
   const double first_token = span_start + ttft.value_or(*queue + *prefill);
   const double scheduled = std::max(first_token - *prefill, span_start);
@@ -77,12 +52,12 @@ void add_phases(const SpanView& view, const Profile& profile, double span_start,
                   .attributes = {{"seconds", format_double(*decode)}}});
 }
 
-Waterfall waterfall_of(const SpanIndex& index, const Profile& profile, size_t span,
-                       const records::LedgerEntry* entry, const std::string& what) {
-  const SpanView& view = index.spans[span];
+Waterfall waterfall_of(const Example& example, const std::string& what) {
+  const telemetry::Span& span = example.span;
+  const records::LedgerEntry* entry = example.entry;
   Waterfall waterfall;
-  waterfall.title = what + ", trace " + view.span->trace_id.hex();
-  int64_t origin = view.span->start_unix_ns;
+  waterfall.title = what + ", trace " + span.trace_id.hex();
+  int64_t origin = span.start_unix_ns;
   const bool has_client = entry != nullptr && entry->sent_unix_ns > 0;
   if (has_client) origin = std::min(origin, entry->sent_unix_ns);
   if (has_client) {
@@ -98,24 +73,31 @@ Waterfall waterfall_of(const SpanIndex& index, const Profile& profile, size_t sp
     }
     waterfall.bars.push_back(std::move(client));
   }
-  const double start = seconds(view.span->start_unix_ns - origin);
-  WaterfallBar server{.label = "server: " + view.span->name,
-                      .start_s = start,
-                      .end_s = seconds(view.span->end_unix_ns - origin),
-                      .depth = 1,
-                      .attributes = {{"span id", view.span->span_id.hex()},
-                                     {"parent", view.span->parent_span_id.hex()}}};
-  for (const telemetry::KeyValue& attribute : view.span->attributes) {
+  const double start = seconds(span.start_unix_ns - origin);
+  WaterfallBar server{
+      .label = "server: " + span.name,
+      .start_s = start,
+      .end_s = seconds(span.end_unix_ns - origin),
+      .depth = 1,
+      .attributes = {{"span id", span.span_id.hex()}, {"parent", span.parent_span_id.hex()}}};
+  for (const telemetry::KeyValue& attribute : span.attributes) {
     server.attributes.emplace_back(attribute.key, attribute.value.text());
   }
   waterfall.bars.push_back(std::move(server));
-  add_phases(view, profile, start, waterfall.bars);
+  add_phases(example, start, waterfall.bars);
   return waterfall;
+}
+
+/// What spans say; requests without one are no latency.
+std::vector<double> finite(std::vector<double> samples) {
+  std::erase_if(samples, [](double value) { return !std::isfinite(value); });
+  return samples;
 }
 
 }  // namespace
 
-std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanIndex& index) {
+std::vector<FigureTable> accounting_tables(const Observed& observed, int64_t received) {
+  const Matching& matching = *observed.matching;
   static constexpr std::array kClasses = {
       RequestClass::kMatched,           RequestClass::kMissing,
       RequestClass::kUnsampled,         RequestClass::kHungUpUnrecorded,
@@ -130,11 +112,11 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
   int64_t surplus = 0;
   for (const RequestClass kind : kClasses) {
     std::array<double, 3> counts = {};
-    for (const RequestMatch& match : matching.requests) {
-      if (match.kind != kind) continue;
+    for (const RequestMatch& match : matching.requests()) {
+      if (match.kind() != kind) continue;
       counts[0] += 1;
       counts[1] += static_cast<double>(match.least);
-      counts[2] += static_cast<double>(match.spans.size());
+      counts[2] += static_cast<double>(match.found);
     }
     // Classes that are not there are left out, but for the two that everybody looks for.
     const bool shown =
@@ -149,13 +131,13 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
   }
   for (size_t i = 0; i < sums.size(); ++i) total.values.emplace_back(requests.columns[i], sums[i]);
   requests.rows.push_back(std::move(total));
-  for (const RequestMatch& match : matching.requests) {
+  for (const RequestMatch& match : matching.requests()) {
     surplus += match.surplus();
-    matched_spans += static_cast<int64_t>(match.spans.size()) - match.surplus();
+    matched_spans += match.found - match.surplus();
   }
-  const auto duplicates = static_cast<int64_t>(matching.duplicates.size());
-  const auto unexplained = static_cast<int64_t>(matching.unexplained.size());
-  const auto others = static_cast<int64_t>(index.spans.size()) - matching.request_spans;
+  const int64_t duplicates = observed.duplicate_requests;
+  const int64_t unexplained = matching.unexplained();
+  const int64_t others = received - observed.request_spans;
   FigureTable spans{
       .title = "Where every span belongs", .columns = {"spans"}, .rows = {}, .notes = {}};
   spans.rows.push_back(row("matched to a request", matched_spans, "spans"));
@@ -166,12 +148,12 @@ std::vector<FigureTable> accounting_tables(const Matching& matching, const SpanI
   for (const auto& [name, count] : rest) {
     if (count > 0) spans.rows.push_back(row(name, count, "spans"));
   }
-  spans.rows.push_back(row("received", static_cast<int64_t>(index.spans.size()), "spans"));
+  spans.rows.push_back(row("received", received, "spans"));
   spans.detail = surplus + duplicates + unexplained == 0;
   return {std::move(requests), std::move(spans)};
 }
 
-std::optional<FigureTable> latency_table(const SpanIndex& index, const Profile& profile) {
+std::optional<FigureTable> latency_table(PhaseSamples& phases) {
   constexpr std::pair<const char*, double> kQuantiles[] = {
       {"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
   constexpr double kConfidence = 0.95;
@@ -180,7 +162,7 @@ std::optional<FigureTable> latency_table(const SpanIndex& index, const Profile& 
                     .rows = {},
                     .notes = {"in brackets: 95 % interval, where the sample is large enough"}};
   for (const std::string& phase : known_phases()) {
-    const std::vector<double> samples = phase_samples(index, profile, phase);
+    const std::vector<double> samples = finite(phases.of(phase));
     if (samples.empty()) continue;
     Figure row{.name = phase, .unit = "s", .values = {}};
     for (const auto& [column, q] : kQuantiles) {
@@ -197,14 +179,14 @@ std::optional<FigureTable> latency_table(const SpanIndex& index, const Profile& 
   return table;
 }
 
-std::vector<Chart> latency_charts(const SpanIndex& index, const Profile& profile) {
+std::vector<Chart> latency_charts(PhaseSamples& phases) {
   Chart chart{.title = "Latency by phase (server spans)",
               .kind = Chart::Kind::kCdf,
               .x_label = "seconds",
               .y_label = "share of requests",
               .series = {}};
   for (const char* phase : {"queue", "prefill", "ttft", "decode", "e2e"}) {
-    std::vector<double> samples = phase_samples(index, profile, phase);
+    std::vector<double> samples = finite(phases.of(phase));
     if (samples.empty()) continue;
     result::Series series{.name = phase, .x = {}, .y = {}};
     const size_t points = std::min(samples.size(), kCdfPointsMax);
@@ -220,18 +202,13 @@ std::vector<Chart> latency_charts(const SpanIndex& index, const Profile& profile
   return {std::move(chart)};
 }
 
-std::vector<Waterfall> example_waterfalls(const SpanIndex& index, const Profile& profile,
-                                          const std::optional<Matching>& matching) {
-  const std::vector<size_t> order = by_duration(index);
-  if (order.empty()) return {};
+std::vector<Waterfall> example_waterfalls(const Examples& examples) {
   std::vector<Waterfall> waterfalls;
-  const size_t median = order[order.size() / 2];
-  const size_t slowest = order.back();
-  waterfalls.push_back(
-      waterfall_of(index, profile, median, entry_of(matching, median), "A median request"));
-  if (slowest != median) {
-    waterfalls.push_back(
-        waterfall_of(index, profile, slowest, entry_of(matching, slowest), "The slowest request"));
+  const auto median = examples.median();
+  if (!median) return waterfalls;
+  waterfalls.push_back(waterfall_of(*median, "A median request"));
+  if (examples.slowest()->hash != median->hash) {
+    waterfalls.push_back(waterfall_of(*examples.slowest(), "The slowest request"));
   }
   return waterfalls;
 }

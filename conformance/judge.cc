@@ -1,13 +1,15 @@
 #include "conformance/judge.h"
 
 #include <algorithm>
+#include <deque>
+#include <unordered_set>
+#include <utility>
 
+#include "base/check.h"
 #include "base/text.h"
-#include "conformance/budgets.h"
 #include "conformance/charts.h"
 #include "conformance/checks/check.h"
-#include "conformance/coverage.h"
-#include "conformance/suppressions.h"
+#include "conformance/hash.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -16,60 +18,295 @@ using result::CheckOutcome;
 using result::Report;
 using result::Verdict;
 
-CheckOutcome run_check(const CheckRow& row, const CheckInput& input) {
-  CheckOutcome outcome;
-  outcome.id = row.id;
-  outcome.title = row.title;
-  outcome.group = row.group;
-  outcome.level = row.level;
-  outcome.source = row.source;
-  Recorder recorder(outcome);
-  row.run(input, recorder);
-  recorder.finish();
-  return outcome;
-}
+/// One row of the table at work.
+class RunningCheck final {
+ public:
+  RunningCheck(const CheckRow& row, const CheckInput& input, Suppressor& suppressor)
+      : row_(row), input_(input), recorder_(outcome_, &suppressor) {
+    outcome_.id = row.id;
+    outcome_.title = row.title;
+    outcome_.group = row.group;
+    outcome_.level = row.level;
+    outcome_.source = row.source;
+  }
 
-/// Everything about one profile. `several`: titles must tell profiles apart.
-void judge_profile(const Evidence& evidence, const Profile& profile, const JudgeOptions& options,
-                   const std::string& suffix, Report& report) {
-  const SpanIndex index(evidence.spans, profile);
-  std::optional<Matching> matching;
-  if (evidence.ledger && profile.accounting) {
-    matching = match_ledger(*evidence.ledger, index, profile);
+  bool sees_spans() const { return row_.on_span != nullptr; }
+  void on_span(const SpanView& view) { row_.on_span(input_, view, recorder_); }
+  void on_resource(const telemetry::Resource& resource) {
+    if (row_.on_resource != nullptr) row_.on_resource(input_, resource, recorder_);
   }
-  const CheckInput input{
-      .evidence = evidence, .profile = profile, .index = index, .matching = matching};
-  for (const CheckRow& row : all_checks()) {
-    CheckOutcome outcome = run_check(row, input);
-    outcome.title += suffix;
-    if (outcome.source.starts_with("the profile's")) {
-      outcome.source = profile.convention + " " + profile.version + " (profile " + profile.name +
-                       "): " + outcome.source;
+  /// `of_several`: titles must tell profiles apart.
+  CheckOutcome finish(bool of_several) {
+    if (row_.at_end != nullptr) row_.at_end(input_, recorder_);
+    recorder_.not_applicable(row_.nothing);
+    recorder_.finish();
+    const Profile& profile = input_.profile();
+    if (row_.demanded_by == CheckRow::Source::kTheProfile) {
+      outcome_.source = profile.convention + " " + profile.version + " (profile " + profile.name +
+                        "): " + outcome_.source;
     }
-    for (result::Finding& finding : outcome.findings) finding.context["profile"] = profile.name;
-    report.checks.push_back(std::move(outcome));
+    if (row_.of == CheckRow::Of::kRun) return std::move(outcome_);
+    if (of_several) outcome_.title += " [" + profile.name + "]";
+    for (result::Finding& finding : outcome_.findings) finding.context["profile"] = profile.name;
+    return std::move(outcome_);
   }
-  for (result::CoverageRow& row : attribute_coverage(index, profile)) {
-    report.coverage.push_back(std::move(row));
+
+ private:
+  const CheckRow& row_;
+  const CheckInput& input_;
+  CheckOutcome outcome_;
+  Recorder recorder_;  // borrows outcome_
+};
+
+/// The checks of the run, or of one profile.
+class Checks final {
+ public:
+  Checks(CheckRow::Of of, const CheckInput& input, Suppressor& suppressor) : input_(input) {
+    for (const CheckRow& row : all_checks()) {
+      if (row.of == of) checks_.emplace_back(row, input_, suppressor);
+    }
+    for (RunningCheck& check : checks_) {
+      if (check.sees_spans()) span_checks_.push_back(&check);
+    }
   }
-  report.provenance.versions["profile " + profile.name] = profile.version;
-  // Phases and charts come from the first profile that knows what a request's span is.
-  const bool has_requests = std::any_of(profile.spans.begin(), profile.spans.end(),
-                                        [](const SpanType& type) { return type.is_request; });
-  if (!has_requests || !report.waterfalls.empty()) return;
-  for (const Budget& budget : options.budgets) {
-    report.budgets.push_back(judge_budget(budget, phase_samples(index, profile, budget.phase)));
+
+  void on_span(const SpanView& view) {
+    for (RunningCheck* check : span_checks_) check->on_span(view);
   }
-  if (matching) report.tables = accounting_tables(*matching, index);
-  if (auto table = latency_table(index, profile)) {
-    table->detail = !report.budgets.empty();  // they show the same phases
-    report.tables.push_back(*std::move(table));
+  /// Each distinct one once.
+  void on_resource(const telemetry::Resource& resource, uint64_t hash) {
+    if (!resources_.insert(hash).second) return;
+    for (RunningCheck& check : checks_) check.on_resource(resource);
   }
-  report.charts = latency_charts(index, profile);
-  report.waterfalls = example_waterfalls(index, profile, matching);
+  bool has_seen(uint64_t resource_hash) const { return resources_.contains(resource_hash); }
+  void finish(bool of_several, std::vector<CheckOutcome>& outcomes) {
+    for (RunningCheck& check : checks_) outcomes.push_back(check.finish(of_several));
+  }
+
+ private:
+  const CheckInput input_;
+  std::deque<RunningCheck> checks_;  // their recorders point into them
+  std::vector<RunningCheck*> span_checks_;
+  std::unordered_set<uint64_t> resources_;  // by hash
+};
+
+size_t primary_of(const std::vector<Profile>& profiles, const std::string& name) {
+  for (size_t i = 0; i < profiles.size(); ++i) {
+    if (profiles[i].name == name) return i;
+  }
+  return 0;
 }
 
 }  // namespace
+
+struct Judge::State {
+  State(const Evidence& of_run, const std::vector<Profile>& profiles, JudgeOptions with)
+      : evidence(of_run),
+        options(std::move(with)),
+        primary(primary_of(profiles, options.primary)),
+        run(of_run),
+        suppressor(options.suppressions, of_run.now_unix_ns) {
+    for (const Profile& profile : profiles) compiled.emplace_back(profile);
+    for (size_t i = 0; i < compiled.size(); ++i) {
+      observed.push_back(std::make_unique<Observed>(compiled[i], i, evidence));
+    }
+    run_checks.emplace(CheckRow::Of::kRun, input_of(primary), suppressor);
+    for (size_t i = 0; i < compiled.size(); ++i) {
+      checks.emplace_back(CheckRow::Of::kProfile, input_of(i), suppressor);
+    }
+    views.resize(compiled.size());
+    relevant.resize(compiled.size());
+  }
+
+  CheckInput input_of(size_t profile) const {
+    return {.evidence = evidence,
+            .run = run,
+            .observed = *observed[profile],
+            .profiles = observed,
+            .answered_share = options.answered_share};
+  }
+  void add_group(const telemetry::ResourceSpans& group);
+  void classify(const telemetry::Span& span, const telemetry::Scope& scope,
+                const telemetry::Resource& resource);
+  void add_span(const telemetry::Span& span);
+  void add_profile_figures(Report& report);
+  void add_primary_figures(Report& report);
+
+  const Evidence& evidence;
+  const JudgeOptions options;
+  const size_t primary;
+  std::deque<CompiledProfile> compiled;
+  ObservedRun run;
+  std::vector<std::unique_ptr<Observed>> observed;
+  Suppressor suppressor;
+  std::optional<Checks> run_checks;
+  std::deque<Checks> checks;  // by profile
+  // Of the span, and of the group, that passes.
+  std::vector<SpanView> views;  // by profile
+  std::vector<bool> relevant;   // by profile: it judges the group's resource
+};
+
+/// Which profiles know the span. Where one names the scope in its match, only those that do.
+void Judge::State::classify(const telemetry::Span& span, const telemetry::Scope& scope,
+                            const telemetry::Resource& resource) {
+  bool by_scope = false;
+  for (size_t i = 0; i < views.size(); ++i) {
+    views[i].type = compiled[i].is_other_service(resource)
+                        ? nullptr
+                        : compiled[i].classify(span, scope, resource);
+    by_scope |= views[i].type != nullptr && views[i].rules().match.scope.has_value();
+  }
+  for (SpanView& view : views) {
+    if (by_scope && view.type != nullptr && !view.rules().match.scope) view.type = nullptr;
+  }
+}
+
+void Judge::State::add_span(const telemetry::Span& span) {
+  bool known = false;
+  bool foreign = true;
+  uint16_t request_of = 0;
+  for (size_t i = 0; i < views.size(); ++i) {
+    SpanView& view = views[i];
+    view.span = &span;
+    view.request = nullptr;
+    view.twins = nullptr;
+    view.set_type(view.type);
+    known |= view.type != nullptr;
+    foreign &= view.other_service;
+    if (view.is_request()) request_of |= observed[i]->bit;
+  }
+  ++run.spans;
+  const SpanRegister::Seen seen = run.spans_by_id.add(span, request_of);
+  run.delivered_again += seen == SpanRegister::Seen::kDelivered;
+  for (size_t i = 0; i < views.size(); ++i) {
+    SpanView& view = views[i];
+    view.known = known;
+    view.seen = seen;
+    const bool is_mine = view.type != nullptr || (!known && !view.other_service);
+    if (is_mine) relevant[i] = true;
+    observed[i]->match(view);
+    if (view.type != nullptr) checks[i].on_span(view);
+    observed[i]->add(view, is_mine);
+  }
+  SpanView& view = views[primary];
+  const bool other_service = std::exchange(view.other_service, foreign);
+  run_checks->on_span(view);
+  view.other_service = other_service;
+}
+
+void Judge::State::add_group(const telemetry::ResourceSpans& group) {
+  bool is_empty = true;
+  for (size_t i = 0; i < views.size(); ++i) {
+    views[i].resource = &group.resource;
+    views[i].other_service = compiled[i].is_other_service(group.resource);
+    relevant[i] = false;
+  }
+  for (const telemetry::ScopeSpans& scoped : group.scope_spans) {
+    for (SpanView& view : views) {
+      view.scope = &scoped.scope;
+      view.schema_url = scoped.schema_url.empty() ? &group.schema_url : &scoped.schema_url;
+    }
+    for (const telemetry::Span& span : scoped.spans) {
+      is_empty = false;
+      classify(span, scoped.scope, group.resource);
+      add_span(span);
+    }
+  }
+  const uint64_t hash = Hash64().add(group.resource.attributes).value();
+  run_checks->on_resource(group.resource, hash);
+  for (size_t i = 0; i < checks.size(); ++i) {
+    if (!relevant[i] && !is_empty) continue;
+    if (!checks[i].has_seen(hash)) observed[i]->coverage.add_resource(group.resource);
+    checks[i].on_resource(group.resource, hash);
+  }
+}
+
+void Judge::State::add_profile_figures(Report& report) {
+  for (size_t i = 0; i < observed.size(); ++i) {
+    const Profile& profile = observed[i]->profile();
+    checks[i].finish(observed.size() > 1, report.checks);
+    for (result::CoverageRow& row : observed[i]->coverage.rows()) {
+      report.coverage.push_back(std::move(row));
+    }
+    report.provenance.versions["profile " + profile.name] = profile.version;
+    for (const ProfileSource& source : profile.sources) {
+      report.provenance.digests["profile " + source.name] = source.sha256;
+    }
+  }
+}
+
+void Judge::State::add_primary_figures(Report& report) {
+  Observed& main = *observed[primary];
+  if (main.matching) {
+    // Whoever got no answer waited longer than any span says.
+    for (const RequestMatch& match : main.matching->requests()) {
+      if (answered_as_expected(*match.entry)) continue;
+      main.phases.add_unanswered(std::max<int64_t>(0, match.all - match.found));
+    }
+    report.tables = accounting_tables(main, run.spans);
+  }
+  for (const Budget& budget : options.budgets) {
+    report.budgets.push_back(judge_budget(budget, main.phases.of(budget.phase)));
+    const int64_t needed = samples_needed(budget);
+    if (report.budgets.back().samples >= needed) continue;
+    report.notes.push_back("The budget of " + budget.phase + " p" +
+                           format_double(budget.quantile * 100) + " can pass with " +
+                           format_count(needed) + " samples or more; there are " +
+                           format_count(report.budgets.back().samples) + ".");
+  }
+  if (!options.budgets.empty() && main.phases.unanswered() > 0) {
+    report.notes.push_back(format_count(main.phases.unanswered()) +
+                           " completions that were not answered count as over every budget.");
+  }
+  if (main.phases.spans() > static_cast<int64_t>(PhaseSamples::kSpansMax)) {
+    report.notes.push_back("Latencies are of a uniform sample of " +
+                           format_count(PhaseSamples::kSpansMax) + " of " +
+                           format_count(main.phases.spans()) + " request spans.");
+  }
+  if (auto table = latency_table(main.phases)) {
+    table->detail = !report.budgets.empty();  // they show the same phases
+    report.tables.push_back(*std::move(table));
+  }
+  report.charts = latency_charts(main.phases);
+  report.waterfalls = example_waterfalls(main.examples);
+}
+
+Judge::Judge(const Evidence& evidence, const std::vector<Profile>& profiles, JudgeOptions options) {
+  BASE_CHECK(!profiles.empty() && profiles.size() <= kProfilesMax, profiles.size());
+  state_ = std::make_unique<State>(evidence, profiles, std::move(options));
+}
+
+Judge::~Judge() = default;
+
+void Judge::add(const telemetry::TraceBatch& batch) {
+  for (const telemetry::ResourceSpans& group : batch) state_->add_group(group);
+}
+
+int64_t Judge::spans() const { return state_->run.spans; }
+
+Report Judge::finish() {
+  State& state = *state_;
+  Report report;
+  for (const auto& observed : state.observed) observed->families.settle();
+  state.run_checks->finish(false, report.checks);
+  state.add_profile_figures(report);
+  state.add_primary_figures(report);
+  report.checks.push_back(state.suppressor.finish(report.notes));
+  if (!state.evidence.ledger) {
+    report.notes.push_back("No ledger was given: completeness was not judged.");
+  }
+  if (!state.evidence.metrics) {
+    report.notes.push_back("No metrics were given: agreement with counters was not judged.");
+  }
+  if (state.evidence.other_signal_lines > 0) {
+    report.notes.push_back(format_count(state.evidence.other_signal_lines) +
+                           " lines of the span input hold metrics or logs and were not judged.");
+  }
+  decide(report, state.options.fail_on);
+  if (state.run.spans == 0) report.verdict = Verdict::kUnknown;
+  report.summary = summary_of(report, state.run.spans);
+  return report;
+}
 
 int64_t span_count(const Evidence& evidence) {
   int64_t count = 0;
@@ -107,25 +344,9 @@ std::string summary_of(const Report& report, int64_t spans) {
 
 Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
              const JudgeOptions& options) {
-  Report report;
-  for (const Profile& profile : profiles) {
-    const std::string suffix = profiles.size() > 1 ? " [" + profile.name + "]" : "";
-    judge_profile(evidence, profile, options, suffix, report);
-  }
-  CheckOutcome suppressed =
-      apply_suppressions(options.suppressions, evidence.now_unix_ns, report.checks, report.notes);
-  report.checks.push_back(std::move(suppressed));
-  if (!evidence.ledger) {
-    report.notes.push_back("No ledger was given: completeness was not judged.");
-  }
-  if (!evidence.metrics) {
-    report.notes.push_back("No metrics were given: agreement with counters was not judged.");
-  }
-  decide(report, options.fail_on);
-  const int64_t spans = span_count(evidence);
-  if (spans == 0) report.verdict = Verdict::kUnknown;
-  report.summary = summary_of(report, spans);
-  return report;
+  Judge judge(evidence, profiles, options);
+  for (const telemetry::TraceBatch& batch : evidence.spans) judge.add(batch);
+  return judge.finish();
 }
 
 }  // namespace touchstone::conformance

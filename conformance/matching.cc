@@ -1,8 +1,5 @@
 #include "conformance/matching.h"
 
-#include <map>
-#include <set>
-
 #include "base/check.h"
 
 namespace touchstone::conformance {
@@ -22,61 +19,6 @@ const AccountingRule& rule_of(const Accounting& accounting, const records::Ledge
   }
   return accounting.failed;
 }
-
-RequestClass classify(const RequestMatch& match) {
-  if (match.missing() > 0) return RequestClass::kMissing;
-  if (!match.spans.empty()) return RequestClass::kMatched;
-  if (!match.entry->sampled) return RequestClass::kUnsampled;
-  switch (match.entry->outcome) {
-    case records::ClientOutcome::kHungUp:
-      return RequestClass::kHungUpUnrecorded;
-    case records::ClientOutcome::kRefused:
-      return RequestClass::kRefusedUnrecorded;
-    case records::ClientOutcome::kFailed:
-      return RequestClass::kFailedUnrecorded;
-    case records::ClientOutcome::kCompleted:
-      return RequestClass::kMatched;  // a completed request that owes nothing
-  }
-  return RequestClass::kMissing;
-}
-
-int64_t amount(AccountingRule::Amount rule, const records::LedgerEntry& entry) {
-  return rule == AccountingRule::Amount::kChoices ? entry.choices : 0;
-}
-
-/// The distinct request spans that no request has taken yet.
-class Pool {
- public:
-  Pool(const SpanIndex& index, Matching& matching) : index_(index) {
-    for (size_t i = 0; i < index.spans.size(); ++i) {
-      const SpanView& view = index.spans[i];
-      if (view.type == nullptr || !view.type->is_request) continue;
-      ++matching.request_spans;
-      if (index.by_id.at({view.span->trace_id, view.span->span_id}) == i) {
-        free_.insert(i);
-      } else {
-        matching.duplicates.push_back(i);
-      }
-    }
-  }
-
-  template <typename Wanted>
-  void take(const std::vector<size_t>& candidates, const Wanted& wanted,
-            std::vector<size_t>& taken) {
-    for (const size_t i : candidates) {
-      if (free_.contains(i) && wanted(index_.spans[i])) {
-        taken.push_back(i);
-        free_.erase(i);
-      }
-    }
-  }
-
-  std::vector<size_t> rest() const { return {free_.begin(), free_.end()}; }
-
- private:
-  const SpanIndex& index_;
-  std::set<size_t> free_;
-};
 
 }  // namespace
 
@@ -104,46 +46,86 @@ std::string describe(const records::LedgerEntry& entry) {
   return text;
 }
 
-Matching match_ledger(const std::vector<records::LedgerEntry>& ledger, const SpanIndex& index,
-                      const Profile& profile) {
+bool answered_as_expected(const records::LedgerEntry& entry) {
+  using records::ClientOutcome;
+  if (entry.outcome == ClientOutcome::kHungUp && entry.status == 0) return true;
+  if (entry.expect_status) {
+    return entry.status == *entry.expect_status && entry.outcome != ClientOutcome::kFailed;
+  }
+  return entry.outcome == ClientOutcome::kCompleted || entry.outcome == ClientOutcome::kHungUp;
+}
+
+RequestClass RequestMatch::kind() const {
+  if (missing() > 0) return RequestClass::kMissing;
+  if (found > 0) return RequestClass::kMatched;
+  if (!entry->sampled) return RequestClass::kUnsampled;
+  switch (entry->outcome) {
+    case records::ClientOutcome::kHungUp:
+      return RequestClass::kHungUpUnrecorded;
+    case records::ClientOutcome::kRefused:
+      return RequestClass::kRefusedUnrecorded;
+    case records::ClientOutcome::kFailed:
+      return RequestClass::kFailedUnrecorded;
+    case records::ClientOutcome::kCompleted:
+      return RequestClass::kMatched;  // a completed request that owes nothing
+  }
+  return RequestClass::kMissing;
+}
+
+Matching::Matching(const std::vector<records::LedgerEntry>& ledger, const Profile& profile) {
   BASE_CHECK(profile.accounting.has_value());
-  Matching matching;
-  Pool pool(index, matching);
-  std::map<TraceId, int64_t> entries_of_trace;
+  requests_.reserve(ledger.size());
   for (const records::LedgerEntry& entry : ledger) {
-    if (entry.trace_id.is_valid()) ++entries_of_trace[entry.trace_id];
     RequestMatch match;
     match.entry = &entry;
+    match.all = profile.accounting->per == Accounting::Per::kChoice ? entry.choices : 1;
     const AccountingRule& rule = rule_of(*profile.accounting, entry);
-    match.least = amount(rule.least, entry);
-    match.most = amount(rule.most, entry);
-    matching.requests.push_back(std::move(match));
+    match.least = rule.least == AccountingRule::Amount::kAll ? match.all : 0;
+    match.most = rule.most == AccountingRule::Amount::kAll ? match.all : 0;
+    match.sums.resize(profile.reconciliations.size());
+    if (entry.trace_id.is_valid()) {
+      of_trace_[entry.trace_id].push_back(requests_.size());
+    } else if (!entry.response_id.empty()) {
+      of_id_.try_emplace(entry.response_id, requests_.size());
+    }
+    requests_.push_back(std::move(match));
   }
-  // By trace and parent first; then, where a trace belongs to one request alone, whatever else is
-  // in it: such a span is that request's, with a wrong parent.
-  for (RequestMatch& match : matching.requests) {
-    const auto trace = index.by_trace.find(match.entry->trace_id);
-    if (!match.entry->trace_id.is_valid() || trace == index.by_trace.end()) continue;
-    const bool alone = entries_of_trace[match.entry->trace_id] == 1;
-    const auto wanted = [&](const SpanView& view) {
-      return alone || view.span->parent_span_id == match.entry->span_id;
-    };
-    pool.take(trace->second, wanted, match.spans);
+}
+
+RequestMatch* Matching::by_trace(const telemetry::Span& span) {
+  const auto found = of_trace_.find(span.trace_id);
+  if (found == of_trace_.end()) return nullptr;
+  const std::vector<size_t>& candidates = found->second;
+  if (candidates.size() == 1) return &requests_[candidates[0]];
+  for (const size_t i : candidates) {
+    if (requests_[i].entry->span_id == span.parent_span_id) return &requests_[i];
   }
-  // A request sent without traceparent starts its own trace: only its id tells whose it is.
-  std::vector<size_t> left = pool.rest();
-  for (RequestMatch& match : matching.requests) {
-    if (match.entry->trace_id.is_valid() || match.entry->response_id.empty()) continue;
-    const auto wanted = [&](const SpanView& view) {
-      const auto id = SpanIndex::text(view, profile, "request_id");
-      return id &&
-             (*id == match.entry->response_id || id->starts_with(match.entry->response_id + "-"));
-    };
-    pool.take(left, wanted, match.spans);
+  return nullptr;
+}
+
+/// The server adds "-<prompt>" to the id that the client sees.
+RequestMatch* Matching::by_request_id(std::string_view request_id) {
+  for (size_t length = request_id.size();;) {
+    const auto found = of_id_.find(std::string(request_id.substr(0, length)));
+    if (found != of_id_.end()) return &requests_[found->second];
+    const size_t dash = length == 0 ? std::string_view::npos : request_id.rfind('-', length - 1);
+    if (dash == std::string_view::npos) return nullptr;
+    length = dash;
   }
-  for (RequestMatch& match : matching.requests) match.kind = classify(match);
-  matching.unexplained = pool.rest();
-  return matching;
+}
+
+RequestMatch* Matching::add(const telemetry::Span& span,
+                            std::optional<std::string_view> request_id) {
+  RequestMatch* match = by_trace(span);
+  if (match == nullptr && request_id && !of_id_.empty()) match = by_request_id(*request_id);
+  if (match == nullptr) {
+    ++unexplained_;
+    return nullptr;
+  }
+  match->first = match->found == 0 ? span.span_id : std::min(match->first, span.span_id);
+  match->last = match->found == 0 ? span.span_id : std::max(match->last, span.span_id);
+  ++match->found;
+  return match;
 }
 
 }  // namespace touchstone::conformance

@@ -1,93 +1,81 @@
 #include "conformance/observed.h"
 
-#include "conformance/profile/pattern.h"
+#include <algorithm>
+
+#include "conformance/hash.h"
 
 namespace touchstone::conformance {
 namespace {
 
-/// The patterns of a profile's matches, compiled once for all spans.
-class Matcher {
- public:
-  explicit Matcher(const Profile& profile) {
-    for (const SpanType& type : profile.spans) {
-      Row row{&type, std::nullopt};
-      if (type.match.name_pattern) {
-        Result<Pattern> pattern = Pattern::compile(*type.match.name_pattern);
-        BASE_CHECK(pattern.has_value(), "parse_profile compiles every pattern");
-        row.pattern = *std::move(pattern);
-      }
-      rows_.push_back(std::move(row));
-    }
+/// Adds what the request's other checks compare with its usage.
+void add_usage(const SpanView& view, RequestMatch& request) {
+  request.completion_tokens += view.number("completion_tokens").value_or(0);
+  const auto tokens = view.number("prompt_tokens");
+  if (!tokens) return;
+  const auto id = view.text("request_id");
+  const uint64_t prompt = id ? Hash64().add(*id).value() : Hash64().add(view.span->span_id).value();
+  const std::pair<uint64_t, double> pair(prompt, *tokens);
+  if (std::find(request.prompts.begin(), request.prompts.end(), pair) == request.prompts.end()) {
+    request.prompts.push_back(pair);
   }
-
-  const SpanType* classify(const telemetry::Span& span, const telemetry::Scope& scope,
-                           const telemetry::Resource& resource) const {
-    for (const Row& row : rows_) {
-      const SpanMatch& match = row.type->match;
-      bool holds = (!match.name || *match.name == span.name) &&
-                   (!row.pattern || row.pattern->matches(span.name)) &&
-                   (!match.kind || *match.kind == span.kind) &&
-                   (!match.scope || *match.scope == scope.name);
-      for (const auto& [key, text] : match.resource) {
-        const telemetry::Value* value = telemetry::find(resource.attributes, key);
-        holds = holds && value != nullptr && value->text() == text;
-      }
-      if (holds) return row.type;
-    }
-    return nullptr;
-  }
-
- private:
-  struct Row {
-    const SpanType* type;
-    std::optional<Pattern> pattern;
-  };
-  std::vector<Row> rows_;
-};
+}
 
 }  // namespace
 
-SpanIndex::SpanIndex(const std::vector<telemetry::TraceBatch>& batches, const Profile& profile) {
-  const Matcher matcher(profile);
-  for (const telemetry::TraceBatch& batch : batches) {
-    for (const telemetry::ResourceSpans& group : batch) {
-      size_t resource = 0;
-      while (resource < resources.size() && !(*resources[resource] == group.resource)) ++resource;
-      if (resource == resources.size()) resources.push_back(&group.resource);
-      for (const telemetry::ScopeSpans& scoped : group.scope_spans) {
-        for (const telemetry::Span& span : scoped.spans) {
-          const size_t index = spans.size();
-          spans.push_back(
-              {.span = &span,
-               .scope = &scoped.scope,
-               .schema_url = scoped.schema_url.empty() ? &group.schema_url : &scoped.schema_url,
-               .resource = resource,
-               .type = matcher.classify(span, scoped.scope, group.resource)});
-          by_trace[span.trace_id].push_back(index);
-          by_id.try_emplace({span.trace_id, span.span_id}, index);
-        }
-      }
-    }
+ObservedRun::ObservedRun(const Evidence& evidence) {
+  if (!evidence.ledger) return;
+  for (const records::LedgerEntry& entry : *evidence.ledger) {
+    client_traces.insert(entry.trace_id);
+    client_spans.emplace(entry.trace_id, entry.span_id);
   }
 }
 
-std::optional<double> SpanIndex::number(const SpanView& view, const Profile& profile,
-                                        const std::string& word) {
-  if (word == "duration") {
-    return static_cast<double>(view.span->end_unix_ns - view.span->start_unix_ns) / 1e9;
-  }
-  const telemetry::Value* value = telemetry::find(view.span->attributes, profile.key_of(word));
-  if (value == nullptr) return std::nullopt;
-  if (const int64_t* integer = value->integer()) return static_cast<double>(*integer);
-  if (const double* number = value->number()) return *number;
-  return std::nullopt;
+bool ObservedRun::is_client_span(const TraceId& trace, const SpanId& id) const {
+  return client_spans.contains({trace, id});
 }
 
-std::optional<std::string> SpanIndex::text(const SpanView& view, const Profile& profile,
-                                           const std::string& word) {
-  const telemetry::Value* value = telemetry::find(view.span->attributes, profile.key_of(word));
-  if (value == nullptr || value->string() == nullptr) return std::nullopt;
-  return *value->string();
+Observed::Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence)
+    : compiled(profile),
+      bit(static_cast<uint16_t>(1u << number)),
+      coverage(profile),
+      reconciled(profile.profile(), evidence),
+      families(profile) {
+  if (evidence.ledger && profile.profile().accounting) {
+    matching.emplace(*evidence.ledger, profile.profile());
+  }
+}
+
+void Observed::match(SpanView& view) {
+  if (!view.is_request() || !view.is_first() || !matching) return;
+  const auto id = view.text("request_id");
+  view.request = matching->add(*view.span, id);
+  if (!id) return;
+  const telemetry::Span& span = *view.span;
+  const uint64_t hash = Hash64()
+                            .add(span.trace_id)
+                            .add(*id)
+                            .add(static_cast<uint64_t>(span.start_unix_ns))
+                            .add(static_cast<uint64_t>(span.end_unix_ns))
+                            .value();
+  Twins& twins = twins_[hash];
+  if (++twins.count == 1) twins.first = span.span_id;
+  view.twins = &twins;
+}
+
+void Observed::add(const SpanView& view, bool is_mine) {
+  if (is_mine && view.is_first()) families.add(view);
+  if (view.type == nullptr) return;
+  coverage.add(view);
+  if (!view.is_request()) return;
+  ++request_spans;
+  if (!view.is_first()) {
+    ++duplicate_requests;
+    return;
+  }
+  reconciled.add(view);
+  phases.add(view);
+  examples.add(view);
+  if (view.request != nullptr) add_usage(view, *view.request);
 }
 
 }  // namespace touchstone::conformance

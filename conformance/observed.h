@@ -1,40 +1,68 @@
-// The spans of all inputs as one flat list, each with its resource, scope and type.
-// Read-only after construction; one thread. Borrows the Evidence.
+// What is kept of spans after they passed, for the checks that look at all of them at the end: of
+// the run, and of each profile. A few dozen bytes a span, never the span. Thread-compatible.
 #pragma once
 
-#include <map>
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
-#include <vector>
 
-#include "conformance/profile/profile.h"
-#include "telemetry/span.h"
+#include "conformance/budgets.h"
+#include "conformance/coverage.h"
+#include "conformance/evidence.h"
+#include "conformance/examples.h"
+#include "conformance/families.h"
+#include "conformance/matching.h"
+#include "conformance/profile/compiled.h"
+#include "conformance/reconciled.h"
+#include "conformance/span_register.h"
+#include "conformance/span_view.h"
 
 namespace touchstone::conformance {
 
-struct SpanView {
-  const telemetry::Span* span = nullptr;
-  const telemetry::Scope* scope = nullptr;
-  const std::string* schema_url = nullptr;  ///< the scope's, else the resource's
-  size_t resource = 0;                      ///< index into SpanIndex::resources
-  const SpanType* type = nullptr;           ///< null: no type of the profile matches
+/// Of the run, whatever the profile.
+struct ObservedRun {
+  explicit ObservedRun(const Evidence& evidence);
+  /// True when the ids are those of a span that a client sent in its traceparent.
+  bool is_client_span(const TraceId& trace, const SpanId& id) const;
+
+  int64_t spans = 0;            ///< all, duplicates included
+  int64_t delivered_again = 0;  ///< the same span once more
+  SpanRegister spans_by_id;
+  std::unordered_set<TraceId> client_traces;
+  std::set<std::pair<TraceId, SpanId>> client_spans;
 };
 
-struct SpanIndex {
-  std::vector<SpanView> spans;                         ///< in the order of the input
-  std::vector<const telemetry::Resource*> resources;   ///< distinct ones, first seen first
-  std::map<TraceId, std::vector<size_t>> by_trace;     ///< indexes into spans
-  std::map<std::pair<TraceId, SpanId>, size_t> by_id;  ///< the first span with the id
+/// Of one profile.
+class Observed final {
+ public:
+  /// `number`: position among the profiles of the run.
+  Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence);
 
-  SpanIndex(const std::vector<telemetry::TraceBatch>& batches, const Profile& profile);
+  /// Finds the request and the twins of the view's span; before checks see the view.
+  void match(SpanView& view);
+  /// After checks saw the view: keeps what the others need. `is_mine`: of one of its types, or of
+  /// no profile's.
+  void add(const SpanView& view, bool is_mine);
 
-  /// The value behind a word of the profile's names, `duration`, or a full key, as a number.
-  static std::optional<double> number(const SpanView& view, const Profile& profile,
-                                      const std::string& word);
-  /// The text of the attribute behind a word; nullopt when absent or not a string.
-  static std::optional<std::string> text(const SpanView& view, const Profile& profile,
-                                         const std::string& word);
+  const Profile& profile() const { return compiled.profile(); }
+
+  const CompiledProfile& compiled;
+  const uint16_t bit;                ///< of SpanRow::request_of
+  std::optional<Matching> matching;  ///< with a ledger and accounting rules
+  PhaseSamples phases;
+  Coverage coverage;
+  Reconciled reconciled;
+  Families families;
+  Examples examples;
+  int64_t request_spans = 0;       ///< duplicates included
+  int64_t duplicate_requests = 0;  ///< of these
+
+ private:
+  std::unordered_map<uint64_t, Twins> twins_;  // with a ledger, by hash
 };
 
 }  // namespace touchstone::conformance

@@ -1,20 +1,14 @@
 #include "conformance/suppressions.h"
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "conformance/checks/check.h"
 
 namespace touchstone::conformance {
 namespace {
 
-using result::CheckOutcome;
-using result::Finding;
-using result::Verdict;
-
-bool covers(const Suppression& suppression, const CheckOutcome& check, const Finding& finding) {
-  return check.id.starts_with(suppression.check_id) &&
-         finding.subject.find(suppression.subject) != std::string::npos;
+/// "span" covers "span.kind", not "spans.kind".
+bool covers_id(const std::string& pattern, const std::string& id) {
+  return id == pattern || (!pattern.empty() && id.starts_with(pattern + "."));
 }
 
 std::string name_of(const Suppression& suppression) {
@@ -23,70 +17,80 @@ std::string name_of(const Suppression& suppression) {
   return name;
 }
 
-/// Removes what the suppression covers; how many places that were.
-int64_t remove_covered(const Suppression& suppression, std::vector<CheckOutcome>& checks) {
-  int64_t removed = 0;
-  for (CheckOutcome& check : checks) {
-    const auto kept = std::stable_partition(
-        check.findings.begin(), check.findings.end(),
-        [&](const Finding& finding) { return !covers(suppression, check, finding); });
-    if (kept == check.findings.end()) continue;
-    for (auto finding = kept; finding != check.findings.end(); ++finding) {
-      removed += finding->count;
-    }
-    check.findings.erase(kept, check.findings.end());
-    check.reason = "suppressed: " + suppression.reason;
-    if (check.findings.empty()) check.verdict = Verdict::kPass;
-  }
-  return removed;
+std::string violations(int64_t count) {
+  return format_count(count) + (count == 1 ? " violation" : " violations");
 }
 
-Violation about(const Suppression& suppression, const std::string& message,
-                const std::string& expected, const std::string& actual) {
-  return {.level = result::Level::kMust,
-          .fold = suppression.where + suppression.check_id + suppression.subject + message,
-          .signal = "suite",
-          .subject = name_of(suppression),
-          .message = message,
-          .expected = expected,
-          .actual = actual,
-          .context = {{"where", suppression.where}, {"reason", suppression.reason}}};
+void add_finding(const Suppression& suppression, const std::string& problem,
+                 const std::string& expected, const std::string& actual, Recorder& recorder) {
+  recorder.violation({.fold = suppression.where + suppression.check_id + suppression.subject,
+                      .signal = "suite",
+                      .subject = name_of(suppression),
+                      .message = name_of(suppression) + " " + problem,
+                      .expected = expected,
+                      .actual = actual,
+                      .context = {{"where", suppression.where}, {"reason", suppression.reason}},
+                      .rule = suppression.where});
 }
 
 }  // namespace
 
-CheckOutcome apply_suppressions(const std::vector<Suppression>& suppressions, int64_t now_unix_ns,
-                                std::vector<CheckOutcome>& checks,
-                                std::vector<std::string>& notes) {
-  CheckOutcome outcome;
-  outcome.id = "suppression.needed";
+bool names_checks(const std::string& check_id) {
+  for (const CheckRow& row : all_checks()) {
+    if (covers_id(check_id, row.id)) return true;
+  }
+  return false;
+}
+
+Suppressor::Suppressor(const std::vector<Suppression>& suppressions, int64_t now_unix_ns) {
+  for (const Suppression& suppression : suppressions) {
+    uses_.push_back({&suppression, now_unix_ns > suppression.expires_unix_ns});
+  }
+}
+
+const std::string* Suppressor::cover(const std::string& check_id, const std::string& subject) {
+  for (Use& use : uses_) {
+    if (use.expired || !covers_id(use.suppression->check_id, check_id)) continue;
+    if (subject.find(use.suppression->subject) == std::string::npos) continue;
+    ++use.count;
+    return &use.suppression->reason;
+  }
+  return nullptr;
+}
+
+result::CheckOutcome Suppressor::finish(std::vector<std::string>& notes) const {
+  result::CheckOutcome outcome;
+  outcome.id = kCheckId;
   outcome.title = "Every suppression is still needed";
   outcome.group = "suite";
   outcome.level = result::Level::kMust;
   outcome.source = "Touchstone 0.1: a deviation that no longer occurs must not stay suppressed.";
-  Recorder recorder(outcome);
+  Recorder recorder(outcome, nullptr);
   recorder.not_applicable("no suppressions");
-  for (const Suppression& suppression : suppressions) {
+  for (const Use& use : uses_) {
+    const Suppression& suppression = *use.suppression;
     recorder.examined();
-    if (suppression.expires_unix_ns && now_unix_ns > *suppression.expires_unix_ns) {
-      recorder.violation(
-          about(suppression,
-                name_of(suppression) + " expired on " + format_utc(*suppression.expires_unix_ns) +
-                    " and suppresses nothing any more",
-                "an expiry in the future", format_utc(*suppression.expires_unix_ns)));
-      continue;
+    if (use.expired) {
+      const std::string date = format_utc(suppression.expires_unix_ns);
+      add_finding(suppression, "expired on " + date + " and suppresses nothing any more",
+                  "an expiry in the future", date, recorder);
+    } else if (!names_checks(suppression.check_id)) {
+      add_finding(suppression, "names no check", "the id of a check, or a dotted prefix of ids",
+                  quote(suppression.check_id), recorder);
+    } else if (use.count == 0) {
+      add_finding(
+          suppression,
+          "is no longer needed: no finding matches it (its reason was: " + suppression.reason + ")",
+          "a finding to suppress", "none", recorder);
+    } else if (suppression.at_most && use.count > *suppression.at_most) {
+      add_finding(suppression, "hides " + violations(use.count) + ", more than it accepts",
+                  "at most " + format_count(*suppression.at_most), format_count(use.count),
+                  recorder);
     }
-    const int64_t removed = remove_covered(suppression, checks);
-    if (removed == 0) {
-      recorder.violation(about(suppression,
-                               name_of(suppression) +
-                                   " is no longer needed: no finding matches it (its reason was: " +
-                                   suppression.reason + ")",
-                               "a finding to suppress", "none"));
-      continue;
+    if (use.count > 0) {
+      notes.push_back(name_of(suppression) + " hides " + violations(use.count) + ": " +
+                      suppression.reason);
     }
-    notes.push_back(name_of(suppression) + " hides " + format_count(removed) +
-                    (removed == 1 ? " violation: " : " violations: ") + suppression.reason);
   }
   recorder.finish();
   return outcome;

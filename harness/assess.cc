@@ -88,7 +88,7 @@ void add_manifest(const records::RunManifest& run, result::Report& report) {
   result::Provenance& provenance = report.provenance;
   provenance.seed = run.seed;
   for (const auto& [name, version] : run.versions) provenance.versions[name] = version;
-  provenance.digests = run.digests;
+  for (const auto& [name, digest] : run.digests) provenance.digests[name] = digest;
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/files.h"
-#include "telemetry/otlp/file.h"
+#include "conformance/evidence_reader.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
@@ -58,14 +58,11 @@ Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int
   namespace run_files = records::run_files;
   conformance::Evidence evidence;
   evidence.now_unix_ns = now_unix_ns;
-  for (const std::string& file : run.span_files()) {
-    auto read = telemetry::read_otlp_file(file);
-    if (!read) return std::move(read).error();
-    evidence.spans.push_back(std::move(read->batch));
-    for (std::string& problem : read->summary.problems) {
-      evidence.span_problems.push_back(std::move(problem));
-    }
-  }
+  RETURN_IF_ERROR(conformance::read_spans(run.span_files(), evidence,
+                                          [&](const telemetry::TraceBatch& batch) -> Status {
+                                            evidence.spans.push_back(batch);
+                                            return {};
+                                          }));
   auto ledger = records::read_ledger(run.file(run_files::kLedger));
   if (ledger) {
     evidence.ledger = std::move(*ledger);

@@ -1,5 +1,6 @@
 #include "conformance/checks/attribute_rules.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
@@ -16,6 +17,16 @@ bool is_string_array(const Value& value) {
     if (item.string() == nullptr) return false;
   }
   return true;
+}
+
+/// True when `holds` is, for the value's text; of an array, for each element's.
+template <typename Holds>
+bool each_text(const Value& value, const Holds& holds) {
+  if (const std::string* text = value.string()) return holds(*text);
+  const auto* items = std::get_if<Value::Array>(&value.data);
+  if (items == nullptr) return holds(value.text());
+  return std::all_of(items->begin(), items->end(),
+                     [&](const Value& item) { return holds(item.text()); });
 }
 
 }  // namespace
@@ -59,11 +70,19 @@ std::optional<std::string> out_of_range(const Value& value, const AttributeRule&
 
 std::optional<std::string> not_listed(const Value& value, const AttributeRule& rule) {
   if (rule.one_of.empty()) return std::nullopt;
-  const std::string text = value.text();
-  for (const std::string& allowed : rule.one_of) {
-    if (allowed == text) return std::nullopt;
-  }
+  const bool listed = each_text(value, [&](const std::string& text) {
+    return std::find(rule.one_of.begin(), rule.one_of.end(), text) != rule.one_of.end();
+  });
+  if (listed) return std::nullopt;
   return "one of: " + join(rule.one_of, ", ");
+}
+
+std::optional<std::string> not_of_form(const Value& value, const CompiledRule& rule) {
+  if (!rule.pattern) return std::nullopt;
+  if (each_text(value, [&](const std::string& text) { return rule.pattern->matches(text); })) {
+    return std::nullopt;
+  }
+  return "a match of /" + rule.rule->pattern + "/";
 }
 
 bool covers(const ForbiddenKey& forbidden, const std::string& key) {
@@ -79,10 +98,8 @@ bool is_due(const AttributeRule& rule, const telemetry::Attributes& attributes) 
       return true;
     case Presence::kSometimes:
       return false;
-    case Presence::kWhen: {
-      const Value* value = telemetry::find(attributes, rule.when->key);
-      return value != nullptr && (!rule.when->equals || *rule.when->equals == value->text());
-    }
+    case Presence::kWhen:
+      return holds(*rule.when, telemetry::find(attributes, rule.when->key));
   }
   return false;
 }

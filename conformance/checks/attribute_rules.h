@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "conformance/profile/pattern.h"
+#include "conformance/profile/compiled.h"
 #include "conformance/profile/profile.h"
 
 namespace touchstone::conformance {
@@ -13,8 +13,10 @@ namespace touchstone::conformance {
 bool has_type(const telemetry::Value& value, ValueType type);
 /// What is wrong with the number, as "expected": nullopt when it is in range or no number.
 std::optional<std::string> out_of_range(const telemetry::Value& value, const AttributeRule& rule);
-/// "one of: a, b" when the value is not among the rule's.
+/// "one of: a, b" when the value, or an element of the array that it is, is not among the rule's.
 std::optional<std::string> not_listed(const telemetry::Value& value, const AttributeRule& rule);
+/// "a match of /…/" when the value, or an element of the array that it is, has not the rule's form.
+std::optional<std::string> not_of_form(const telemetry::Value& value, const CompiledRule& rule);
 /// True when the forbidden entry covers `key`.
 bool covers(const ForbiddenKey& forbidden, const std::string& key);
 /// True when the rule demands the key on a span or resource with these attributes.

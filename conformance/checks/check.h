@@ -1,27 +1,35 @@
-// A check: a pure function from evidence to findings. One row each in checks.cc. A check never
+// A check: functions that see each span once as it passes and what was kept of all at the end, and
+// record what violates the profile. One row each; row and functions stand together in one file of
+// checks/. A check keeps no state of its own: what must be remembered is in observed.h. It never
 // stops at its first finding, and one that examined nothing is skipped, never passed. One thread.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "conformance/judge.h"
-#include "conformance/matching.h"
+#include "conformance/evidence.h"
 #include "conformance/observed.h"
-#include "conformance/profile/profile.h"
+#include "conformance/span_view.h"
+#include "conformance/suppressions.h"
 #include "result/result_model.h"
 
 namespace touchstone::conformance {
 
-/// What a check may look at. `matching` is set when there is a ledger and the profile accounts.
+/// What a check may look at. A check of the run is handed the primary profile, one of a profile
+/// that one.
 struct CheckInput {
   const Evidence& evidence;
-  const Profile& profile;
-  const SpanIndex& index;
-  const std::optional<Matching>& matching;
+  const ObservedRun& run;
+  const Observed& observed;
+  const std::vector<std::unique_ptr<Observed>>& profiles;
+  double answered_share;  ///< of the requests: when as many were answered, the rest may fail
+
+  const Profile& profile() const { return observed.profile(); }
 };
 
 /// One violation at one place. Violations with equal level and `fold` become one finding.
@@ -35,12 +43,16 @@ struct Violation {
   std::string actual = {};
   std::map<std::string, std::string> context = {};
   result::Place place = {};
+  std::string rule = {};  ///< file:line of the profile or suite that demands it
 };
 
-/// Collects what one check saw.
+/// Collects what one check saw, in bounded memory: so many findings, so many places each, texts so
+/// long; all are counted.
 class Recorder final {
  public:
-  explicit Recorder(result::CheckOutcome& outcome) : outcome_(outcome) {}
+  /// `suppressor` may be null. Both must outlive the recorder.
+  Recorder(result::CheckOutcome& outcome, Suppressor* suppressor)
+      : outcome_(outcome), suppressor_(suppressor) {}
 
   /// Counts one examined span, request, series.
   void examined(int64_t count = 1) { outcome_.examined += count; }
@@ -48,100 +60,72 @@ class Recorder final {
   void not_applicable(const std::string& reason);
   /// The check could not decide.
   void undecided(const std::string& reason);
-  /// Adds to the finding with the same fold or starts one. Places are listed up to kPlacesMax.
+  /// Adds to the finding with the same fold or starts one.
   void violation(Violation violation);
   /// As violation(), about one span: fills the place and the subject (when empty).
   void violation(const SpanView& view, Violation violation);
+  void violation(const ObservedRun& run, const SpanRow& row, Violation violation);
   /// A one-line summary for when all is well.
   void summary(const std::string& text) { summary_ = text; }
   /// Decides the verdict. Call once, at the end.
   void finish();
 
   static constexpr int64_t kPlacesMax = 100;
+  static constexpr size_t kFindingsMax = 100;
+  static constexpr size_t kTextMax = 600;  ///< bytes
 
  private:
   result::CheckOutcome& outcome_;
-  std::map<std::pair<int, std::string>, size_t> folds_;
+  Suppressor* suppressor_;
+  std::unordered_map<std::string, size_t> folds_;
+  result::Level unlisted_level_ = result::Level::kMay;  // the strongest of those
+  int64_t unlisted_ = 0;                                // violations beyond kFindingsMax findings
+  int64_t suppressed_ = 0;
+  std::string suppressed_because_;
   std::optional<std::string> not_applicable_;
   std::optional<std::string> undecided_;
   std::string summary_;
 };
 
 struct CheckRow {
+  enum class Of { kRun, kProfile };              ///< judged once, or once for each profile
+  enum class Source { kStandard, kTheProfile };  ///< who demands it
+  using OnSpan = void (*)(const CheckInput&, const SpanView&, Recorder&);
+  using OnResource = void (*)(const CheckInput&, const telemetry::Resource&, Recorder&);
+  using AtEnd = void (*)(const CheckInput&, Recorder&);
+
   const char* id;
   const char* title;
   const char* group;
-  result::Level level;
-  const char* source;  ///< specification, version, sentence
-  void (*run)(const CheckInput& input, Recorder& recorder);
+  result::Level level = result::Level::kMust;
+  Of of = Of::kProfile;
+  Source demanded_by = Source::kStandard;
+  const char* source;   ///< specification, version, sentence; or which rules of the profile
+  const char* nothing;  ///< why it is skipped when it examined nothing and gave no other reason
+  OnSpan on_span = nullptr;          ///< of the run: every span; of a profile: those of its types
+  OnResource on_resource = nullptr;  ///< each distinct resource with such a span
+  AtEnd at_end = nullptr;
 };
 
-/// Every check, in the order of reports.
+/// Every check, in the order of reports. Ids are names and are never reused.
 std::span<const CheckRow> all_checks();
 
-// input.cc
-void check_input_readable(const CheckInput& input, Recorder& recorder);
-void check_spans_received(const CheckInput& input, Recorder& recorder);
-// answers.cc
-void check_request_answered(const CheckInput& input, Recorder& recorder);
-// span_shape.cc
-void check_span_known_type(const CheckInput& input, Recorder& recorder);
-void check_span_name(const CheckInput& input, Recorder& recorder);
-void check_span_kind(const CheckInput& input, Recorder& recorder);
-void check_span_status(const CheckInput& input, Recorder& recorder);
-void check_span_events(const CheckInput& input, Recorder& recorder);
-void check_span_scope(const CheckInput& input, Recorder& recorder);
-void check_span_schema_url(const CheckInput& input, Recorder& recorder);
-// attributes.cc
-void check_attribute_required(const CheckInput& input, Recorder& recorder);
-void check_attribute_type(const CheckInput& input, Recorder& recorder);
-void check_attribute_range(const CheckInput& input, Recorder& recorder);
-void check_attribute_enum(const CheckInput& input, Recorder& recorder);
-void check_attribute_pattern(const CheckInput& input, Recorder& recorder);
-void check_attribute_forbidden(const CheckInput& input, Recorder& recorder);
-void check_attribute_unknown(const CheckInput& input, Recorder& recorder);
-void check_attribute_twice(const CheckInput& input, Recorder& recorder);
-// resource.cc
-void check_resource_required(const CheckInput& input, Recorder& recorder);
-void check_resource_value(const CheckInput& input, Recorder& recorder);
-void check_resource_forbidden(const CheckInput& input, Recorder& recorder);
-// relations.cc
-void check_relations(const CheckInput& input, Recorder& recorder);
-// duplicates.cc
-void check_ids_valid(const CheckInput& input, Recorder& recorder);
-void check_span_id_unique(const CheckInput& input, Recorder& recorder);
-void check_request_recorded_once(const CheckInput& input, Recorder& recorder);
-// time.cc
-void check_time_order(const CheckInput& input, Recorder& recorder);
-void check_time_bounds(const CheckInput& input, Recorder& recorder);
-void check_time_client_window(const CheckInput& input, Recorder& recorder);
-void check_latency_within_span(const CheckInput& input, Recorder& recorder);
-// topology.cc
-void check_parent_is_client(const CheckInput& input, Recorder& recorder);
-void check_no_orphan(const CheckInput& input, Recorder& recorder);
-void check_one_root(const CheckInput& input, Recorder& recorder);
-void check_no_cycle(const CheckInput& input, Recorder& recorder);
-void check_remote_flag(const CheckInput& input, Recorder& recorder);
-// completeness.cc
-void check_no_span_missing(const CheckInput& input, Recorder& recorder);
-void check_no_span_surplus(const CheckInput& input, Recorder& recorder);
-void check_no_span_unexplained(const CheckInput& input, Recorder& recorder);
-void check_accounts_add_up(const CheckInput& input, Recorder& recorder);
-// collector.cc
-void check_collector_loss(const CheckInput& input, Recorder& recorder);
-void check_collector_received_all(const CheckInput& input, Recorder& recorder);
-void check_collector_delivered_all(const CheckInput& input, Recorder& recorder);
-// reconciliation.cc
-void check_usage_prompt(const CheckInput& input, Recorder& recorder);
-void check_usage_completion(const CheckInput& input, Recorder& recorder);
-void check_counters(const CheckInput& input, Recorder& recorder);
-void check_requests_by_reason(const CheckInput& input, Recorder& recorder);
-void check_histograms(const CheckInput& input, Recorder& recorder);
-// metrics.cc
-void check_metric_present(const CheckInput& input, Recorder& recorder);
-void check_metric_type(const CheckInput& input, Recorder& recorder);
-void check_metric_labels(const CheckInput& input, Recorder& recorder);
-void check_metric_buckets(const CheckInput& input, Recorder& recorder);
-void check_metric_values(const CheckInput& input, Recorder& recorder);
+// The table of each file of checks/.
+using CheckTable = std::span<const CheckRow>;
+CheckTable input_checks();
+CheckTable answer_checks();
+CheckTable shape_checks();
+CheckTable attribute_checks();
+CheckTable relation_checks();
+CheckTable content_checks();
+CheckTable resource_checks();
+CheckTable identity_checks();
+CheckTable time_checks();
+CheckTable topology_checks();
+CheckTable family_checks();
+CheckTable completeness_checks();
+CheckTable collector_checks();
+CheckTable reconciliation_checks();
+CheckTable metric_checks();
 
 }  // namespace touchstone::conformance

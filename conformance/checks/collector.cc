@@ -36,11 +36,6 @@ std::set<std::string> values_of(const MetricsPage& page, const std::string& name
   return values;
 }
 
-bool has_collector(const CheckInput& input, Recorder& recorder) {
-  recorder.not_applicable("the Collector's counters were not collected");
-  return input.evidence.collector_metrics.has_value();
-}
-
 /// Spans that processors took out (filter, sampling), from in minus out.
 int64_t removed_by_processors(const MetricsPage& page) {
   int64_t removed = 0;
@@ -56,10 +51,8 @@ int64_t removed_by_processors(const MetricsPage& page) {
 
 std::string spans(int64_t count) { return format_count(count) + (count == 1 ? " span" : " spans"); }
 
-}  // namespace
-
-void check_collector_loss(const CheckInput& input, Recorder& recorder) {
-  if (!has_collector(input, recorder)) return;
+void loss(const CheckInput& input, Recorder& recorder) {
+  if (!input.evidence.collector_metrics) return;
   const MetricsPage& page = *input.evidence.collector_metrics;
   static constexpr struct {
     const char* name;
@@ -88,9 +81,21 @@ void check_collector_loss(const CheckInput& input, Recorder& recorder) {
   recorder.not_applicable("the page has none of the Collector's loss counters");
 }
 
-void check_collector_received_all(const CheckInput& input, Recorder& recorder) {
-  if (!has_collector(input, recorder)) return;
-  if (!input.matching) {
+/// Spans that the requests of the ledger owe by all profiles; nullopt: nobody knows.
+std::optional<int64_t> owed_spans(const CheckInput& input) {
+  std::optional<int64_t> owed;
+  for (const auto& observed : input.profiles) {
+    if (!observed->matching) continue;
+    owed = owed.value_or(0);
+    for (const RequestMatch& match : observed->matching->requests()) *owed += match.least;
+  }
+  return owed;
+}
+
+void received_all(const CheckInput& input, Recorder& recorder) {
+  if (!input.evidence.collector_metrics) return;
+  const auto due = owed_spans(input);
+  if (!due) {
     recorder.not_applicable("no ledger: how many spans were due is not known");
     return;
   }
@@ -101,8 +106,7 @@ void check_collector_received_all(const CheckInput& input, Recorder& recorder) {
     return;
   }
   recorder.examined();
-  int64_t owed = 0;
-  for (const RequestMatch& match : input.matching->requests) owed += match.least;
+  const int64_t owed = *due;
   const int64_t refused =
       counter(*input.evidence.collector_metrics, "otelcol_receiver_refused_spans").value_or(0);
   recorder.summary("accepted " + spans(*accepted) + " of " + std::to_string(owed) + " owed");
@@ -120,8 +124,8 @@ void check_collector_received_all(const CheckInput& input, Recorder& recorder) {
                       .context = {{"hop", "subject"}}});
 }
 
-void check_collector_delivered_all(const CheckInput& input, Recorder& recorder) {
-  if (!has_collector(input, recorder)) return;
+void delivered_all(const CheckInput& input, Recorder& recorder) {
+  if (!input.evidence.collector_metrics) return;
   const MetricsPage& page = *input.evidence.collector_metrics;
   const auto accepted = counter(page, "otelcol_receiver_accepted_spans");
   const auto exporters = values_of(page, "otelcol_exporter_sent_spans", "exporter");
@@ -156,5 +160,36 @@ void check_collector_delivered_all(const CheckInput& input, Recorder& recorder) 
   }
   recorder.summary(spans(due) + " due at each exporter");
 }
+
+constexpr char kNoCounters[] = "the Collector's counters were not collected";
+using enum CheckRow::Of;
+constexpr CheckRow kRows[] = {
+    {.id = "collector.loss",
+     .title = "The Collector lost nothing",
+     .group = "completeness",
+     .of = kRun,
+     .source = "OpenTelemetry Collector 0.159.0, internal telemetry: refused, dropped, "
+               "enqueue_failed and send_failed spans are lost.",
+     .nothing = kNoCounters,
+     .at_end = loss},
+    {.id = "collector.received_all",
+     .title = "The Collector accepted every owed span",
+     .group = "completeness",
+     .of = kRun,
+     .source = "OpenTelemetry Collector 0.159.0, internal telemetry: "
+               "otelcol_receiver_accepted_spans.",
+     .nothing = kNoCounters,
+     .at_end = received_all},
+    {.id = "collector.delivered_all",
+     .title = "Each exporter sent all that was accepted",
+     .group = "completeness",
+     .of = kRun,
+     .source = "OpenTelemetry Collector 0.159.0, internal telemetry: otelcol_exporter_sent_spans.",
+     .nothing = kNoCounters,
+     .at_end = delivered_all}};
+
+}  // namespace
+
+CheckTable collector_checks() { return kRows; }
 
 }  // namespace touchstone::conformance

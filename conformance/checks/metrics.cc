@@ -40,7 +40,8 @@ Violation of_metric(const MetricRule& rule, const std::string& fold, const std::
           .message = message,
           .expected = expected,
           .actual = actual,
-          .context = {{"metric", rule.name}, {"rule", rule.where}}};
+          .context = {{"metric", rule.name}},
+          .rule = rule.where};
 }
 
 /// Calls `visit(rule, family)` for each family the profile knows and the page has.
@@ -49,7 +50,7 @@ void for_each_family(const CheckInput& input, Recorder& recorder, const Visit& v
   recorder.not_applicable(input.evidence.metrics ? "no metric of the profile is on the page"
                                                  : "no metrics were collected");
   if (!input.evidence.metrics) return;
-  for (const MetricRule& rule : input.profile.metrics) {
+  for (const MetricRule& rule : input.profile().metrics) {
     const MetricFamily* family = input.evidence.metrics->family(rule.name);
     if (family != nullptr) visit(rule, *family);
   }
@@ -75,13 +76,11 @@ std::string shown(const std::vector<double>& bounds) {
   return join(texts, ", ");
 }
 
-}  // namespace
-
-void check_metric_present(const CheckInput& input, Recorder& recorder) {
+void present(const CheckInput& input, Recorder& recorder) {
   recorder.not_applicable(input.evidence.metrics ? "the profile has no metrics"
                                                  : "no metrics were collected");
   if (!input.evidence.metrics) return;
-  for (const MetricRule& rule : input.profile.metrics) {
+  for (const MetricRule& rule : input.profile().metrics) {
     if (rule.level == result::Level::kMay) continue;
     recorder.examined();
     const MetricFamily* family = input.evidence.metrics->family(rule.name);
@@ -106,7 +105,7 @@ void check_metric_present(const CheckInput& input, Recorder& recorder) {
   }
 }
 
-void check_metric_type(const CheckInput& input, Recorder& recorder) {
+void type(const CheckInput& input, Recorder& recorder) {
   for_each_family(input, recorder, [&](const MetricRule& rule, const MetricFamily& family) {
     recorder.examined();
     if (family.type == rule.type) return;
@@ -116,7 +115,7 @@ void check_metric_type(const CheckInput& input, Recorder& recorder) {
   });
 }
 
-void check_metric_labels(const CheckInput& input, Recorder& recorder) {
+void labels(const CheckInput& input, Recorder& recorder) {
   for_each_family(input, recorder, [&](const MetricRule& rule, const MetricFamily& family) {
     if (rule.labels.empty()) return;
     std::vector<std::string> expected = rule.labels;
@@ -133,7 +132,7 @@ void check_metric_labels(const CheckInput& input, Recorder& recorder) {
   });
 }
 
-void check_metric_buckets(const CheckInput& input, Recorder& recorder) {
+void buckets(const CheckInput& input, Recorder& recorder) {
   for_each_family(input, recorder, [&](const MetricRule& rule, const MetricFamily& family) {
     if (rule.buckets.empty()) return;
     for (const auto& [labels, buckets] : buckets_of(family)) {
@@ -149,7 +148,7 @@ void check_metric_buckets(const CheckInput& input, Recorder& recorder) {
   });
 }
 
-void check_metric_values(const CheckInput& input, Recorder& recorder) {
+void values(const CheckInput& input, Recorder& recorder) {
   for_each_family(input, recorder, [&](const MetricRule& rule, const MetricFamily& family) {
     for (const Sample& sample : family.samples) {
       recorder.examined();
@@ -184,5 +183,48 @@ void check_metric_values(const CheckInput& input, Recorder& recorder) {
     }
   });
 }
+
+constexpr char kNoMetrics[] = "no metrics were collected";
+using enum CheckRow::Source;
+constexpr CheckRow kRows[] = {
+    {.id = "metric.present",
+     .title = "Metrics are there",
+     .group = "metrics",
+     .demanded_by = kTheProfile,
+     .source = "the profile's metrics at its pinned version.",
+     .nothing = kNoMetrics,
+     .at_end = present},
+    {.id = "metric.type",
+     .title = "Metric types",
+     .group = "metrics",
+     .source = "Prometheus text exposition format 0.0.4: TYPE says counter, gauge, histogram or "
+               "summary.",
+     .nothing = kNoMetrics,
+     .at_end = type},
+    {.id = "metric.labels",
+     .title = "Metric labels",
+     .group = "metrics",
+     .demanded_by = kTheProfile,
+     .source = "the profile's metrics (labels) at its pinned version.",
+     .nothing = kNoMetrics,
+     .at_end = labels},
+    {.id = "metric.buckets",
+     .title = "Histogram bounds",
+     .group = "metrics",
+     .demanded_by = kTheProfile,
+     .source = "the profile's metrics (buckets) at its pinned version.",
+     .nothing = kNoMetrics,
+     .at_end = buckets},
+    {.id = "metric.value",
+     .title = "Metric values are finite, in range and cumulative",
+     .group = "metrics",
+     .source = "Prometheus text exposition format 0.0.4, Histograms: buckets are cumulative, the "
+               "last equals the count.",
+     .nothing = kNoMetrics,
+     .at_end = values}};
+
+}  // namespace
+
+CheckTable metric_checks() { return kRows; }
 
 }  // namespace touchstone::conformance

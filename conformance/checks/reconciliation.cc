@@ -1,7 +1,6 @@
 // HTTP usage, span attributes and metrics speak of the same tokens and times: they must agree.
 #include <cmath>
-#include <limits>
-#include <set>
+#include <map>
 
 #include "base/text.h"
 #include "conformance/checks/check.h"
@@ -9,7 +8,6 @@
 namespace touchstone::conformance {
 namespace {
 
-constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 // Sums of doubles in another order differ by rounding.
 constexpr double kSumSlack = 1e-6;
 
@@ -29,8 +27,6 @@ struct Range {
     return format_double(low) + " to " + format_double(high);
   }
 };
-
-bool is_request(const SpanView& view) { return view.type != nullptr && view.type->is_request; }
 
 /// Requests that end in a place where nothing says whether the metrics counted them.
 bool maybe_counted(const records::LedgerEntry& entry) {
@@ -61,7 +57,8 @@ Violation of_metric(const Reconciliation& rule, const std::string& metric,
           .message = message,
           .expected = expected,
           .actual = format_double(actual),
-          .context = {{"metric", metric}, {"rule", rule.where}}};
+          .context = {{"metric", metric}},
+          .rule = rule.where};
 }
 
 /// What one request without (all) its spans adds to a token counter.
@@ -84,83 +81,61 @@ void add_unrecorded(const Reconciliation& rule, const records::LedgerEntry& entr
   }
 }
 
-double sum_of(const CheckInput& input, const std::vector<size_t>& spans, const std::string& word) {
-  double sum = 0;
-  for (const size_t i : spans) {
-    sum += SpanIndex::number(input.index.spans[i], input.profile, word).value_or(0);
-  }
-  return sum;
+int64_t distinct_request_spans(const CheckInput& input) {
+  return input.observed.request_spans - input.observed.duplicate_requests;
 }
 
-std::vector<size_t> all_request_spans(const CheckInput& input) {
-  std::vector<size_t> spans;
-  for (size_t i = 0; i < input.index.spans.size(); ++i) {
-    if (is_request(input.index.spans[i])) spans.push_back(i);
-  }
-  return spans;
-}
-
-Range expected_counter(const CheckInput& input, const Reconciliation& rule) {
+Range expected_counter(const CheckInput& input, size_t index) {
+  const Reconciliation& rule = input.profile().reconciliations[index];
+  const ReconciledSum& sum = input.observed.reconciled.sum(index);
   Range range;
-  if (!input.matching) {
+  if (!input.observed.matching) {
     // Without a ledger nobody knows what left no span.
-    range.add(sum_of(input, all_request_spans(input), rule.name), kUnbounded);
+    range.add(sum.all.least, kUnbounded);
     return range;
   }
-  for (const RequestMatch& match : input.matching->requests) {
-    if (static_cast<int64_t>(match.spans.size()) >= match.entry->choices) {
-      range.add(sum_of(input, match.spans, rule.name));
+  for (const RequestMatch& match : input.observed.matching->requests()) {
+    if (match.sums[index].values >= match.all) {
+      range.add(match.sums[index].least, match.sums[index].most);
     } else {
       add_unrecorded(rule, *match.entry, range);
     }
   }
-  range.add(sum_of(input, input.matching->unexplained, rule.name));
+  range.add(sum.unexplained.least, sum.unexplained.most);
   return range;
 }
 
-/// The values a histogram must hold, and how many more it may or must.
-struct Observations {
-  std::vector<double> values;
-  double more_least = 0;
-  double more_most = 0;
-};
-
-Observations expected_observations(const CheckInput& input, const Reconciliation& rule) {
-  Observations result;
-  const auto add = [&](const std::vector<size_t>& spans) {
-    for (const size_t i : spans) {
-      const auto value = SpanIndex::number(input.index.spans[i], input.profile, rule.name);
-      if (value) result.values.push_back(*value);
-    }
-  };
-  if (!input.matching) {
-    add(all_request_spans(input));
-    result.more_most = kUnbounded;
-    return result;
+/// How many observations a histogram must have that no exact span explains, and may have.
+Range other_observations(const CheckInput& input, size_t index) {
+  const Reconciliation& rule = input.profile().reconciliations[index];
+  Range more;
+  more.add(0, static_cast<double>(input.observed.reconciled.sum(index).maybe));
+  if (!input.observed.matching) {
+    more.add(0, kUnbounded);
+    return more;
   }
-  for (const RequestMatch& match : input.matching->requests) {
+  for (const RequestMatch& match : input.observed.matching->requests()) {
     const records::LedgerEntry& entry = *match.entry;
-    add(match.spans);
-    const auto rest = static_cast<double>(entry.choices - static_cast<int64_t>(match.spans.size()));
-    if (rest <= 0) continue;
+    const int64_t values = match.sums[index].values;
+    if (values >= match.all) continue;
+    const int64_t each = entry.choices / match.all;
+    const auto rest = static_cast<double>(each * (match.all - values));
     if (entry.outcome == records::ClientOutcome::kCompleted) {
-      result.more_least += rest;
-      result.more_most += rest;
+      more.add(rest);
     } else if (maybe_counted(entry) &&
                (rule.counts_hung_up || entry.outcome == records::ClientOutcome::kFailed)) {
-      result.more_most += rest;
+      more.add(0, rest);
     }
   }
-  add(input.matching->unexplained);
-  return result;
+  return more;
 }
 
-void check_histogram(const CheckInput& input, const Reconciliation& rule,
-                     const telemetry::MetricFamily& family, Recorder& recorder) {
-  const Observations observations = expected_observations(input, rule);
-  const auto spans = static_cast<double>(observations.values.size());
-  Range count;
-  count.add(spans + observations.more_least, spans + observations.more_most);
+void judge_histogram(const CheckInput& input, size_t index, Recorder& recorder) {
+  const Reconciliation& rule = input.profile().reconciliations[index];
+  const ReconciledSum& spans = input.observed.reconciled.sum(index);
+  const Range more = other_observations(input, index);
+  Range count = more;
+  count.add(static_cast<double>(spans.count));
   const std::string count_name = rule.metric + "_count";
   const double counted = growth(input.evidence, count_name).value_or(0);
   if (!count.holds(counted)) {
@@ -169,49 +144,45 @@ void check_histogram(const CheckInput& input, const Reconciliation& rule,
                                      ", but spans and ledger say " + count.text(),
                                  count.text(), counted));
   }
-  double total = 0;
-  for (const double value : observations.values) total += value;
+  const std::string& key = input.profile().key_of(rule.name);
+  const double total = spans.all.least;
   const double slack = std::fabs(total) * rule.tolerance + kSumSlack;
   const double sum = growth(input.evidence, rule.metric + "_sum").value_or(0);
-  Range sums{total - slack, observations.more_most > 0 ? kUnbounded : total + slack};
+  const Range sums{total - slack, more.high > 0 ? kUnbounded : total + slack};
   if (!sums.holds(sum)) {
     recorder.violation(of_metric(rule, rule.metric + "_sum",
                                  rule.metric + "_sum grew by " + format_double(sum) +
-                                     ", but the spans' " + input.profile.key_of(rule.name) +
-                                     " add up to " + format_double(total),
+                                     ", but the spans' " + key + " add up to " +
+                                     format_double(total),
                                  sums.text(), sum));
   }
-  std::set<std::string> bounds;
-  for (const telemetry::Sample& sample : family.samples) {
-    if (sample.name == rule.metric + "_bucket") bounds.insert(sample.labels.at("le"));
-  }
-  for (const std::string& bound : bounds) {
-    const auto le = parse_double(bound);
-    if (!le) continue;  // +Inf is the count
+  for (size_t i = 0; i < spans.bounds.size(); ++i) {
+    const std::string& bound = spans.bounds[i].first;
     Range range;
-    for (const double value : observations.values) range.add(value <= *le ? 1 : 0);
-    range.high += observations.more_most;
+    range.add(static_cast<double>(spans.within[i]));
+    range.high += more.high;
     const double in_bucket =
         growth(input.evidence, rule.metric + "_bucket", {{"le", bound}}).value_or(0);
     if (range.holds(in_bucket)) continue;
     recorder.violation(of_metric(rule, rule.metric + "_bucket",
                                  rule.metric + "_bucket{le=" + quote(bound) + "} grew by " +
-                                     format_double(in_bucket) + ", but the spans' " +
-                                     input.profile.key_of(rule.name) + " say " + range.text(),
+                                     format_double(in_bucket) + ", but the spans' " + key +
+                                     " say " + range.text(),
                                  range.text(), in_bucket));
   }
 }
 
-/// The rules of one kind, when there are metrics to look at.
-std::vector<const Reconciliation*> rules_of(const CheckInput& input, Recorder& recorder,
-                                            Reconciliation::Kind kind) {
-  std::vector<const Reconciliation*> rules;
-  recorder.not_applicable(!input.evidence.metrics     ? "no metrics were collected"
-                          : input.index.spans.empty() ? "no span to compare with"
-                                                      : "the profile reconciles none");
-  if (!input.evidence.metrics || input.index.spans.empty()) return rules;
-  for (const Reconciliation& rule : input.profile.reconciliations) {
-    if (rule.kind == kind) rules.push_back(&rule);
+/// Positions of the rules of one kind, when there are metrics to look at.
+std::vector<size_t> rules_of(const CheckInput& input, Recorder& recorder,
+                             Reconciliation::Kind kind) {
+  std::vector<size_t> rules;
+  recorder.not_applicable(!input.evidence.metrics ? "no metrics were collected"
+                          : input.run.spans == 0  ? "no span to compare with"
+                                                  : "the profile reconciles none");
+  if (!input.evidence.metrics || input.run.spans == 0) return rules;
+  const std::vector<Reconciliation>& all = input.profile().reconciliations;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].kind == kind) rules.push_back(i);
   }
   return rules;
 }
@@ -219,13 +190,14 @@ std::vector<const Reconciliation*> rules_of(const CheckInput& input, Recorder& r
 /// Calls `visit(match, usage)` for completed requests with usage and all their spans.
 template <typename Visit>
 void for_each_usage(const CheckInput& input, Recorder& recorder, const Visit& visit) {
-  recorder.not_applicable(input.matching ? "no request with usage and all its spans"
-                                         : "no ledger: the usage that clients saw is not known");
-  if (!input.matching) return;
-  for (const RequestMatch& match : input.matching->requests) {
+  if (!input.observed.matching) {
+    recorder.not_applicable("no ledger: the usage that clients saw is not known");
+    return;
+  }
+  for (const RequestMatch& match : input.observed.matching->requests()) {
     const records::LedgerEntry& entry = *match.entry;
     if (entry.outcome != records::ClientOutcome::kCompleted || !entry.usage) continue;
-    if (static_cast<int64_t>(match.spans.size()) != entry.choices) continue;
+    if (match.found != match.all) continue;
     recorder.examined();
     visit(match, *entry.usage);
   }
@@ -233,114 +205,159 @@ void for_each_usage(const CheckInput& input, Recorder& recorder, const Visit& vi
 
 void usage_differs(const CheckInput& input, const RequestMatch& match, const std::string& word,
                    int64_t usage, double spans, Recorder& recorder) {
-  const std::string key = input.profile.key_of(word);
-  recorder.violation(input.index.spans[match.spans[0]],
-                     {.fold = word,
+  const std::string key = input.profile().key_of(word);
+  recorder.violation({.fold = word,
                       .subject = "attribute " + key,
                       .message = describe(*match.entry) + ": the response's usage." + word +
                                  " is " + std::to_string(usage) + ", the spans' " + key +
                                  " add up to " + format_double(spans),
                       .expected = std::to_string(usage),
                       .actual = format_double(spans),
-                      .context = {{"request", describe(*match.entry)}, {"attribute", key}}});
+                      .context = {{"attribute", key}},
+                      .place = {.trace_id = match.entry->trace_id.hex(),
+                                .span_id = match.first.hex(),
+                                .request = describe(*match.entry),
+                                .input = {}}});
 }
 
-}  // namespace
-
-void check_usage_prompt(const CheckInput& input, Recorder& recorder) {
+void usage_prompt(const CheckInput& input, Recorder& recorder) {
   for_each_usage(input, recorder, [&](const RequestMatch& match, const records::Usage& usage) {
     // The n completions of one prompt share its request id; usage counts the prompt once.
-    std::map<std::string, std::set<double>> prompts;
-    for (const size_t i : match.spans) {
-      const SpanView& view = input.index.spans[i];
-      const std::string id =
-          SpanIndex::text(view, input.profile, "request_id").value_or(view.span->span_id.hex());
-      const auto tokens = SpanIndex::number(view, input.profile, "prompt_tokens");
-      if (tokens) prompts[id].insert(*tokens);
-    }
     double sum = 0;
-    for (const auto& [id, tokens] : prompts) {
-      for (const double count : tokens) sum += count;
-    }
+    for (const auto& [id, tokens] : match.prompts) sum += tokens;
     if (sum == static_cast<double>(usage.prompt_tokens)) return;
     usage_differs(input, match, "prompt_tokens", usage.prompt_tokens, sum, recorder);
   });
 }
 
-void check_usage_completion(const CheckInput& input, Recorder& recorder) {
+void usage_completion(const CheckInput& input, Recorder& recorder) {
   for_each_usage(input, recorder, [&](const RequestMatch& match, const records::Usage& usage) {
-    const double sum = sum_of(input, match.spans, "completion_tokens");
+    const double sum = match.completion_tokens;
     if (sum == static_cast<double>(usage.completion_tokens)) return;
     usage_differs(input, match, "completion_tokens", usage.completion_tokens, sum, recorder);
   });
 }
 
-void check_counters(const CheckInput& input, Recorder& recorder) {
-  for (const Reconciliation* rule : rules_of(input, recorder, Reconciliation::Kind::kCounter)) {
-    const auto grown = growth(input.evidence, rule->metric);
+void counters(const CheckInput& input, Recorder& recorder) {
+  for (const size_t index : rules_of(input, recorder, Reconciliation::Kind::kCounter)) {
+    const Reconciliation& rule = input.profile().reconciliations[index];
+    const auto grown = growth(input.evidence, rule.metric);
     if (!grown) continue;  // metric.present says so
     recorder.examined();
-    const Range range = expected_counter(input, *rule);
+    const Range range = expected_counter(input, index);
     if (range.holds(*grown)) continue;
-    recorder.violation(of_metric(*rule, rule->metric,
-                                 rule->metric + " grew by " + format_double(*grown) +
+    recorder.violation(of_metric(rule, rule.metric,
+                                 rule.metric + " grew by " + format_double(*grown) +
                                      ", but spans and ledger add up to " + range.text() + " " +
-                                     rule->name,
+                                     rule.name,
                                  range.text(), *grown));
   }
 }
 
-void check_requests_by_reason(const CheckInput& input, Recorder& recorder) {
-  for (const Reconciliation* rule : rules_of(input, recorder, Reconciliation::Kind::kRequests)) {
-    const auto total = growth(input.evidence, rule->metric);
+/// Completions that the clients saw end, by finish reason, and how many they could not tell.
+struct Endings {
+  Range all;
+  std::map<std::string, double> by_reason;
+  double unknown = 0;
+};
+
+Endings endings_of(const CheckInput& input) {
+  Endings endings;
+  if (!input.observed.matching) {
+    endings.all.add(static_cast<double>(distinct_request_spans(input)), kUnbounded);
+    return endings;
+  }
+  for (const RequestMatch& match : input.observed.matching->requests()) {
+    const records::LedgerEntry& entry = *match.entry;
+    const auto choices = static_cast<double>(entry.choices);
+    if (entry.outcome == records::ClientOutcome::kCompleted) {
+      endings.all.add(choices);
+      endings.unknown += choices - static_cast<double>(entry.finish_reasons.size());
+      for (const std::string& reason : entry.finish_reasons) ++endings.by_reason[reason];
+    } else if (maybe_counted(entry)) {
+      endings.all.add(0, choices);
+      endings.unknown += choices;
+    }
+  }
+  return endings;
+}
+
+void requests_by_reason(const CheckInput& input, Recorder& recorder) {
+  for (const size_t index : rules_of(input, recorder, Reconciliation::Kind::kRequests)) {
+    const Reconciliation& rule = input.profile().reconciliations[index];
+    const auto total = growth(input.evidence, rule.metric);
     if (!total) continue;
     recorder.examined();
-    Range all;
-    std::map<std::string, double> by_reason;
-    double unknown = 0;
-    if (input.matching) {
-      for (const RequestMatch& match : input.matching->requests) {
-        const records::LedgerEntry& entry = *match.entry;
-        const auto choices = static_cast<double>(entry.choices);
-        if (entry.outcome == records::ClientOutcome::kCompleted) {
-          all.add(choices);
-          unknown += choices - static_cast<double>(entry.finish_reasons.size());
-          for (const std::string& reason : entry.finish_reasons) ++by_reason[reason];
-        } else if (maybe_counted(entry)) {
-          all.add(0, choices);
-          unknown += choices;
-        }
-      }
-    } else {
-      all.add(static_cast<double>(all_request_spans(input).size()), kUnbounded);
+    const Endings endings = endings_of(input);
+    if (!endings.all.holds(*total)) {
+      recorder.violation(of_metric(rule, rule.metric,
+                                   rule.metric + " grew by " + format_double(*total) +
+                                       " over all reasons, but ledger and spans say " +
+                                       endings.all.text(),
+                                   endings.all.text(), *total));
     }
-    if (!all.holds(*total)) {
-      recorder.violation(of_metric(*rule, rule->metric,
-                                   rule->metric + " grew by " + format_double(*total) +
-                                       " over all reasons, but ledger and spans say " + all.text(),
-                                   all.text(), *total));
-    }
-    for (const auto& [reason, known] : by_reason) {
-      const Range range{known, known + unknown};
-      const double grown =
-          growth(input.evidence, rule->metric, {{rule->label, reason}}).value_or(0);
+    for (const auto& [reason, known] : endings.by_reason) {
+      const Range range{known, known + endings.unknown};
+      const double grown = growth(input.evidence, rule.metric, {{rule.label, reason}}).value_or(0);
       if (range.holds(grown)) continue;
-      const std::string series = rule->metric + "{" + rule->label + "=" + quote(reason) + "}";
+      const std::string series = rule.metric + "{" + rule.label + "=" + quote(reason) + "}";
       recorder.violation(of_metric(
-          *rule, series,
+          rule, series,
           series + " grew by " + format_double(grown) + ", but clients saw " + range.text(),
           range.text(), grown));
     }
   }
 }
 
-void check_histograms(const CheckInput& input, Recorder& recorder) {
-  for (const Reconciliation* rule : rules_of(input, recorder, Reconciliation::Kind::kHistogram)) {
-    const telemetry::MetricFamily* family = input.evidence.metrics->family(rule->metric);
-    if (family == nullptr) continue;
+void histograms(const CheckInput& input, Recorder& recorder) {
+  for (const size_t index : rules_of(input, recorder, Reconciliation::Kind::kHistogram)) {
+    if (input.evidence.metrics->family(input.profile().reconciliations[index].metric) == nullptr) {
+      continue;  // metric.present says so
+    }
     recorder.examined();
-    check_histogram(input, *rule, *family, recorder);
+    judge_histogram(input, index, recorder);
   }
 }
+
+constexpr char kNoUsage[] = "no request with usage and all its spans";
+using enum CheckRow::Source;
+constexpr CheckRow kRows[] = {
+    {.id = "reconcile.usage_prompt",
+     .title = "HTTP usage and spans agree on prompt tokens",
+     .group = "reconciliation",
+     .source = "Touchstone 0.1: one request has one number of prompt tokens, whoever says it.",
+     .nothing = kNoUsage,
+     .at_end = usage_prompt},
+    {.id = "reconcile.usage_completion",
+     .title = "HTTP usage and spans agree on completion tokens",
+     .group = "reconciliation",
+     .source = "Touchstone 0.1: one request has one number of completion tokens, whoever says it.",
+     .nothing = kNoUsage,
+     .at_end = usage_completion},
+    {.id = "reconcile.counters",
+     .title = "Token counters agree with spans",
+     .group = "reconciliation",
+     .demanded_by = kTheProfile,
+     .source = "the profile's reconcile rules (counter) at its pinned version.",
+     .nothing = "the profile reconciles none",
+     .at_end = counters},
+    {.id = "reconcile.requests",
+     .title = "Request counters agree with what clients saw",
+     .group = "reconciliation",
+     .demanded_by = kTheProfile,
+     .source = "the profile's reconcile rules (requests) at its pinned version.",
+     .nothing = "the profile reconciles none",
+     .at_end = requests_by_reason},
+    {.id = "reconcile.histograms",
+     .title = "Histograms agree with spans, bucket by bucket",
+     .group = "reconciliation",
+     .demanded_by = kTheProfile,
+     .source = "the profile's reconcile rules (histogram) at its pinned version.",
+     .nothing = "the profile reconciles none",
+     .at_end = histograms}};
+
+}  // namespace
+
+CheckTable reconciliation_checks() { return kRows; }
 
 }  // namespace touchstone::conformance

@@ -6,6 +6,8 @@
 namespace touchstone::conformance {
 namespace {
 
+constexpr char kNothing[] = "the profile has no resource rules, or no resource came";
+
 std::string service_of(const telemetry::Resource& resource) {
   const telemetry::Value* name = telemetry::find(resource.attributes, "service.name");
   return name == nullptr ? "without service.name" : "of service " + name->text();
@@ -17,84 +19,93 @@ Violation of_resource(const telemetry::Resource& resource, const std::string& ke
           .fold = key,
           .signal = "resource",
           .subject = "resource attribute " + key,
-          .message = "",
-          .expected = "",
-          .actual = "",
-          .context = {{"attribute", key}, {"rule", where}, {"resource", service_of(resource)}}};
+          .context = {{"attribute", key}, {"resource", service_of(resource)}},
+          .rule = where};
 }
+
+void required(const CheckInput& input, const telemetry::Resource& resource, Recorder& recorder) {
+  for (const AttributeRule& rule : input.profile().resource) {
+    if (rule.level == result::Level::kMay || !is_due(rule, resource.attributes)) continue;
+    recorder.examined();
+    if (telemetry::find(resource.attributes, rule.key) != nullptr) continue;
+    const std::string sibling = renamed_as(rule.key, resource.attributes, input.profile());
+    Violation violation = of_resource(resource, rule.key, rule.level, rule.where);
+    violation.message = "the resource " + service_of(resource) + " " +
+                        result::to_string(rule.level) + " carry " + rule.key +
+                        ", which is missing" + sibling;
+    violation.expected = rule.key + " (" + to_string(rule.type) + ")";
+    violation.actual = "missing" + sibling;
+    recorder.violation(std::move(violation));
+  }
+}
+
+/// What the value should be instead; nullopt: it is right.
+std::optional<std::string> wrong(const CompiledRule& rule, const telemetry::Value& value) {
+  if (!has_type(value, rule.rule->type)) return to_string(rule.rule->type);
+  if (auto range = out_of_range(value, *rule.rule)) return range;
+  if (auto listed = not_listed(value, *rule.rule)) return listed;
+  return not_of_form(value, rule);
+}
+
+void value(const CheckInput& input, const telemetry::Resource& resource, Recorder& recorder) {
+  for (const CompiledRule& compiled : input.observed.compiled.resource_rules()) {
+    const AttributeRule& rule = *compiled.rule;
+    const telemetry::Value* found = telemetry::find(resource.attributes, rule.key);
+    if (found == nullptr) continue;
+    recorder.examined();
+    const auto expected = wrong(compiled, *found);
+    if (!expected) continue;
+    const bool mistyped = !has_type(*found, rule.type);
+    Violation violation = of_resource(resource, rule.key, rule.level, rule.where);
+    violation.expected = *expected;
+    violation.actual = mistyped ? found->type_name() : quote(found->text());
+    violation.message =
+        "resource attribute " + rule.key + " is " + violation.actual + ", expected " + *expected;
+    recorder.violation(std::move(violation));
+  }
+}
+
+void forbidden(const CheckInput& input, const telemetry::Resource& resource, Recorder& recorder) {
+  if (input.profile().resource_forbidden.empty()) return;
+  recorder.examined();
+  for (const telemetry::KeyValue& attribute : resource.attributes) {
+    for (const ForbiddenKey& key : input.profile().resource_forbidden) {
+      if (!covers(key, attribute.key)) continue;
+      Violation violation = of_resource(resource, attribute.key, key.level, key.where);
+      violation.message = "the resource must not carry " + attribute.key + ": " + key.reason;
+      violation.expected = "absent";
+      violation.actual = "present";
+      recorder.violation(std::move(violation));
+    }
+  }
+}
+
+using enum CheckRow::Source;
+constexpr CheckRow kRows[] = {
+    {.id = "resource.required",
+     .title = "Required resource attributes are present",
+     .group = "coverage",
+     .source = "OpenTelemetry semantic conventions 1.43.0, Resource: service.name MUST be given; "
+               "the rest is the profile's.",
+     .nothing = kNothing,
+     .on_resource = required},
+    {.id = "resource.value",
+     .title = "Resource attributes have their type and form",
+     .group = "schema",
+     .demanded_by = kTheProfile,
+     .source = "the profile's resource rules at its pinned version.",
+     .nothing = kNothing,
+     .on_resource = value},
+    {.id = "resource.forbidden",
+     .title = "Forbidden resource attributes are absent",
+     .group = "schema",
+     .demanded_by = kTheProfile,
+     .source = "the profile's forbidden resource keys at its pinned version.",
+     .nothing = "the profile forbids no resource key, or no resource came",
+     .on_resource = forbidden}};
 
 }  // namespace
 
-void check_resource_required(const CheckInput& input, Recorder& recorder) {
-  recorder.not_applicable("the profile has no resource rules, or no resource came");
-  for (const telemetry::Resource* resource : input.index.resources) {
-    for (const AttributeRule& rule : input.profile.resource) {
-      if (rule.level == result::Level::kMay || !is_due(rule, resource->attributes)) continue;
-      recorder.examined();
-      if (telemetry::find(resource->attributes, rule.key) != nullptr) continue;
-      const std::string sibling = renamed_as(rule.key, resource->attributes, input.profile);
-      Violation violation = of_resource(*resource, rule.key, rule.level, rule.where);
-      violation.message = "the resource " + service_of(*resource) + " " +
-                          result::to_string(rule.level) + " carry " + rule.key +
-                          ", which is missing" + sibling;
-      violation.expected = rule.key + " (" + to_string(rule.type) + ")";
-      violation.actual = "missing" + sibling;
-      recorder.violation(std::move(violation));
-    }
-  }
-}
-
-void check_resource_value(const CheckInput& input, Recorder& recorder) {
-  recorder.not_applicable("the profile has no resource rules, or no resource came");
-  for (const telemetry::Resource* resource : input.index.resources) {
-    for (const AttributeRule& rule : input.profile.resource) {
-      const telemetry::Value* value = telemetry::find(resource->attributes, rule.key);
-      if (value == nullptr) continue;
-      recorder.examined();
-      std::string expected;
-      std::string actual = quote(value->text());
-      if (!has_type(*value, rule.type)) {
-        expected = to_string(rule.type);
-        actual = value->type_name();
-      } else if (const auto range = out_of_range(*value, rule)) {
-        expected = *range;
-      } else if (const auto listed = not_listed(*value, rule)) {
-        expected = *listed;
-      } else if (!rule.pattern.empty()) {
-        const Result<Pattern> pattern = Pattern::compile(rule.pattern);
-        if (!pattern || !pattern->matches(value->text())) {
-          expected = "a match of /" + rule.pattern + "/";
-        }
-      }
-      if (expected.empty()) continue;
-      Violation violation = of_resource(*resource, rule.key, rule.level, rule.where);
-      violation.message =
-          "resource attribute " + rule.key + " is " + actual + ", expected " + expected;
-      violation.expected = expected;
-      violation.actual = actual;
-      recorder.violation(std::move(violation));
-    }
-  }
-}
-
-void check_resource_forbidden(const CheckInput& input, Recorder& recorder) {
-  recorder.not_applicable("the profile forbids no resource key, or no resource came");
-  if (input.profile.resource_forbidden.empty()) return;
-  for (const telemetry::Resource* resource : input.index.resources) {
-    recorder.examined();
-    for (const telemetry::KeyValue& attribute : resource->attributes) {
-      for (const ForbiddenKey& forbidden : input.profile.resource_forbidden) {
-        if (!covers(forbidden, attribute.key)) continue;
-        Violation violation =
-            of_resource(*resource, attribute.key, forbidden.level, forbidden.where);
-        violation.message =
-            "the resource must not carry " + attribute.key + ": " + forbidden.reason;
-        violation.expected = "absent";
-        violation.actual = "present";
-        recorder.violation(std::move(violation));
-      }
-    }
-  }
-}
+CheckTable resource_checks() { return kRows; }
 
 }  // namespace touchstone::conformance

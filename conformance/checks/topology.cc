@@ -1,159 +1,184 @@
 // The shape of traces: parents, roots, orphans, cycles, remote flags.
-#include <map>
-#include <set>
+#include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "conformance/checks/check.h"
 
 namespace touchstone::conformance {
 namespace {
 
-using telemetry::Span;
-
-bool says_remote(const Span& span) {
-  return (span.flags & telemetry::kFlagHasIsRemote) != 0 &&
-         (span.flags & telemetry::kFlagIsRemote) != 0;
-}
-
-/// Trace and span ids of what the clients sent.
-std::set<std::pair<TraceId, SpanId>> client_spans(const CheckInput& input) {
-  std::set<std::pair<TraceId, SpanId>> spans;
-  if (!input.evidence.ledger) return spans;
-  for (const records::LedgerEntry& entry : *input.evidence.ledger) {
-    spans.emplace(entry.trace_id, entry.span_id);
-  }
-  return spans;
-}
-
-bool parent_was_collected(const CheckInput& input, const Span& span) {
-  return input.index.by_id.contains({span.trace_id, span.parent_span_id});
-}
-
-}  // namespace
-
-void check_parent_is_client(const CheckInput& input, Recorder& recorder) {
-  if (!input.profile.topology || input.profile.topology->parent != ParentRule::kClientSpan) {
+void parent_is_client(const CheckInput& input, const SpanView& view, Recorder& recorder) {
+  const auto& topology = input.profile().topology;
+  if (!topology || topology->parent != ParentRule::kClientSpan) {
     recorder.not_applicable("the profile does not say whose child a request's span is");
     return;
   }
-  if (!input.matching) {
+  if (!input.observed.matching) {
     recorder.not_applicable("no ledger: the clients' spans are not known");
     return;
   }
-  recorder.not_applicable("no span of a request that was sent with a traceparent");
-  for (const RequestMatch& match : input.matching->requests) {
-    if (!match.entry->trace_id.is_valid() || !match.entry->span_id.is_valid()) continue;
-    for (const size_t i : match.spans) {
-      const SpanView& view = input.index.spans[i];
-      recorder.examined();
-      if (view.span->parent_span_id == match.entry->span_id) continue;
-      const bool root = !view.span->parent_span_id.is_valid();
-      recorder.violation(
-          view, {.fold = root ? "root" : "other",
-                 .message = describe(*match.entry) + ": the span is " +
-                            (root ? std::string("a root")
-                                  : "a child of " + view.span->parent_span_id.hex()) +
-                            ", expected a child of the client's span " + match.entry->span_id.hex(),
-                 .expected = match.entry->span_id.hex(),
-                 .actual = root ? "none" : view.span->parent_span_id.hex(),
-                 .context = {{"request", describe(*match.entry)}}});
-    }
-  }
+  if (view.request == nullptr) return;
+  const records::LedgerEntry& entry = *view.request->entry;
+  if (!entry.trace_id.is_valid() || !entry.span_id.is_valid()) return;
+  recorder.examined();
+  const SpanId parent = view.span->parent_span_id;
+  if (parent == entry.span_id) return;
+  const bool root = !parent.is_valid();
+  recorder.violation(
+      view, {.fold = root ? "root" : "other",
+             .message = describe(entry) + ": the span is " +
+                        (root ? std::string("a root") : "a child of " + parent.hex()) +
+                        ", expected a child of the client's span " + entry.span_id.hex(),
+             .expected = entry.span_id.hex(),
+             .actual = root ? "none" : parent.hex(),
+             .place = {.trace_id = "", .span_id = "", .request = describe(entry), .input = {}}});
 }
 
-void check_no_orphan(const CheckInput& input, Recorder& recorder) {
-  if (input.profile.topology && input.profile.topology->orphans_allowed) {
+void no_orphan(const CheckInput& input, Recorder& recorder) {
+  if (input.profile().topology && input.profile().topology->orphans_allowed) {
     recorder.not_applicable("the profile allows orphans");
     return;
   }
-  recorder.not_applicable("no span with a parent");
-  const auto clients = client_spans(input);
-  for (const SpanView& view : input.index.spans) {
-    const Span& span = *view.span;
-    if (!span.parent_span_id.is_valid()) continue;
+  for (const SpanRow& row : input.run.spans_by_id.rows()) {
+    if (!row.parent.is_valid()) continue;
     recorder.examined();
     // A remote parent lives in the client's process, whose spans need not be collected.
-    const bool known = parent_was_collected(input, span) || says_remote(span) ||
-                       clients.contains({span.trace_id, span.parent_span_id});
+    const bool known = says_remote(row.flags) || input.run.is_client_span(row.trace, row.parent) ||
+                       input.run.spans_by_id.find(row.trace, row.parent) != nullptr;
     if (known) continue;
-    recorder.violation(view, {.fold = "",
-                              .message = "the parent " + span.parent_span_id.hex() +
-                                         " was not collected, is no client's span and is not "
-                                         "flagged as remote",
-                              .expected = "a parent that exists",
-                              .actual = span.parent_span_id.hex()});
+    recorder.violation(input.run, row,
+                       {.fold = "",
+                        .message = "the parent " + row.parent.hex() +
+                                   " was not collected, is no client's span and is not flagged "
+                                   "as remote",
+                        .expected = "a parent that exists",
+                        .actual = row.parent.hex()});
   }
 }
 
-void check_one_root(const CheckInput& input, Recorder& recorder) {
-  recorder.not_applicable("no trace");
-  std::set<TraceId> client_traces;
-  if (input.evidence.ledger) {
-    for (const records::LedgerEntry& entry : *input.evidence.ledger)
-      client_traces.insert(entry.trace_id);
-  }
-  for (const auto& [trace, members] : input.index.by_trace) {
+void one_root(const CheckInput& input, Recorder& recorder) {
+  const std::vector<SpanRow>& rows = input.run.spans_by_id.rows();
+  std::vector<uint32_t> order(rows.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return std::tie(rows[a].trace, rows[a].id) < std::tie(rows[b].trace, rows[b].id);
+  });
+  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    const TraceId& trace = rows[order[begin]].trace;
+    bool in_request = false;
+    for (end = begin; end < order.size() && rows[order[end]].trace == trace; ++end) {
+      in_request |= rows[order[end]].request_of != 0;
+    }
     if (!trace.is_valid()) continue;
     recorder.examined();
     // The client's own span is the root of its trace, whether or not it was collected.
-    int64_t roots = client_traces.contains(trace) ? 1 : 0;
-    bool in_request = false;
-    for (const size_t i : members) {
-      const SpanView& view = input.index.spans[i];
-      in_request |= view.type != nullptr && view.type->is_request;
-      if (view.span->parent_span_id.is_valid()) continue;
-      ++roots;
-      if (roots < 2 || !in_request) continue;
-      recorder.violation(view, {.fold = client_traces.contains(trace) ? "client" : "",
-                                .message = client_traces.contains(trace)
-                                               ? "the span is a second root beside the client's"
-                                               : "the span is a second root of its trace",
-                                .expected = "one root a trace",
-                                .actual = std::to_string(roots) + " roots"});
+    const bool has_client = input.run.client_traces.contains(trace);
+    int64_t roots = has_client ? 1 : 0;
+    for (size_t i = begin; i < end; ++i) {
+      const SpanRow& row = rows[order[i]];
+      if (row.parent.is_valid() || ++roots < 2 || !in_request) continue;
+      recorder.violation(input.run, row,
+                         {.fold = has_client ? "client" : "",
+                          .message = has_client ? "the span is a second root beside the client's"
+                                                : "the span is a second root of its trace",
+                          .expected = "one root a trace",
+                          .actual = std::to_string(roots) + " roots"});
     }
   }
 }
 
-void check_no_cycle(const CheckInput& input, Recorder& recorder) {
-  recorder.not_applicable("no span with a parent");
-  for (const SpanView& view : input.index.spans) {
-    if (!view.span->parent_span_id.is_valid()) continue;
-    recorder.examined();
-    std::set<SpanId> path = {view.span->span_id};
-    SpanId at = view.span->parent_span_id;
-    while (at.is_valid() && path.insert(at).second) {
-      const auto parent = input.index.by_id.find({view.span->trace_id, at});
-      if (parent == input.index.by_id.end()) break;
-      at = input.index.spans[parent->second].span->parent_span_id;
+void no_cycle(const CheckInput& input, Recorder& recorder) {
+  const SpanRegister& spans = input.run.spans_by_id;
+  const SpanRow* first = spans.rows().data();
+  // Each span is walked over once: `visited` says on which walk, from 1.
+  std::vector<uint32_t> visited(spans.rows().size(), 0);
+  uint32_t walk = 0;
+  for (const SpanRow& start : spans.rows()) {
+    if (start.parent.is_valid()) recorder.examined();
+    ++walk;
+    const SpanRow* at = &start;
+    while (at != nullptr && visited[static_cast<size_t>(at - first)] == 0) {
+      visited[static_cast<size_t>(at - first)] = walk;
+      at = at->parent.is_valid() ? spans.find(at->trace, at->parent) : nullptr;
     }
-    if (at != view.span->span_id) continue;
-    recorder.violation(view, {.fold = "",
-                              .message = "the span is its own ancestor, over " +
-                                         std::to_string(path.size()) + " spans",
-                              .expected = "no cycle",
-                              .actual = "a cycle"});
+    if (at == nullptr || visited[static_cast<size_t>(at - first)] != walk) continue;
+    const SpanRow* member = at;
+    do {
+      recorder.violation(input.run, *member,
+                         {.fold = "",
+                          .message = "the span is its own ancestor",
+                          .expected = "no cycle",
+                          .actual = "a cycle"});
+      member = spans.find(member->trace, member->parent);
+    } while (member != at);
   }
 }
 
-void check_remote_flag(const CheckInput& input, Recorder& recorder) {
-  if (!input.profile.topology || !input.profile.topology->remote_flag) {
+void remote_flag(const CheckInput& input, Recorder& recorder) {
+  if (!input.profile().topology || !input.profile().topology->remote_flag) {
     recorder.not_applicable("the profile does not ask for remote flags");
     return;
   }
-  recorder.not_applicable("no request span whose parent is in another process");
-  for (const SpanView& view : input.index.spans) {
-    const Span& span = *view.span;
-    if (view.type == nullptr || !view.type->is_request) continue;
-    if (!span.parent_span_id.is_valid() || parent_was_collected(input, span)) continue;
+  for (const SpanRow& row : input.run.spans_by_id.rows()) {
+    if ((row.request_of & input.observed.bit) == 0 || !row.parent.is_valid()) continue;
+    if (input.run.spans_by_id.find(row.trace, row.parent) != nullptr) continue;
     recorder.examined();
-    if (says_remote(span)) continue;
-    recorder.violation(view, {.level = *input.profile.topology->remote_flag,
-                              .fold = "",
-                              .message = "the parent is in another process, but the span's flags "
-                                         "do not say so: they are " +
-                                         std::to_string(span.flags),
-                              .expected = "bits 8 and 9 set (768)",
-                              .actual = std::to_string(span.flags)});
+    if (says_remote(row.flags)) continue;
+    recorder.violation(input.run, row,
+                       {.level = *input.profile().topology->remote_flag,
+                        .fold = "",
+                        .message = "the parent is in another process, but the span's flags do "
+                                   "not say so: they are " +
+                                   std::to_string(row.flags),
+                        .expected = "bits 8 and 9 set (768)",
+                        .actual = std::to_string(row.flags)});
   }
 }
+
+using enum CheckRow::Of;
+constexpr CheckRow kRows[] = {
+    {.id = "topology.parent_is_client",
+     .title = "Spans are children of the client's span",
+     .group = "topology",
+     .source = "W3C Trace Context level 2, section 3.2.2.4: parent-id is the id of this request "
+               "as known by the caller.",
+     .nothing = "no span of a request that was sent with a traceparent",
+     .on_span = parent_is_client},
+    {.id = "topology.orphan",
+     .title = "Every parent exists",
+     .group = "topology",
+     .of = kRun,
+     .source = "opentelemetry-proto v1.11.0, trace.proto, Span.parent_span_id: the span_id of "
+               "this span's parent.",
+     .nothing = "no span with a parent",
+     .at_end = no_orphan},
+    {.id = "topology.one_root",
+     .title = "One root a trace",
+     .group = "topology",
+     .of = kRun,
+     .source = "OpenTelemetry specification 1.50.0, Overview, Traces: a trace has one root span.",
+     .nothing = "no trace",
+     .at_end = one_root},
+    {.id = "topology.cycle",
+     .title = "No span is its own ancestor",
+     .group = "topology",
+     .of = kRun,
+     .source = "OpenTelemetry specification 1.50.0, Overview, Traces: a trace is a directed "
+               "acyclic graph.",
+     .nothing = "no span with a parent",
+     .at_end = no_cycle},
+    {.id = "topology.remote_flag",
+     .title = "Remote parents are flagged",
+     .group = "topology",
+     .level = result::Level::kShould,
+     .source = "opentelemetry-proto v1.11.0, trace.proto, SpanFlags: bits 8 and 9 say whether the "
+               "parent is remote.",
+     .nothing = "no request span whose parent is in another process",
+     .at_end = remote_flag}};
+
+}  // namespace
+
+CheckTable topology_checks() { return kRows; }
 
 }  // namespace touchstone::conformance

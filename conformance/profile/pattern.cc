@@ -29,19 +29,20 @@ Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 Pattern::~Pattern() = default;
 
-Result<Pattern> Pattern::compile(const std::string& expression) {
+Result<Pattern> Pattern::compile(const std::string& expression, Extent extent) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   auto code = std::make_unique<Code>();
-  code->code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
-                    PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &error, &offset, nullptr);
+  const uint32_t anchors = extent == Extent::kWhole ? PCRE2_ANCHORED | PCRE2_ENDANCHORED : 0;
+  code->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                             anchors | PCRE2_UTF, &error, &offset, nullptr);
   if (code->code == nullptr) {
     PCRE2_UCHAR reason[160] = {};
     pcre2_get_error_message(error, reason, sizeof(reason));
     return invalid_argument("pattern /" + expression + "/ at offset " + std::to_string(offset) +
                             ": " + reinterpret_cast<const char*>(reason));
   }
+  pcre2_jit_compile(code->code, PCRE2_JIT_COMPLETE);  // without it the interpreter matches
   code->context = pcre2_match_context_create(nullptr);
   pcre2_set_match_limit(code->context, kMatchLimit);
   code->data = pcre2_match_data_create_from_pattern(code->code, nullptr);

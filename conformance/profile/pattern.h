@@ -12,13 +12,14 @@ namespace touchstone::conformance {
 
 class Pattern final {
  public:
+  enum class Extent { kWhole, kAnywhere };  ///< what of a text must match
   /// ERRORS: kInvalidArgument with offset and reason.
-  static Result<Pattern> compile(const std::string& expression);
+  static Result<Pattern> compile(const std::string& expression, Extent extent = Extent::kWhole);
   Pattern(Pattern&&) noexcept;
   Pattern& operator=(Pattern&&) noexcept;
   ~Pattern();
 
-  /// True when the whole of `text` matches; false too when matching ran out of its bounds.
+  /// True when `text`, or a part of it, matches; false too when matching ran out of its bounds.
   bool matches(std::string_view text) const;
 
  private:

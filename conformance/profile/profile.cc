@@ -28,6 +28,11 @@ const char* to_string(ValueType type) {
   return "any";
 }
 
+bool holds(const Condition& condition, const telemetry::Value* value) {
+  if (condition.absent) return value == nullptr;
+  return value != nullptr && (!condition.equals || *condition.equals == value->text());
+}
+
 const std::string& Profile::key_of(const std::string& word) const {
   const auto found = names.find(word);
   return found == names.end() ? word : found->second;
@@ -44,18 +49,18 @@ const std::vector<ShippedProfile>& shipped_profiles() {
   return kProfiles;
 }
 
-Result<Profile> load_profile(const std::string& name_or_path) {
+Result<ProfileText> profile_text(const std::string& name_or_path) {
   const bool is_path = name_or_path.find('/') != std::string::npos ||
                        name_or_path.ends_with(".yaml") || name_or_path.ends_with(".yml");
   if (is_path) {
-    const Result<std::string> text = read_file(name_or_path);
+    Result<std::string> text = read_file(name_or_path);
     if (!text) return text.error();
-    return parse_profile(name_or_path, *text);
+    return ProfileText{name_or_path, *std::move(text)};
   }
   std::vector<std::string> names;
   for (const ShippedProfile& shipped : shipped_profiles()) {
     if (shipped.name == name_or_path) {
-      return parse_profile(name_or_path + ".yaml", shipped.yaml);
+      return ProfileText{name_or_path + ".yaml", std::string(shipped.yaml)};
     }
     names.emplace_back(shipped.name);
   }
@@ -63,6 +68,12 @@ Result<Profile> load_profile(const std::string& name_or_path) {
   return not_found("profile: got " + quote(name_or_path) +
                        ", expected one of: " + join(names, ", ") + ", or the path of a .yaml file",
                    guess ? "did you mean " + quote(*guess) + "?" : "see `touchstone profile list`");
+}
+
+Result<Profile> load_profile(const std::string& name_or_path) {
+  const auto text = profile_text(name_or_path);
+  if (!text) return text.error();
+  return parse_profile(text->name, text->yaml);
 }
 
 }  // namespace touchstone::conformance

@@ -1,6 +1,12 @@
 // A profile: what spans, metrics and traces of one convention must look like, as data. People
 // write it in YAML (conformance/profiles/*.yaml, schema conformance/profiles/profile.schema.json);
 // every error names file and line, unknown keys are errors. Values; thread-compatible.
+//
+// A profile may extend another (`extends: vllm-v1`, or a path relative to its own file). Then it
+// starts as a copy of that, and what it says is read onto it: a scalar or a list of words takes the
+// place of the base's; items of a list with an identity (spans by type, attributes by key, metrics
+// by name, relations by their text, …) are merged field by field with the item of the same
+// identity, or added; `{key: X, remove: true}` takes the base's item out.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +31,13 @@ const char* to_string(ValueType type);  // "any", "string", …, "string[]", "ar
 /// the rule. kSometimes: may be absent; checked where it is present.
 enum class Presence { kAlways, kWhen, kSometimes };
 
-/// Holds when the span's attribute `key` is present (no `equals`) or has this text.
+/// Holds when the attribute `key` is present, or has this text, or is absent.
 struct Condition {
   std::string key;
   std::optional<std::string> equals;
+  bool absent = false;
 };
+bool holds(const Condition& condition, const telemetry::Value* value);  ///< null: absent
 
 struct AttributeRule {
   std::string key;
@@ -37,11 +45,11 @@ struct AttributeRule {
   result::Level level = result::Level::kMust;
   Presence presence = Presence::kAlways;
   std::optional<Condition> when;
-  std::string unit;           ///< "s", "tokens"; for readers
-  std::optional<double> min;  ///< closed range of numbers
+  std::string unit;           ///< of the value, as profile/unit.h knows it: "s", "ms", "tokens"
+  std::optional<double> min;  ///< closed range of numbers, in `unit`
   std::optional<double> max;
-  std::vector<std::string> one_of;  ///< allowed values, as text; empty: any
-  std::string pattern;              ///< PCRE the whole value must match; empty: any
+  std::vector<std::string> one_of;  ///< allowed values, as text; empty: any; of each array element
+  std::string pattern;              ///< PCRE the whole value must match; empty: any; as one_of
   std::string brief;                ///< what it means, for readers
   std::string where;                ///< file:line
 };
@@ -54,26 +62,76 @@ struct ForbiddenKey {
   std::string where;
 };
 
-/// `e2e >= ttft`, `inference == prefill + decode`: sums of names and numbers compared, within
-/// `tolerance` (absolute, in the values' unit). Names are those of Profile::names, full attribute
-/// keys, or `duration` (the span's, in seconds). A span that lacks a name is passed over.
-struct Relation {
-  enum class Operator { kEqual, kAtLeast, kAtMost };
-  struct Term {
-    double factor = 1;
-    std::string name;  ///< empty: the factor itself
-  };
-  std::string text;  ///< as written
-  std::vector<Term> left;
-  Operator op = Operator::kEqual;
-  std::vector<Term> right;
-  double tolerance = 0;
+/// A value that must not stand anywhere: in no string of no span, resource, scope, event, link,
+/// status message or metric label.
+struct ForbiddenValue {
+  std::string pattern;              ///< PCRE; found anywhere in the text
+  std::vector<std::string> except;  ///< attribute keys that may hold it
   result::Level level = result::Level::kMust;
   std::string reason;
   std::string where;
 };
 
-/// Selects spans: every given property must hold. An empty match selects nothing.
+/// `e2e >= ttft`, `inference == prefill + decode`: sums of names and numbers compared, within
+/// `tolerance` (absolute). Names are those of Profile::names, full attribute keys, or `duration`
+/// (the span's). Values are compared in the base unit of theirs (times in seconds). `parent/NAME`
+/// is the parent span's, `TYPE/NAME` the sum over the children of that type. Two single names
+/// joined by == may be texts. A span that lacks a name is passed over.
+struct Relation {
+  enum class Operator { kEqual, kAtLeast, kAtMost };
+  enum class Owner { kSelf, kParent, kChildren };
+  struct Term {
+    double factor = 1;
+    std::string name;  ///< empty: the factor itself
+    Owner owner = Owner::kSelf;
+    std::string child_type;  ///< kChildren: whose sum
+  };
+  std::string text;  ///< as written
+  std::vector<Term> left;
+  Operator op = Operator::kEqual;
+  std::vector<Term> right;
+  std::optional<Condition> when;  ///< only on spans where it holds
+  double tolerance = 0;
+  result::Level level = result::Level::kMust;
+  std::string reason;
+  std::string where;
+  /// True when a name is another span's.
+  bool crosses_spans() const;
+};
+
+/// How many events with this name a span has.
+struct EventRule {
+  std::string name;
+  int64_t min = 1;
+  std::optional<int64_t> max;
+  result::Level level = result::Level::kMust;
+  std::string where;
+};
+
+/// How many children of this type a span has.
+struct ChildRule {
+  std::string type;
+  int64_t min = 1;
+  std::optional<int64_t> max = 1;
+  std::string where;
+};
+
+/// How children share the time of their parent. kApart: no two overlap. kTile: one begins where the
+/// one before ends, the first with the parent and the last to its end.
+enum class Layout { kAny, kApart, kTile };
+
+struct Children {
+  std::vector<ChildRule> of;
+  std::optional<result::Level> others;  ///< a child of another type; nullopt: allowed
+  bool inside = true;                   ///< each lies within its parent's interval
+  Layout layout = Layout::kAny;
+  int64_t tolerance_ns = 0;
+  result::Level level = result::Level::kMust;
+  std::string where;
+};
+
+/// Selects spans: every given property must hold. An empty match selects nothing. Of several
+/// profiles the ones whose match names the scope have the span to themselves.
 struct SpanMatch {
   std::optional<std::string> name;
   std::optional<std::string> name_pattern;
@@ -94,6 +152,13 @@ struct SpanType {
   std::optional<std::string> schema_url;
   std::vector<telemetry::StatusCode> statuses;
   std::optional<int64_t> max_events;
+  std::vector<EventRule> events;
+  std::optional<result::Level> unknown_events;  ///< an event no rule names; nullopt: allowed
+  std::optional<int64_t> min_links;
+  std::optional<int64_t> max_links;
+  /// Types of which the collected parent must be one; empty: any parent, or none.
+  std::vector<std::string> parents;
+  std::optional<Children> children;
   std::vector<AttributeRule> attributes;
   std::vector<ForbiddenKey> forbidden;
   /// Level at which a key that no rule names is a finding; nullopt: allowed.
@@ -106,16 +171,20 @@ struct Rename {
   std::string key;    ///< what this profile calls it
   std::string other;  ///< what another version or convention calls it
   std::string since;  ///< "semconv 1.27.0"
+  std::string where;
 };
 
-/// How many spans a request of one outcome owes: between `least` and `most` times its choices.
+/// How many spans a request of one outcome owes: none, or all that a request can have.
 struct AccountingRule {
-  enum class Amount { kNone, kChoices };
+  enum class Amount { kNone, kAll };
   Amount least = Amount::kNone;
   Amount most = Amount::kNone;
   std::string reason;  ///< why, when it is not what one would want ("vLLM records nothing …")
 };
 struct Accounting {
+  /// All: one span for each choice (vLLM), or one for the whole request (GenAI conventions).
+  enum class Per { kChoice, kRequest };
+  Per per = Per::kChoice;
   AccountingRule completed;
   AccountingRule hung_up;
   AccountingRule refused;
@@ -165,18 +234,32 @@ struct Reconciliation {
   std::string where;
 };
 
+/// A text that a profile was read from.
+struct ProfileSource {
+  std::string name;    ///< "vllm-v1.yaml"
+  std::string sha256;  ///< hex
+};
+
 struct Profile {
   std::string name;        ///< "vllm-v1"
   std::string version;     ///< of the pinned convention: "0.32.0"
   std::string convention;  ///< "vLLM V1 engine tracing"
   std::string description;
-  std::string source;  ///< where the rules are from, with version
-  std::string where;   ///< file
+  std::string source;                  ///< where the rules are from, with version
+  std::string where;                   ///< file
+  std::vector<ProfileSource> sources;  ///< its own text, then those of the profiles it extends
   std::vector<AttributeRule> resource;
   std::vector<ForbiddenKey> resource_forbidden;
+  std::vector<ForbiddenValue> forbidden_values;
   std::vector<SpanType> spans;
   /// Level at which a span that is of no type is a finding; nullopt: allowed.
   std::optional<result::Level> unknown_spans;
+  /// PCRE of the subject's service.name; empty: every service is the subject's.
+  std::string service;
+  /// Level at which a span of another service is a finding; nullopt: it is none of our business.
+  std::optional<result::Level> other_services;
+  /// Level at which the same span delivered again is a finding; nullopt: OTLP allows it.
+  std::optional<result::Level> redelivery;
   /// Words of this file for attribute keys: ttft, e2e, queue, prefill, decode, inference,
   /// prompt_tokens, completion_tokens, request_id, …
   std::map<std::string, std::string> names;
@@ -191,7 +274,7 @@ struct Profile {
   const std::string& key_of(const std::string& word) const;
 };
 
-/// ERRORS: kInvalidArgument `file:line: field: got, expected`.
+/// ERRORS: kInvalidArgument `file:line: field: got, expected`; what load_profile() says of a base.
 Result<Profile> parse_profile(const std::string& file, std::string_view yaml);
 
 /// A profile built into the program.
@@ -200,6 +283,13 @@ struct ShippedProfile {
   std::string_view yaml;
 };
 const std::vector<ShippedProfile>& shipped_profiles();
+
+/// The text behind a name or path, as load_profile() finds it.
+struct ProfileText {
+  std::string name;  ///< what messages call it
+  std::string yaml;
+};
+Result<ProfileText> profile_text(const std::string& name_or_path);
 
 /// A shipped profile by name, or the file at this path (anything with a `/` or ending in .yaml).
 /// ERRORS: kNotFound with the nearest name as hint; kInvalidArgument.

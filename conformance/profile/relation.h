@@ -1,11 +1,12 @@
-// Relations between the numbers of one span: `e2e >= ttft`, `inference == prefill + decode`.
-// Pure; thread-safe.
+// Relations between the numbers of spans: `e2e >= ttft`, `inference == prefill + decode`,
+// `completion_tokens == inference.decode/completion_tokens`. Pure; thread-safe.
 #pragma once
 
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/result.h"
 #include "conformance/profile/profile.h"
@@ -13,19 +14,22 @@
 namespace touchstone::conformance {
 
 /// Fills text, left, op and right. Grammar: side op side; op one of `==`, `>=`, `<=`; a side is
-/// terms joined by `+` or `-`; a term is a name, a number, or `number * name`.
+/// terms joined by `+` or `-`; a term is a name, a number, or `number * name`; a name may begin
+/// with `parent/` or the type of a child and `/`.
 /// ERRORS: kInvalidArgument.
 Result<Relation> parse_relation(std::string_view text);
 
-/// The number behind a name; nullopt when the span has none.
-using Lookup = std::function<std::optional<double>(const std::string&)>;
+/// A number in its base unit, or a text; monostate: the span has none.
+using Operand = std::variant<std::monostate, double, std::string>;
+/// The value behind a term's name, without its factor.
+using Lookup = std::function<Operand(const Relation::Term&)>;
 
 struct RelationValues {
-  double left = 0;
-  double right = 0;
+  std::string left;  ///< for messages
+  std::string right;
   bool holds = false;
 };
-/// nullopt when a name has no value. NaN never holds.
+/// nullopt when a name has no value, or a text where a number is needed. NaN never holds.
 std::optional<RelationValues> evaluate(const Relation& relation, const Lookup& lookup);
 
 }  // namespace touchstone::conformance

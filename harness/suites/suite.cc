@@ -190,18 +190,23 @@ std::optional<int64_t> end_of_day_unix_ns(const std::string& date) {
 conformance::Suppression read_suppression(const Fields& fields) {
   conformance::Suppression suppression;
   suppression.check_id = fields.required_string("check");
+  if (fields.has("check") && !conformance::names_checks(suppression.check_id)) {
+    fields.fail("check", "got " + quote(suppression.check_id) +
+                             ", expected the id of a check or a dotted prefix of ids");
+  }
   suppression.subject = fields.optional_string("subject").value_or("");
   suppression.reason = fields.required_string("reason");
   suppression.where = fields.where();
   if (trim(suppression.reason).empty() && fields.has("reason")) {
     fields.fail("reason", "got nothing, expected why this deviation is accepted");
   }
-  if (const auto date = fields.optional_string("expires")) {
-    suppression.expires_unix_ns = end_of_day_unix_ns(*date);
-    if (!suppression.expires_unix_ns) {
-      fields.fail("expires", "got " + quote(*date) + ", expected a date as \"2027-01-31\"");
-    }
+  const std::string date = fields.required_string("expires");
+  const auto expires = end_of_day_unix_ns(date);
+  if (!expires && fields.has("expires")) {
+    fields.fail("expires", "got " + quote(date) + ", expected a date as \"2027-01-31\"");
   }
+  suppression.expires_unix_ns = expires.value_or(0);
+  suppression.at_most = fields.optional_int("at_most");
   return suppression;
 }
 

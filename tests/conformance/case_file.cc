@@ -97,9 +97,9 @@ telemetry::StatusCode status_of(const std::string& word) {
 }
 
 telemetry::ResourceSpans read_span(const json& item) {
-  only_keys(item, {"trace", "span", "parent", "flags", "name", "kind", "status", "events", "scope",
-                   "schema_url", "start_ms", "end_ms", "start_unix_ns", "set", "add", "clear",
-                   "resource"});
+  only_keys(item, {"trace", "span", "parent", "flags", "name", "kind", "status", "events", "links",
+                   "status_message", "scope", "schema_url", "start_ms", "end_ms", "start_unix_ns",
+                   "set", "add", "clear", "resource"});
   Span span;
   span.trace_id = trace_of(item.value("trace", 1));
   span.span_id = span_of(item.value("span", 1));
@@ -108,7 +108,13 @@ telemetry::ResourceSpans read_span(const json& item) {
   span.name = item.value("name", "llm_request");
   span.kind = kind_of(item.value("kind", "server"));
   span.status = status_of(item.value("status", "unset"));
-  span.events.resize(static_cast<size_t>(item.value("events", 0)));
+  const json events = item.value("events", json(0));
+  if (events.is_number()) span.events.resize(events.get<size_t>());
+  for (const json& name : events.is_array() ? events : json::array()) {
+    span.events.push_back({.time_unix_ns = 0, .name = name, .attributes = {}});
+  }
+  span.links.resize(item.value("links", size_t{0}));
+  span.status_message = item.value("status_message", "");
   span.start_unix_ns = item.value("start_unix_ns", at_ms(item.value("start_ms", json(0))));
   span.end_unix_ns = at_ms(item.value("end_ms", json(200)));
   if (!item.value("clear", false)) span.attributes = good_attributes();
@@ -214,7 +220,7 @@ std::string differences(const json& expected, const result::Finding& finding) {
 
 CaseInput read_case_input(const json& input) {
   only_keys(input, {"profile", "spans", "ledger", "metrics", "metrics_before", "collector_metrics",
-                    "span_problems", "suppressions", "now_ms"});
+                    "span_problems", "suppressions", "now_ms", "answered_share"});
   CaseInput result;
   result.profile = vllm_v1();
   if (input.contains("profile")) {
@@ -236,13 +242,16 @@ CaseInput read_case_input(const json& input) {
   evidence.metrics_before = read_page(input, "metrics_before");
   evidence.collector_metrics = read_page(input, "collector_metrics");
   evidence.now_unix_ns = at_ms(input.value("now_ms", json(86'400'000)));
+  result.options.answered_share = input.value("answered_share", 1.0);
   for (const json& item : input.value("suppressions", json::array())) {
-    Suppression suppression{.check_id = item.at("check_id"),
-                            .subject = item.at("subject"),
-                            .reason = item.at("reason"),
-                            .expires_unix_ns = std::nullopt,
-                            .where = "suite.yaml:1"};
-    if (item.contains("expires_ms")) suppression.expires_unix_ns = at_ms(item["expires_ms"]);
+    only_keys(item, {"check_id", "subject", "reason", "expires_ms", "at_most"});
+    Suppression suppression;
+    suppression.check_id = item.at("check_id");
+    suppression.subject = item.at("subject");
+    suppression.reason = item.at("reason");
+    suppression.expires_unix_ns = at_ms(item.value("expires_ms", json(1e12)));
+    if (item.contains("at_most")) suppression.at_most = item["at_most"];
+    suppression.where = "suite.yaml:1";
     result.options.suppressions.push_back(std::move(suppression));
   }
   return result;

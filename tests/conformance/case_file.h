@@ -1,8 +1,8 @@
 // Case files of checks, tests/conformance/cases/<id>.json:
 //   id, title, why, source, level, cases: [{name, input, verdict, findings}].
 // `input`: spans, ledger (lists of what differs from one good span and its request), metrics,
-// metrics_before, collector_metrics (lines), span_problems, suppressions, now_ms, profile (lines of
-// YAML; vllm-v1 when absent). `findings`: key absent = unchecked, present = exact; `message` and
+// metrics_before, collector_metrics (lines), span_problems, suppressions, now_ms, answered_share,
+// profile (lines of YAML; vllm-v1 when absent). `findings`: key absent = unchecked, present = exact; `message` and
 // each `context` value must be contained. As many findings as listed, in any order.
 #pragma once
 

@@ -240,8 +240,15 @@ std::vector<Mutant> accounting_mutants() {
   return {
       {"lose a span", "completeness.missing", remove_span},
       {"lose all", "input.received", [](Evidence& evidence, size_t) { evidence.spans.clear(); }},
-      {"deliver a span twice", "span.id.unique",
-       [](Evidence& evidence, size_t i) { add_copy(evidence, i, [](Span&) {}); }},
+      {"reuse a span id", "span.id.unique",
+       [](Evidence& evidence, size_t i) {
+         add_copy(evidence, i, [](Span& span) { ++span.end_unix_ns; });
+       }},
+      on_entry("an answer that broke off", "request.answered",
+               [](records::LedgerEntry& entry) {
+                 entry.outcome = records::ClientOutcome::kFailed;
+                 entry.status = 500;
+               }),
       {"record a request twice", "span.request.once",
        [](Evidence& evidence, size_t i) {
          // As often as the two choices at position 8 cannot explain.

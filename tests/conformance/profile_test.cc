@@ -4,9 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/check.h"
 #include "base/files.h"
 #include "conformance/profile/pattern.h"
 #include "conformance/profile/relation.h"
+#include "conformance/profile/unit.h"
 #include "tests/conformance/recorded.h"
 #include "tests/support/json_schema.h"
 
@@ -120,6 +122,107 @@ TEST(ProfileSchema, RefusesUnknownKeysAndWrongTypes) {
   }
 }
 
+constexpr char kMore[] = R"(profile: q
+extends: base.yaml
+names: {b: y.b}
+spans:
+  - type: t
+    match: {scope: audited}
+    attributes:
+      - {key: x.a, level: SHOULD}
+      - {key: x.c, type: int}
+  - {type: u, match: {name: m}}
+unknown_spans: allow
+)";
+
+/// The profile in `text`, in a folder with kGood as base.yaml.
+Result<Profile> extended(const std::string& text) {
+  auto folder = TemporaryDirectory::make("touchstone-profile-test");
+  BASE_CHECK(folder.has_value() && write_file_atomic(folder->path() + "/base.yaml", kGood));
+  const std::string path = folder->path() + "/own.yaml";
+  BASE_CHECK(write_file_atomic(path, text));
+  return load_profile(path);
+}
+
+TEST(Extends, WhatIsSaidIsReadOntoTheBase) {
+  const auto profile = extended(kMore);
+  ASSERT_TRUE(profile.has_value()) << profile.error().message;
+  EXPECT_EQ(profile->name, "q");
+  EXPECT_EQ(profile->version, "1") << "the base's";
+  EXPECT_EQ(profile->key_of("a"), "x.a");
+  EXPECT_EQ(profile->key_of("b"), "y.b");
+  ASSERT_EQ(profile->spans.size(), 2u);
+  const SpanType& type = profile->spans[0];
+  EXPECT_EQ(type.match.name, "n");
+  EXPECT_EQ(type.match.scope, "audited");
+  ASSERT_EQ(type.attributes.size(), 2u);
+  EXPECT_EQ(type.attributes[0].level, result::Level::kShould);
+  EXPECT_EQ(type.attributes[0].type, ValueType::kDouble) << "the base's";
+  EXPECT_EQ(type.attributes[0].min, 0);
+  EXPECT_NE(type.attributes[0].where.find("own.yaml:8"), std::string::npos);
+  EXPECT_FALSE(profile->unknown_spans.has_value());
+  ASSERT_EQ(profile->sources.size(), 2u);
+  EXPECT_NE(profile->sources[0].sha256, profile->sources[1].sha256);
+}
+
+TEST(Extends, ItemsAreRemoved) {
+  const auto profile = extended(
+      "profile: q\nextends: base.yaml\nspans:\n  - {type: t, attributes: "
+      "[{key: x.a, remove: true}]}\n");
+  ASSERT_TRUE(profile.has_value()) << profile.error().message;
+  EXPECT_TRUE(profile->spans[0].attributes.empty());
+}
+
+TEST(Extends, ErrorsNameThePlaceInWhicheverFile) {
+  const std::string head = "profile: q\nextends: ";
+  const std::pair<std::string, std::string> bad[] = {
+      {head + "none.yaml\n", "own.yaml:2: extends: "},
+      {head + "own.yaml\n", "is it a circle?"},
+      {head + "vllm-v2\n", "expected one of: "},
+      {head + "base.yaml\nspans: [{type: t, remove: true}]\n", "would check nothing"},
+      {head + "base.yaml\nspans: [{type: v, remove: true}]\n", "there is no v to remove"},
+      {head + "base.yaml\nspans: [{type: v}]\n", "missing key \"match\""},
+      {head + "base.yaml\nspans:\n  - {type: t, parent: [v]}\n", "got the type \"v\""},
+      {head + "base.yaml\nspans:\n  - type: t\n    attributes: [{key: x.a, max: -1}]\n",
+       "own.yaml:5: spans[0].attributes[0].max: min is larger than max"}};
+  for (const auto& [text, message] : bad) {
+    const auto profile = extended(text);
+    ASSERT_FALSE(profile.has_value()) << text;
+    EXPECT_NE(profile.error().message.find(message), std::string::npos)
+        << text << " gave: " << profile.error().message;
+  }
+}
+
+TEST(Extends, AnErrorOfTheBaseNamesTheBase) {
+  auto folder = TemporaryDirectory::make("touchstone-profile-test");
+  ASSERT_TRUE(folder.has_value());
+  ASSERT_TRUE(write_file_atomic(folder->path() + "/base.yaml", std::string(kGood) + "colour: x\n"));
+  const auto profile =
+      parse_profile(folder->path() + "/own.yaml", "profile: q\nextends: ./base.yaml\n");
+  ASSERT_FALSE(profile.has_value());
+  EXPECT_NE(profile.error().message.find("base.yaml:11: colour: unknown key"), std::string::npos)
+      << profile.error().message;
+}
+
+TEST(Unit, TimesAndSharesHaveABaseUnit) {
+  EXPECT_DOUBLE_EQ(to_base_unit("ms"), 0.001);
+  EXPECT_DOUBLE_EQ(to_base_unit("%"), 0.01);
+  EXPECT_DOUBLE_EQ(to_base_unit("tokens"), 1);
+  EXPECT_TRUE(is_time_unit("us"));
+  EXPECT_FALSE(is_time_unit("tokens"));
+}
+
+TEST(Relation, NamesOfParentAndChildren) {
+  const auto relation = parse_relation("a.b + 1 == parent/c + 2 * inference.decode/tokens");
+  ASSERT_TRUE(relation.has_value());
+  EXPECT_TRUE(relation->crosses_spans());
+  EXPECT_EQ(relation->right[0].owner, Relation::Owner::kParent);
+  EXPECT_EQ(relation->right[1].child_type, "inference.decode");
+  EXPECT_EQ(relation->right[1].name, "tokens");
+  EXPECT_FALSE(parse_relation("a/b/c == 1").has_value());
+  EXPECT_FALSE(parse_relation("/b == 1").has_value());
+}
+
 TEST(Relation, SumsAreComparedWithinTheTolerance) {
   const struct {
     const char* text;
@@ -137,13 +240,20 @@ TEST(Relation, SumsAreComparedWithinTheTolerance) {
     ASSERT_TRUE(relation.has_value()) << row.text;
     relation->tolerance = row.tolerance;
     const auto result = evaluate(
-        *relation, [&](const std::string& name) { return std::optional<double>(values.at(name)); });
+        *relation, [&](const Relation::Term& term) { return Operand(values.at(term.name)); });
     ASSERT_TRUE(result.has_value());
     EXPECT_EQ(result->holds, row.holds) << row.text << " within " << row.tolerance;
   }
-  const auto absent = evaluate(*parse_relation("a >= b"),
-                               [](const std::string&) { return std::optional<double>(); });
+  const auto absent =
+      evaluate(*parse_relation("a >= b"), [](const Relation::Term&) { return Operand(); });
   EXPECT_FALSE(absent.has_value());
+}
+
+TEST(Pattern, IsFoundAnywhereWhenAskedFor) {
+  const auto pattern = Pattern::compile("[0-9]{3}", Pattern::Extent::kAnywhere);
+  ASSERT_TRUE(pattern.has_value());
+  EXPECT_TRUE(pattern->matches("ab 123 c"));
+  EXPECT_FALSE(pattern->matches("ab 12 c"));
 }
 
 TEST(Pattern, MatchesTheWholeTextWithinBounds) {

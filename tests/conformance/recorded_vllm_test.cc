@@ -92,7 +92,7 @@ TEST(RecordedVllm, ARenamedSiblingIsNamed) {
 
 TEST(RecordedVllm, HangUpsAreFindingsOfAProfileThatAccountsForThem) {
   Profile strict = vllm_v1();
-  strict.accounting->hung_up.least = AccountingRule::Amount::kChoices;
+  strict.accounting->hung_up.least = AccountingRule::Amount::kAll;
   const Report report = judge(recorded_evidence(), {strict}, {});
   const CheckOutcome& check = outcome_of(report, "completeness.missing");
   ASSERT_EQ(check.findings.size(), 1u);

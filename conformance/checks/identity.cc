@@ -1,0 +1,98 @@
+// Ids that are no ids, spans that came twice, requests that were recorded twice.
+#include "base/text.h"
+#include "conformance/checks/check.h"
+
+namespace touchstone::conformance {
+namespace {
+
+void valid(const CheckInput&, const SpanView& view, Recorder& recorder) {
+  recorder.examined();
+  const bool trace = view.span->trace_id.is_valid();
+  if (trace && view.span->span_id.is_valid()) return;
+  const std::string which = trace ? "span id" : "trace id";
+  recorder.violation(view, {.fold = which,
+                            .message = "the " + which + " is all zero, which means no id",
+                            .expected = "an id",
+                            .actual = "zero"});
+}
+
+void unique(const CheckInput& input, const SpanView& view, Recorder& recorder) {
+  if (!view.span->span_id.is_valid()) return;
+  recorder.examined();
+  if (view.seen == SpanRegister::Seen::kNew) return;
+  if (view.seen == SpanRegister::Seen::kDelivered) {
+    const auto level = input.profile().redelivery;
+    if (!level) return;
+    recorder.violation(view, {.level = *level,
+                              .fold = "delivered twice",
+                              .message = "the span was delivered more than once",
+                              .expected = "each span once",
+                              .actual = "the same span again"});
+    return;
+  }
+  const SpanRow* other = input.run.spans_by_id.find(view.span->span_id);
+  recorder.violation(view, {.fold = "reused",
+                            .message = "the span id is that of another span, in trace " +
+                                       (other == nullptr ? "?" : other->trace.hex()),
+                            .expected = "each span id once",
+                            .actual = "another span with the id"});
+}
+
+void summarize_deliveries(const CheckInput& input, Recorder& recorder) {
+  if (input.run.delivered_again > 0) {
+    recorder.summary(format_count(input.run.delivered_again) + " of the same spans came again");
+  }
+}
+
+void recorded_once(const CheckInput& input, const SpanView& view, Recorder& recorder) {
+  if (!input.evidence.ledger) {
+    recorder.not_applicable("no ledger: equal spans may be choices that ended together");
+    return;
+  }
+  if (!view.is_request() || !view.is_first()) return;
+  const auto id = view.text("request_id");
+  if (!id) return;
+  recorder.examined();
+  // The choices of one request share its id and start, and those that end in one engine step may
+  // share the end too: so many equal ones are no repetition. Only the ledger knows how many.
+  const int64_t allowed = view.request == nullptr ? 1 : view.request->all;
+  if (view.twins == nullptr || view.twins->count <= allowed) return;
+  recorder.violation(
+      view, {.fold = "",
+             .message = "request " + std::string(*id) + " was recorded twice: span " +
+                        view.twins->first.hex() + " has the same trace, request id, start and end",
+             .expected = "one span a completion",
+             .actual = "two spans with different ids",
+             .context = {{"request_id", std::string(*id)}}});
+}
+
+using enum CheckRow::Of;
+constexpr CheckRow kRows[] = {
+    {.id = "span.id.valid",
+     .title = "Trace and span ids are ids",
+     .group = "identity",
+     .of = kRun,
+     .source = "opentelemetry-proto v1.11.0, trace.proto: an id with all bytes zero is invalid.",
+     .nothing = "no span",
+     .on_span = valid},
+    {.id = "span.id.unique",
+     .title = "No span id twice",
+     .group = "identity",
+     .of = kRun,
+     .source = "OTLP 1.11.0, Duplicate Data: a client may send the same data again, so a consumer "
+               "must expect and count it.",
+     .nothing = "no span",
+     .on_span = unique,
+     .at_end = summarize_deliveries},
+    {.id = "span.request.once",
+     .title = "No completion recorded by two spans",
+     .group = "identity",
+     .source = "Touchstone 0.1, invariant of spans: every finished request has exactly its spans.",
+     .nothing = "no request span with a request id",
+     .on_span = recorded_once}};
+
+}  // namespace
+
+CheckTable identity_checks() { return kRows; }
+
+}  // namespace touchstone::conformance

@@ -1,0 +1,33 @@
+// What was collected of one run, for checks to look at. Values; thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "records/ledger.h"
+#include "telemetry/prometheus/text.h"
+#include "telemetry/span.h"
+
+namespace touchstone::conformance {
+
+/// All that the checks may look at. What is nullopt was not collected: checks that need it skip.
+struct Evidence {
+  /// Spans in memory; a Judge can be given others, batch by batch, that never are.
+  std::vector<telemetry::TraceBatch> spans;
+  /// Lines of the span input that could not be used, as `file:line: problem`.
+  std::vector<std::string> span_problems;
+  int64_t span_problems_unlisted = 0;  ///< beyond those
+  int64_t other_signal_lines = 0;      ///< of the span input: metrics or logs, not judged
+  std::optional<std::vector<records::LedgerEntry>> ledger;
+  std::optional<telemetry::MetricsPage> metrics;         ///< the subject's /metrics at the end
+  std::optional<telemetry::MetricsPage> metrics_before;  ///< and before the load; zero if absent
+  std::optional<telemetry::MetricsPage> collector_metrics;
+  int64_t now_unix_ns = 0;  ///< for expiry dates only
+};
+
+/// Of Evidence::spans.
+int64_t span_count(const Evidence& evidence);
+
+}  // namespace touchstone::conformance

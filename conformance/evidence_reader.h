@@ -1,0 +1,41 @@
+// Evidence from files: the one reader that everybody who judges shares. Spans are handed on batch
+// by batch and never all in memory; nothing is dropped silently. Thread-compatible.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "conformance/evidence.h"
+#include "conformance/judge.h"
+#include "telemetry/span.h"
+
+namespace touchstone::conformance {
+
+/// Where evidence lies. Empty: was not collected.
+struct EvidencePaths {
+  std::vector<std::string> spans;  ///< OTLP JSON lines: plain, .gz or .zst
+  std::string ledger;
+  std::string metrics;
+  std::string metrics_before;
+  std::string collector_metrics;
+};
+
+/// All but the spans. ERRORS: kNotFound, kInvalidArgument, kMalformed, kIo.
+Result<Evidence> read_evidence(const EvidencePaths& paths, int64_t now_unix_ns);
+
+/// Hands the spans of each file to `visit`, in order; problems and lines of other signals are
+/// counted in `evidence`. ERRORS: kNotFound, kIo, or what `visit` returned.
+Status read_spans(const std::vector<std::string>& files, Evidence& evidence,
+                  const std::function<Status(const telemetry::TraceBatch&)>& visit);
+
+struct JudgedFiles {
+  result::Report report;
+  int64_t spans = 0;  ///< that were read
+};
+/// From files to a report, in memory that does not grow with the spans' size.
+Result<JudgedFiles> judge_files(const EvidencePaths& paths, int64_t now_unix_ns,
+                                const std::vector<Profile>& profiles, const JudgeOptions& options);
+
+}  // namespace touchstone::conformance

@@ -1,0 +1,127 @@
+#include "conformance/profile/compiled.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "conformance/profile/unit.h"
+
+namespace touchstone::conformance {
+namespace {
+
+Pattern compiled(const std::string& expression, Pattern::Extent extent = Pattern::Extent::kWhole) {
+  Result<Pattern> pattern = Pattern::compile(expression, extent);
+  BASE_CHECK(pattern.has_value(), "parse_profile compiles every pattern");
+  return *std::move(pattern);
+}
+
+}  // namespace
+
+CompiledRule::CompiledRule(const AttributeRule& attribute)
+    : rule(&attribute),
+      to_base(to_base_unit(attribute.unit)),
+      is_time(is_time_unit(attribute.unit)) {
+  if (!attribute.pattern.empty()) pattern = compiled(attribute.pattern);
+}
+
+CompiledType::CompiledType(const Profile& profile, const SpanType& type, size_t index)
+    : type_(&type), index_(index) {
+  for (const AttributeRule& rule : type.attributes) {
+    rules_.emplace_back(rule);
+    add_key(rule.key);
+    factors_.back() = rules_.back().to_base;
+  }
+  for (const auto& [word, key] : profile.names) words_[word] = add_key(key);
+  // Relations of other types may ask for this one's values.
+  for (const SpanType& other : profile.spans) {
+    for (const Relation& relation : other.relations) {
+      if (&other == &type || relation.crosses_spans()) add_keys(profile, relation);
+    }
+  }
+  if (type.match.name_pattern) match_name_ = compiled(*type.match.name_pattern);
+  if (type.name_pattern) expected_name_ = compiled(*type.name_pattern);
+}
+
+void CompiledType::add_keys(const Profile& profile, const Relation& relation) {
+  for (const auto* side : {&relation.left, &relation.right}) {
+    for (const Relation::Term& term : *side) {
+      if (!term.name.empty()) add_key(profile.key_of(term.name));
+    }
+  }
+  if (relation.when) add_key(profile.key_of(relation.when->key));
+}
+
+size_t CompiledType::add_key(const std::string& key) {
+  const auto [found, is_new] = keys_.try_emplace(key, factors_.size());
+  if (is_new) factors_.push_back(1);
+  return found->second;
+}
+
+std::optional<size_t> CompiledType::slot_of_key(std::string_view key) const {
+  const auto found = keys_.find(key);
+  if (found == keys_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<size_t> CompiledType::slot_of_word(std::string_view word) const {
+  const auto found = words_.find(word);
+  return found == words_.end() ? slot_of_key(word) : std::optional<size_t>(found->second);
+}
+
+bool CompiledType::matches(const telemetry::Span& span, const telemetry::Scope& scope,
+                           const telemetry::Resource& resource) const {
+  const SpanMatch& match = type_->match;
+  bool holds = (!match.name || *match.name == span.name) &&
+               (!match.kind || *match.kind == span.kind) &&
+               (!match.scope || *match.scope == scope.name) &&
+               (!match_name_ || match_name_->matches(span.name));
+  for (const auto& [key, text] : match.resource) {
+    if (!holds) return false;
+    const telemetry::Value* value = telemetry::find(resource.attributes, key);
+    holds = value != nullptr && value->text() == text;
+  }
+  return holds;
+}
+
+CompiledProfile::CompiledProfile(const Profile& profile) : profile_(&profile) {
+  for (size_t i = 0; i < profile.spans.size(); ++i) {
+    types_.emplace_back(profile, profile.spans[i], i);
+  }
+  for (const AttributeRule& rule : profile.resource) resource_rules_.emplace_back(rule);
+  for (const ForbiddenValue& value : profile.forbidden_values) {
+    forbidden_values_.push_back(compiled(value.pattern, Pattern::Extent::kAnywhere));
+  }
+  if (!profile.service.empty()) service_ = compiled(profile.service);
+}
+
+bool CompiledProfile::has_request_type() const {
+  return std::any_of(types_.begin(), types_.end(),
+                     [](const CompiledType& type) { return type.type().is_request; });
+}
+
+bool CompiledProfile::has_families() const {
+  return std::any_of(types_.begin(), types_.end(), [](const CompiledType& compiled_type) {
+    const SpanType& type = compiled_type.type();
+    const bool crosses =
+        std::any_of(type.relations.begin(), type.relations.end(),
+                    [](const Relation& relation) { return relation.crosses_spans(); });
+    return crosses || !type.parents.empty() || type.children.has_value();
+  });
+}
+
+const CompiledType* CompiledProfile::classify(const telemetry::Span& span,
+                                              const telemetry::Scope& scope,
+                                              const telemetry::Resource& resource) const {
+  for (const CompiledType& type : types_) {
+    if (type.matches(span, scope, resource)) return &type;
+  }
+  return nullptr;
+}
+
+bool CompiledProfile::is_other_service(const telemetry::Resource& resource) const {
+  if (!service_) return false;
+  const telemetry::Value* name = telemetry::find(resource.attributes, "service.name");
+  return name == nullptr || name->string() == nullptr || !service_->matches(*name->string());
+}
+
+}  // namespace touchstone::conformance

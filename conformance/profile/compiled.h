@@ -1,0 +1,91 @@
+// A profile made ready to judge many spans: patterns compiled, keys and words resolved to slots.
+// Borrows the Profile. Read-only after construction, but for its patterns' scratch: one thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "conformance/profile/pattern.h"
+#include "conformance/profile/profile.h"
+#include "telemetry/span.h"
+
+namespace touchstone::conformance {
+
+struct CompiledRule {
+  explicit CompiledRule(const AttributeRule& attribute);
+  const AttributeRule* rule;
+  std::optional<Pattern> pattern;
+  double to_base = 1;  ///< from the rule's unit
+  bool is_time = false;
+};
+
+/// One span type. A slot stands for an attribute key: first those of the rules, in their order,
+/// then the others that the profile's names and relations use.
+class CompiledType final {
+ public:
+  CompiledType(const Profile& profile, const SpanType& type, size_t index);
+
+  const SpanType& type() const { return *type_; }
+  const std::string& name() const { return type_->type; }
+  size_t index() const { return index_; }  ///< in Profile::spans
+  const std::vector<CompiledRule>& rules() const { return rules_; }
+  size_t slots() const { return factors_.size(); }
+  std::optional<size_t> slot_of_key(std::string_view key) const;
+  /// Of a word of Profile::names or a key.
+  std::optional<size_t> slot_of_word(std::string_view word) const;
+  /// From the unit of the slot's rule to its base unit.
+  double to_base(size_t slot) const { return factors_[slot]; }
+  const std::optional<Pattern>& expected_name() const { return expected_name_; }
+  bool matches(const telemetry::Span& span, const telemetry::Scope& scope,
+               const telemetry::Resource& resource) const;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using Slots = std::unordered_map<std::string, size_t, Hash, std::equal_to<>>;
+  size_t add_key(const std::string& key);
+  void add_keys(const Profile& profile, const Relation& relation);
+
+  const SpanType* type_;
+  size_t index_;
+  std::vector<CompiledRule> rules_;
+  std::vector<double> factors_;  // by slot
+  Slots keys_;
+  Slots words_;
+  std::optional<Pattern> match_name_;
+  std::optional<Pattern> expected_name_;
+};
+
+class CompiledProfile final {
+ public:
+  explicit CompiledProfile(const Profile& profile);
+
+  const Profile& profile() const { return *profile_; }
+  const std::vector<CompiledType>& types() const { return types_; }
+  const std::vector<CompiledRule>& resource_rules() const { return resource_rules_; }
+  /// By position in Profile::forbidden_values.
+  const std::vector<Pattern>& forbidden_values() const { return forbidden_values_; }
+  bool has_request_type() const;
+  /// True when rules look from a span at its parent or children.
+  bool has_families() const;
+  /// The first type whose match holds; null: none.
+  const CompiledType* classify(const telemetry::Span& span, const telemetry::Scope& scope,
+                               const telemetry::Resource& resource) const;
+  /// True when the profile names its service and this is another.
+  bool is_other_service(const telemetry::Resource& resource) const;
+
+ private:
+  const Profile* profile_;
+  std::vector<CompiledType> types_;
+  std::vector<CompiledRule> resource_rules_;
+  std::vector<Pattern> forbidden_values_;
+  std::optional<Pattern> service_;
+};
+
+}  // namespace touchstone::conformance
