@@ -14,6 +14,7 @@
 #include "harness/process/child.h"
 #include "harness/process/ports.h"
 #include "records/ledger.h"
+#include "records/run_folder.h"
 #include "tests/end_to_end/stack.h"
 #include "tests/support/paths.h"
 
@@ -154,6 +155,19 @@ TEST_F(Check, AServerThatHangsForAWhileIsLateAndLosesNothing) {
   EXPECT_GE(slowest->done_ns, 500 * kNsPerMs);
 }
 
+TEST_F(Check, AServerThatIsRestartedAnswersAgain) {
+  const Ran ran = check(small_suite(30, 4), {"--fault", "restart:subject@1s"});
+  EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
+  const auto run = records::open_run_folder(path("report/run"));
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_TRUE(run->manifest->faults.at(0).applied);
+  EXPECT_TRUE(run->manifest->deaths.empty()) << "it is there again";
+  const auto read = this->evidence();
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->ledger->front().outcome, records::ClientOutcome::kCompleted);
+  EXPECT_EQ(read->ledger->back().outcome, records::ClientOutcome::kCompleted);
+}
+
 TEST_F(Check, AFaultThatCameTooLateIsUndecidedNotAPass) {
   const Ran ran = check(small_suite(4, 0.3), {"--fault", "kill:collector@1h"});
   EXPECT_EQ(ran.code, 3) << ran.output << ran.errors;
@@ -264,13 +278,18 @@ std::string attached(const std::string& text, uint16_t port, uint16_t otlp_port)
       "collector:\n", "collector:\n  otlp_grpc_port: " + std::to_string(otlp_port) + "\n");
 }
 
-TEST_F(Check, AServerThatRunsAlreadyCanBeAttachedTo) {
+TEST_F(Check, AServerThatRunsAlreadyAndWantsAKeyCanBeAttachedTo) {
   harness::PortReservation ports;
   const auto port = ports.take();
   const auto otlp_port = ports.take();
   ASSERT_TRUE(port && otlp_port);
-  const auto server = serve(*port, *otlp_port);
-  const Ran ran = check(write("suite.yaml", attached(small_suite_text(8, 0.5), *port, *otlp_port)));
+  const auto server = serve(*port, *otlp_port, {"--api-key", "secret"});
+  const std::string text = replaced(attached(small_suite_text(8, 0.5), *port, *otlp_port),
+                                    "  model: touchstone-tiny\n", "");
+  const Ran refused = check(write("suite.yaml", text), {"--api-key", "wrong"});
+  EXPECT_EQ(refused.code, 3) << "no model can be asked for";
+  EXPECT_THAT(refused.errors, HasSubstr("--api-key"));
+  const Ran ran = check(write("suite.yaml", text), {"--api-key", "secret"});
   EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
   EXPECT_FALSE(server->exited()) << "what was attached to is not stopped";
   const auto evidence = this->evidence();
