@@ -1,7 +1,6 @@
 #include "cli/load.h"
 
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "cli/generated_load.h"
 #include "cli/server_access.h"
 #include "harness/load/record.h"
+#include "harness/load/summary.h"
 #include "workload/generate.h"
 #include "workload/workload.h"
 
@@ -26,14 +26,6 @@ struct Flags {
   harness::RecordOptions options;
 };
 
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
-
-/// Latency from the intended time of sending, so that a generator that fell behind shows it.
-double from_intended_s(const records::LedgerEntry& entry, int64_t start_unix_ns,
-                       int64_t offset_ns) {
-  return seconds(entry.sent_unix_ns + offset_ns - (start_unix_ns + entry.intended_ns));
-}
-
 void print_quantiles(const char* name, const std::vector<double>& values) {
   if (values.empty()) return;
   std::printf("%-6s p50 %.3f s   p95 %.3f s   p99 %.3f s   (%zu requests)\n", name,
@@ -41,30 +33,18 @@ void print_quantiles(const char* name, const std::vector<double>& values) {
 }
 
 Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
-  std::map<std::string, int64_t> outcomes;
-  std::vector<double> ttft;
-  std::vector<double> e2e;
-  int64_t tokens = 0;
-  for (const records::LedgerEntry& entry : outcome.load.entries) {
-    ++outcomes[records::to_string(entry.outcome)];
-    if (entry.outcome != records::ClientOutcome::kCompleted) continue;
-    const int64_t start = outcome.load.start_unix_ns;
-    if (entry.usage) tokens += entry.usage->completion_tokens;
-    if (entry.first_chunk_ns) ttft.push_back(from_intended_s(entry, start, *entry.first_chunk_ns));
-    e2e.push_back(from_intended_s(entry, start, entry.done_ns));
-  }
-  const double duration = seconds(outcome.load.duration_ns);
-  std::printf("%zu requests to model %s in %.2f s: ", outcome.load.entries.size(),
-              outcome.model.c_str(), duration);
+  const harness::LoadSummary summary = harness::summarize(outcome.load);
   std::vector<std::string> parts;
-  for (const auto& [name, count] : outcomes) parts.push_back(std::to_string(count) + " " + name);
-  std::printf("%s; %.1f output tokens/s\n", join(parts, ", ").c_str(),
-              duration > 0 ? static_cast<double>(tokens) / duration : 0.0);
-  print_quantiles("TTFT", ttft);
-  print_quantiles("e2e", e2e);
+  for (const auto& [name, count] : summary.outcomes) {
+    parts.push_back(std::to_string(count) + " " + name);
+  }
+  std::printf("%zu requests to model %s in %.2f s: %s; %.1f output tokens/s\n",
+              outcome.load.entries.size(), outcome.model.c_str(), summary.duration_s,
+              join(parts, ", ").c_str(), summary.output_tokens_per_s());
+  print_quantiles("TTFT", summary.ttft_s);
+  print_quantiles("e2e", summary.e2e_s);
   std::fprintf(stderr, "run folder: %s\n", flags.record.c_str());
-  const int64_t completed = outcomes["completed"];
-  if (completed > 0 || outcome.load.entries.empty()) return Exit::kGood;
+  if (summary.outcomes.contains("completed") || outcome.load.entries.empty()) return Exit::kGood;
   return report_error(unavailable("load: no request was completed; the first ended with: " +
                                   outcome.load.entries.front().error));
 }
