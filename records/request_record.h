@@ -14,7 +14,7 @@
 
 namespace touchstone::records {
 
-inline constexpr int kRequestRecordVersion = 1;
+inline constexpr int kRequestRecordVersion = 2;  ///< lines of 1 are read too
 
 /// W3C trace context of the caller.
 struct TraceContext {
@@ -29,6 +29,19 @@ struct TraceContext {
 enum class Outcome { kStop, kLength, kAbort, kError, kRefused };
 const char* to_string(Outcome outcome);  // "stop", "length", "abort", "error", "refused"
 
+/// One step's share of a prompt's computation; also when it is done again after a preemption.
+struct PrefillChunk {
+  int64_t start_ns = 0;  ///< of the step
+  int64_t end_ns = 0;    ///< of the step; 0: the request ended before
+  int64_t tokens = 0;    ///< computed in it
+};
+
+/// A time without blocks: from the plan that took them to the one that gave new ones, or the end.
+struct Preemption {
+  int64_t start_ns = 0;
+  int64_t end_ns = 0;
+};
+
 /// One completion (a choice) of one HTTP request. All *_ns without "unix" are on one monotonic
 /// clock; 0 <= arrival <= queued <= first_scheduled <= first_token <= last_token <= finished where
 /// each was reached, nullopt where it was not.
@@ -37,16 +50,23 @@ struct RequestRecord {
   std::string request_id;  ///< as clients and spans see it: "cmpl-abc-0", "chatcmpl-abc"
   std::string endpoint;    ///< "/v1/completions", "/v1/chat/completions"
   std::string model;       ///< served model name
+  std::string adapter;     ///< name of the adapter on top of it; empty: none
+  std::string tenant;      ///< on whose behalf; empty: not known
   std::optional<TraceContext> trace;
 
   int64_t arrival_unix_ns = 0;
   int64_t arrival_ns = 0;
+  std::optional<int64_t> tokenize_ns;         ///< duration: from the body to the prompt's tokens
   std::optional<int64_t> queued_ns;           ///< the engine thread took it over
   std::optional<int64_t> first_scheduled_ns;  ///< first left the waiting queue
   std::optional<int64_t> first_token_ns;
   std::optional<int64_t> last_token_ns;
   int64_t finished_ns = 0;
+  std::optional<int64_t> detokenize_ns;  ///< duration: all its tokens to text, stop strings sought
+  std::vector<PrefillChunk> prefill_chunks;
+  std::vector<Preemption> preempted;
 
+  std::optional<int64_t> prompt_characters;  ///< Unicode code points of its text
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  ///< prefix-cache hit at first admission
   int64_t completion_tokens = 0;
@@ -57,9 +77,17 @@ struct RequestRecord {
   std::optional<double> temperature;
   std::optional<double> top_p;
   std::optional<int64_t> top_k;
+  std::optional<double> min_p;
+  std::optional<double> presence_penalty;
+  std::optional<double> frequency_penalty;
+  std::optional<double> repetition_penalty;
+  std::optional<int64_t> seed;  ///< of this choice, as far as the client gave one
+  int64_t stop_strings = 0;     ///< how many; never what they are
+  std::vector<int64_t> stop_token_ids;
   int64_t n = 1;        ///< of the HTTP request
   int64_t choice = 0;   ///< index of this completion among its siblings (prompts × n)
   int64_t choices = 1;  ///< how many siblings there are
+  bool stream = false;
   bool ignore_eos = false;
   int64_t priority = 0;
   /// Its prompt was computed whole whatever the prefix cache held, as prompt_logprobs demands.
@@ -68,7 +96,7 @@ struct RequestRecord {
   Outcome outcome = Outcome::kStop;
   std::string stop_reason;  ///< matched stop string or token id; empty when none
   int64_t http_status = 200;
-  std::string error;  ///< for kRefused and kError: the type sent to the client
+  std::string error_type;  ///< for kRefused and kError: as sent to the client
 
   int64_t block_size = 0;
   std::vector<std::string> block_hashes;  ///< hex of the full blocks' chain, outputs included

@@ -18,6 +18,10 @@ constexpr RequestId kNobody = std::numeric_limits<RequestId>::max();
 /// Sequential ids must not fill neighbouring cells of a power-of-two table.
 uint64_t hash_id(RequestId id) { return id * 0x9e3779b97f4a7c15u >> 20; }
 
+bool is_prefill(const scheduler::ScheduledRequest& share) {
+  return share.num_computed_tokens < share.num_prompt_tokens;
+}
+
 }  // namespace
 
 records::Outcome outcome_of(scheduler::FinishReason reason) {
@@ -53,13 +57,32 @@ void RequestLives::arrive(records::RequestRecord&& record, int64_t now_ns) {
 
 void RequestLives::planned(const scheduler::StepPlan& plan, int64_t start_ns) {
   for (const RequestId id : plan.preempted) {
-    records_[static_cast<size_t>(slot_of(id))].preemptions += 1;
+    records::RequestRecord& record = records_[static_cast<size_t>(slot_of(id))];
+    record.preemptions += 1;
+    record.preempted.push_back({.start_ns = start_ns, .end_ns = 0});
   }
   for (const scheduler::ScheduledRequest& share : plan.scheduled) {
-    if (!share.first_schedule) continue;
+    if (!is_prefill(share) && !share.resumed) continue;  // nothing but a token will change
     records::RequestRecord& record = records_[static_cast<size_t>(slot_of(share.id))];
-    record.first_scheduled_ns = start_ns;
-    record.cached_tokens = share.num_cached_tokens;
+    if (share.first_schedule) {
+      record.first_scheduled_ns = start_ns;
+      record.cached_tokens = share.num_cached_tokens;
+    }
+    if (share.resumed) record.preempted.back().end_ns = start_ns;
+    if (!is_prefill(share)) continue;
+    record.prefill_chunks.push_back(
+        {.start_ns = start_ns, .end_ns = 0, .tokens = share.num_scheduled_tokens});
+  }
+}
+
+/// The oldest chunk that is under way has ended.
+void RequestLives::end_chunk(RequestId id, int64_t end_ns) {
+  const int32_t slot = slot_of(id);
+  if (slot == FlatIndex::kNone) return;  // finished meanwhile
+  for (records::PrefillChunk& chunk : records_[static_cast<size_t>(slot)].prefill_chunks) {
+    if (chunk.end_ns != 0) continue;
+    chunk.end_ns = end_ns;
+    return;
   }
 }
 
@@ -73,6 +96,7 @@ void RequestLives::computed(const scheduler::StepPlan& plan, int64_t end_ns) {
   size_t place = 0;  // where the next one is expected
   size_t count = 0;
   for (const scheduler::ScheduledRequest& share : plan.scheduled) {
+    if (is_prefill(share)) end_chunk(share.id, end_ns);
     if (!share.samples_token) continue;
     int32_t slot = order_[place];
     if (pulses[slot].id != share.id) {
@@ -117,7 +141,11 @@ const records::RequestRecord& RequestLives::finish(RequestId id, RequestEnd end,
   record.outcome = end.outcome;
   record.stop_reason = std::move(end.stop_reason);
   record.http_status = end.http_status;
-  record.error = std::move(end.error);
+  record.error_type = std::move(end.error_type);
+  record.detokenize_ns = end.detokenize_ns;
+  if (!record.preempted.empty() && record.preempted.back().end_ns == 0) {
+    record.preempted.back().end_ns = now_ns;
+  }
   if (options_.block_hashes) {
     record.block_hashes.reserve(hashes.size());
     for (const scheduler::BlockHash& hash : hashes) {

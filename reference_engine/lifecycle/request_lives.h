@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,7 +27,8 @@ struct RequestEnd {
   records::Outcome outcome = records::Outcome::kStop;
   std::string stop_reason = {};
   int64_t http_status = 200;
-  std::string error = {};
+  std::string error_type = {};
+  std::optional<int64_t> detokenize_ns = {};
 };
 
 /// What the scheduler's word means for the record.
@@ -72,6 +74,7 @@ class RequestLives final {
 
   int32_t slot_of(scheduler::RequestId id) const;
   uint64_t hash_of(int32_t slot) const;
+  void end_chunk(scheduler::RequestId id, int64_t end_ns);
   void count_token(int32_t slot, int64_t now_ns);
   records::RequestRecord& settle(int32_t slot);
 

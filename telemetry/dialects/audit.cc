@@ -24,7 +24,7 @@ bool is_failure(records::Outcome outcome) {
 
 /// A word of few values: what the client was told, else the HTTP status, else that it went away.
 std::string error_type(const records::RequestRecord& record) {
-  if (!record.error.empty()) return record.error;
+  if (!record.error_type.empty()) return record.error_type;
   if (record.outcome == records::Outcome::kAbort) return "client_disconnected";
   return std::to_string(record.http_status);
 }

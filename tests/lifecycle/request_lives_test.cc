@@ -102,6 +102,33 @@ TEST(RequestLives, ARecordHasTheTimesOfItsSteps) {
   EXPECT_EQ(d.lives.size(), 0u);
 }
 
+TEST(RequestLives, PrefillChunksAndPreemptionsHaveTheTimesOfTheirSteps) {
+  scheduler::Config config = tight_config();
+  config.num_blocks = 11;  // ten to hand out
+  Driver d(config);
+  d.arrive(1, 12, 20);
+  d.arrive(2, 10, 20);
+  while (d.step()) {
+  }
+  const RequestRecord& second = d.ended_one(2);
+  ASSERT_GE(second.preemptions, 1);
+  ASSERT_EQ(second.preempted.size(), static_cast<size_t>(second.preemptions));
+  int64_t from = second.first_scheduled_ns.value();
+  for (const records::Preemption& preemption : second.preempted) {
+    EXPECT_GT(preemption.start_ns, from);
+    EXPECT_GT(preemption.end_ns, preemption.start_ns);
+    from = preemption.end_ns;
+  }
+  // The first step has room for 4 of its tokens, the second computes the other 6.
+  ASSERT_GE(second.prefill_chunks.size(), 3u) << "two, and one more after the preemption";
+  EXPECT_EQ(second.prefill_chunks[0].tokens, 4);
+  EXPECT_EQ(second.prefill_chunks[0].start_ns, 100);
+  EXPECT_EQ(second.prefill_chunks[0].end_ns, 150);
+  EXPECT_EQ(second.prefill_chunks[1].tokens, 6);
+  EXPECT_EQ(second.prefill_chunks[1].end_ns, 250);
+  EXPECT_EQ(second.prefill_chunks[2].start_ns, second.preempted[0].end_ns);
+}
+
 TEST(RequestLives, StatisticsCountWhatTheStepAdded) {
   Driver d(tight_config());
   d.arrive(1, 10, 3);
@@ -141,10 +168,11 @@ TEST(RequestLives, TheRecordSaysHowItEnded) {
   record.id = 5;
   lives.arrive(std::move(record), 1);
   const RequestRecord& ended = lives.finish(
-      5, {.outcome = Outcome::kError, .http_status = 500, .error = "InternalServerError"}, 9, {});
+      5, {.outcome = Outcome::kError, .http_status = 500, .error_type = "InternalServerError"}, 9,
+      {});
   EXPECT_EQ(ended.outcome, Outcome::kError);
   EXPECT_EQ(ended.http_status, 500);
-  EXPECT_EQ(ended.error, "InternalServerError");
+  EXPECT_EQ(ended.error_type, "InternalServerError");
   EXPECT_EQ(ended.queued_ns, 1);
   EXPECT_EQ(ended.finished_ns, 9);
 }

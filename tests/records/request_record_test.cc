@@ -55,7 +55,24 @@ rc::Gen<RequestRecord> gen_record() {
         Outcome::kStop, Outcome::kLength, Outcome::kAbort, Outcome::kError, Outcome::kRefused});
     record.stop_reason = *gen_text();
     record.http_status = *gen_count();
-    record.error = *gen_text();
+    record.error_type = *gen_text();
+    record.adapter = *gen_text();
+    record.tenant = *gen_text();
+    record.tokenize_ns = *gen_optional(gen_count());
+    record.detokenize_ns = *gen_optional(gen_count());
+    for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
+      record.prefill_chunks.push_back({*gen_count(), *gen_count(), *gen_count()});
+      record.preempted.push_back({*gen_count(), *gen_count()});
+      record.stop_token_ids.push_back(*gen_count());
+    }
+    record.prompt_characters = *gen_optional(gen_count());
+    record.min_p = *gen_optional(gen_number());
+    record.presence_penalty = *gen_optional(gen_number());
+    record.frequency_penalty = *gen_optional(gen_number());
+    record.repetition_penalty = *gen_optional(gen_number());
+    record.seed = *gen_optional(gen_count());
+    record.stop_strings = *gen_count();
+    record.stream = *rc::gen::arbitrary<bool>();
     record.block_size = *gen_count();
     record.block_hashes = *rc::gen::container<std::vector<std::string>>(gen_text());
     return record;
@@ -95,8 +112,8 @@ TEST(RequestRecord, SaysWhereAndWhatIsWrong) {
   record.trace = TraceContext{};
   const std::string good = to_json_line(record);
   const Row rows[] = {
-      {"\"request_record\":1", "\"request_record\":2",
-       "r.jsonl:4: request_record: got version 2, expected 1"},
+      {"\"request_record\":2", "\"request_record\":3",
+       "r.jsonl:4: request_record: got version 3, expected 1 to 2"},
       {"\"stop\"", "\"stopped\"", "r.jsonl:4: outcome: got \"stopped\", expected one of"},
       {"\"outcome\":\"stop\",", "", "r.jsonl:4: missing key \"outcome\""},
       {"\"flags\":0", "\"flags\":256", "r.jsonl:4: trace.flags: got 256, expected 0 to 255"},
@@ -104,7 +121,7 @@ TEST(RequestRecord, SaysWhereAndWhatIsWrong) {
        "r.jsonl:4: trace.trace_id: got \"0x000000000000000000000000000000\", expected 32 hex"},
       {"\"finished_ns\":0", "\"finished_ns\":\"0\"",
        "r.jsonl:4: finished_ns: got \"0\", expected an integer"},
-      {"\"id\":0", "\"id\":-1", "r.jsonl:4: id: got -1, expected 0 to"},
+      {"\"id\":0", "\"id\":-1", "r.jsonl:4: id: got -1, expected an integer of 0 or more"},
   };
   for (const Row& row : rows) {
     std::string text = good;
@@ -116,6 +133,36 @@ TEST(RequestRecord, SaysWhereAndWhatIsWrong) {
   }
   for (size_t size = 0; size < good.size(); ++size) {
     EXPECT_FALSE(parse_request_record("r.jsonl", 1, good.substr(0, size))) << size;
+  }
+}
+
+TEST(RequestRecord, LinesOfVersionOneAreStillRead) {
+  const std::string old =
+      R"({"request_record":1,"id":7,"request_id":"cmpl-a-0","endpoint":"/v1/completions",)"
+      R"("model":"tiny","arrival_unix_ns":5,"arrival_ns":1,"queued_ns":2,"finished_ns":9,)"
+      R"("prompt_tokens":3,"cached_tokens":0,"completion_tokens":0,"preemptions":0,"n":1,)"
+      R"("choice":0,"choices":1,"outcome":"error","http_status":500,)"
+      R"("error":"InternalServerError","block_size":16,"block_hashes":[]})";
+  const Result<RequestRecord> read = parse_request_record("r.jsonl", 1, old);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->id, 7u);
+  EXPECT_EQ(read->outcome, Outcome::kError);
+  EXPECT_EQ(read->error_type, "InternalServerError");
+  EXPECT_TRUE(read->prefill_chunks.empty());
+}
+
+TEST(RequestRecord, WritesWhatHappenedAndWasAskedButNoContent) {
+  RequestRecord record;
+  record.prefill_chunks = {{.start_ns = 1, .end_ns = 2, .tokens = 16}};
+  record.preempted = {{.start_ns = 3, .end_ns = 4}};
+  record.stop_strings = 2;
+  record.stop_token_ids = {13};
+  record.tenant = "acme";
+  const std::string line = to_json_line(record);
+  for (const char* part : {R"("prefill_chunks":[{"start_ns":1,"end_ns":2,"tokens":16}])",
+                           R"("preempted":[{"start_ns":3,"end_ns":4}])", R"("stop_strings":2)",
+                           R"("stop_token_ids":[13])", R"("tenant":"acme")"}) {
+    EXPECT_NE(line.find(part), std::string::npos) << part << " in " << line;
   }
 }
 

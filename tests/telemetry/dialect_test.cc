@@ -211,7 +211,7 @@ TEST(AuditDialect, StandsForWhatVllmForgets) {
   for (const auto& row : rows) {
     record.outcome = row.outcome;
     record.http_status = row.status;
-    record.error = row.error;
+    record.error_type = row.error;
     const std::vector<Span> spans = audit_spans_of(record);
     ASSERT_EQ(spans.size(), 1u) << row.error_type;
     EXPECT_EQ(spans[0].status, StatusCode::kError);
