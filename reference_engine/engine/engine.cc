@@ -1,6 +1,7 @@
 #include "reference_engine/engine/engine.h"
 
 #include <algorithm>
+#include <exception>
 #include <functional>
 #include <utility>
 
@@ -69,23 +70,28 @@ std::string Engine::failure() const {
 }
 
 void Engine::run() {
+  try {
+    serve();
+  } catch (const std::exception& error) {  // memory: everyone must still be told
+    fail_all(std::string("the engine's thread ended: ") + error.what());
+  }
+  observer_.on_idle();
+}
+
+void Engine::serve() {
   while (apply_inputs()) {
     if (!scheduler_.has_requests()) continue;
     const Status done = step();
-    if (!done) {
-      fail_all(done.error().message);
-      break;
-    }
+    if (!done) return fail_all(done.error().message);
   }
   log_trailing_inputs();
-  observer_.on_idle();
 }
 
 /// False when there is nothing left to do, ever.
 bool Engine::apply_inputs() {
   std::vector<Arrival> arrivals;
   std::vector<uint64_t> aborts;
-  const bool idle = !scheduler_.has_requests();
+  const bool idle = !has_work();
   if (idle) {
     observer_.on_idle();
     arrivals = arrivals_.wait_and_take_all();
@@ -103,41 +109,77 @@ bool Engine::apply_inputs() {
   }
   for (const uint64_t ticket : aborts) abort_ticket(ticket, now_ns);
   if (abort_all_.load()) abort_remaining();
-  if (!idle && !scheduler_.has_requests()) report_stats();  // no step will show the empty engine
-  return scheduler_.has_requests() || !arrivals_.closed() || arrivals_.size() > 0;
+  start_choices(now_ns);
+  if (!idle && !has_work()) report_stats();  // no step will show the empty engine
+  return has_work() || !arrivals_.closed() || arrivals_.size() > 0;
 }
 
 void Engine::arrive(uint64_t ticket, Submission submission, int64_t now_ns) {
   auto answer = std::make_shared<Answer>();
   answer->ticket = ticket;
   answer->submission = std::move(submission);
+  answer->queued_ns = now_ns;
   answer->prompt_done.resize(answer->submission.prompts.size());
   answers_.emplace(ticket, answer);
-  const auto choices =
-      static_cast<int32_t>(answer->submission.prompts.size()) * answer->submission.n;
-  for (int32_t choice = 0; choice < choices; ++choice) start(answer, choice, now_ns);
+  unstarted_.push_back(std::move(answer));
 }
 
-/// Gives one choice to the scheduler.
-void Engine::start(const std::shared_ptr<Answer>& answer, int32_t choice, int64_t now_ns) {
-  const Submission& submission = answer->submission;
+/// Gives each submission's next choices to the scheduler, or ends them when it was aborted: at most
+/// max_num_seqs of each, since no step can admit more.
+void Engine::start_choices(int64_t now_ns) {
+  for (const std::shared_ptr<Answer>& answer : unstarted_) {
+    for (int32_t i = 0; i < options_.scheduler.max_num_seqs && answer->num_unstarted() > 0; ++i) {
+      if (answer->aborted) {
+        end_unstarted(*answer, {.outcome = records::Outcome::kAbort}, now_ns);
+      } else if (answer->num_waiting < options_.scheduler.max_num_seqs) {
+        start(answer, now_ns);
+      }
+    }
+    if (!answer->outputs.empty()) {
+      answer->submission.sink->deliver(std::exchange(answer->outputs, {}));
+    }
+    forget_if_done(*answer);
+  }
+  std::erase_if(unstarted_, [](const auto& answer) { return answer->num_unstarted() == 0; });
+}
+
+void Engine::start(const std::shared_ptr<Answer>& answer, int64_t now_ns) {
   const scheduler::RequestId id = next_id_++;
-  const uint64_t seed = submission.seed ? static_cast<uint64_t>(*submission.seed) +
-                                              static_cast<uint64_t>(choice % submission.n)
-                                        : seeds_.next();
+  const int32_t choice = answer->next_choice++;
+  const uint64_t seed = answer->submission.seed ? 0 : seeds_.next();
   auto sequence = std::make_unique<Sequence>(answer, choice, id, seed, tokenizer_);
-  lives_.arrive(sequence->record(), now_ns);
+  lives_.arrive(answer->record(choice, id), answer->queued_ns);
   scheduler_.add(sequence->scheduler_request(options_.scheduler.block_size));
   step_record_.inputs.push_back(
       {.kind = records::StepInput::Kind::kArrive, .id = id, .time_ns = now_ns});
-  answer->running.push_back(id);
+  answer->num_waiting += 1;
   sequences_.emplace(id, std::move(sequence));
+  answer->running.push_back(id);
+}
+
+/// The next choice is over before it was started.
+void Engine::end_unstarted(Answer& answer, lifecycle::RequestEnd end, int64_t now_ns) {
+  const scheduler::RequestId id = next_id_++;
+  const int32_t choice = answer.next_choice++;
+  lives_.arrive(answer.record(choice, id), answer.queued_ns);
+  queued_choices_.fetch_sub(1);
+  if (answer.tell_aborted) {
+    answer.outputs.push_back(answer.new_output(choice));
+    answer.outputs.back().finish_reason = scheduler::FinishReason::kAbort;
+  }
+  observer_.on_request(lives_.finish(id, std::move(end), now_ns, {}));
+}
+
+/// Once its outputs are delivered: until then a failure must reach it.
+void Engine::forget_if_done(const Answer& answer) {
+  if (answer.done()) answers_.erase(answer.ticket);
 }
 
 void Engine::abort_ticket(uint64_t ticket, int64_t now_ns) {
   const auto found = answers_.find(ticket);
   if (found == answers_.end()) return;  // finished meanwhile
   const std::shared_ptr<Answer> answer = found->second;
+  answer->aborted = true;
   const std::vector<scheduler::RequestId> running = answer->running;
   for (const scheduler::RequestId id : running) {
     step_record_.inputs.push_back(
@@ -146,17 +188,22 @@ void Engine::abort_ticket(uint64_t ticket, int64_t now_ns) {
     finish(sequence, {.outcome = records::Outcome::kAbort}, now_ns, scheduler_.block_hashes(id));
     scheduler_.abort(id);
   }
+  forget_if_done(*answer);
 }
 
 /// Unlike the abort of a client that has gone, these clients are told.
 void Engine::abort_remaining() {
   const int64_t now_ns = clock_.monotonic_ns();
-  while (!answers_.empty()) {
-    const std::shared_ptr<Answer> answer = answers_.begin()->second;
+  std::vector<std::shared_ptr<Answer>> remaining;
+  for (const auto& [ticket, answer] : answers_) {
+    if (!answer->aborted) remaining.push_back(answer);
+  }
+  for (const std::shared_ptr<Answer>& answer : remaining) {
+    answer->tell_aborted = true;
     for (const scheduler::RequestId id : answer->running) {
       answer->outputs.push_back(sequences_.at(id)->aborted_output());
     }
-    answer->submission.sink->deliver(std::move(answer->outputs));
+    answer->submission.sink->deliver(std::exchange(answer->outputs, {}));
     abort_ticket(answer->ticket, now_ns);
   }
 }
@@ -184,6 +231,7 @@ Status Engine::step() {
   report_stats();
   for (const std::shared_ptr<Answer>& answer : answers) {
     answer->submission.sink->deliver(std::exchange(answer->outputs, {}));
+    forget_if_done(*answer);
   }
   return {};
 }
@@ -198,7 +246,9 @@ Status Engine::prepare(const scheduler::StepPlan& plan) {
     planned_.push_back(&sequence);
     if (scheduled.first_schedule) {
       RETURN_IF_ERROR(backend_.begin(sequence.id(), sequence.params(), sequence.prompt_tokens()));
+      sequence.set_begun();
       queued_choices_.fetch_sub(1);
+      sequence.answer()->num_waiting -= 1;
     }
     backend_entries_.push_back(sequence.entry(scheduled));
   }
@@ -208,11 +258,13 @@ Status Engine::prepare(const scheduler::StepPlan& plan) {
 /// Appends the sampled tokens to their sequences and to their texts.
 void Engine::take_tokens(const scheduler::StepPlan& plan) {
   sampled_.clear();
+  int64_t before_ns = clock_.monotonic_ns();
   for (size_t i = 0; i < plan.scheduled.size(); ++i) {
     planned_[i]->keep_prompt_logprobs(backend_entries_[i].first_position, backend_outputs_, i);
-    if (plan.scheduled[i].samples_token) {
-      sampled_.push_back(planned_[i]->add(backend_outputs_.tokens[i]));
-    }
+    if (!plan.scheduled[i].samples_token) continue;
+    sampled_.push_back(planned_[i]->add(backend_outputs_.tokens[i]));
+    const int64_t now_ns = clock_.monotonic_ns();
+    planned_[i]->add_detokenize_time(now_ns - std::exchange(before_ns, now_ns));
   }
 }
 
@@ -245,25 +297,30 @@ std::vector<std::shared_ptr<Answer>> Engine::collect_outputs(
   return answers;
 }
 
-void Engine::report_stats() { observer_.on_stats(lives_.take_stats(scheduler_)); }
+void Engine::report_stats() {
+  records::StepStats stats = lives_.take_stats(scheduler_);
+  for (const std::shared_ptr<Answer>& answer : unstarted_) stats.waiting += answer->num_unstarted();
+  observer_.on_stats(stats);
+}
 
 /// The choice is over: its record is made and the choice forgotten.
 void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t now_ns,
                     std::span<const scheduler::BlockHash> hashes) {
   const scheduler::RequestId id = sequence.id();
   const std::shared_ptr<Answer> answer = sequence.answer();
+  end.detokenize_ns = sequence.detokenize_ns();
   const records::RequestRecord& record = lives_.finish(id, std::move(end), now_ns, hashes);
-  if (record.first_scheduled_ns) {
+  if (sequence.begun()) {
     backend_.end(id);
   } else {
     queued_choices_.fetch_sub(1);
+    answer->num_waiting -= 1;
   }
-  observer_.on_request(record);
   const auto place = std::find(answer->running.begin(), answer->running.end(), id);
   *place = answer->running.back();
   answer->running.pop_back();
   sequences_.erase(id);  // `sequence` is gone
-  if (answer->running.empty()) answers_.erase(answer->ticket);
+  observer_.on_request(record);
 }
 
 /// Inputs that no step followed (aborts before the end) still belong to the log: as a last record
@@ -289,16 +346,19 @@ void Engine::fail_all(const std::string& message) {
   for (Arrival& arrival : arrivals_.take_all()) {
     arrive(arrival.ticket, std::move(arrival.submission), now_ns);
   }
+  unstarted_.clear();
+  const lifecycle::RequestEnd end{.outcome = records::Outcome::kError,
+                                  .stop_reason = {},
+                                  .http_status = 500,
+                                  .error_type = "InternalServerError"};
   while (!answers_.empty()) {
     const std::shared_ptr<Answer> answer = answers_.begin()->second;
+    answers_.erase(answers_.begin());
     answer->submission.sink->fail(message);
     const std::vector<scheduler::RequestId> running = answer->running;
-    for (const scheduler::RequestId id : running) {
-      finish(
-          *sequences_.at(id),
-          {.outcome = records::Outcome::kError, .http_status = 500, .error = "InternalServerError"},
-          now_ns, scheduler_.block_hashes(id));
-    }
+    // The scheduler may have been interrupted: it is not asked for anything any more.
+    for (const scheduler::RequestId id : running) finish(*sequences_.at(id), end, now_ns, {});
+    while (answer->num_unstarted() > 0) end_unstarted(*answer, end, now_ns);
   }
 }
 

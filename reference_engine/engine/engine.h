@@ -7,6 +7,10 @@
 // the step's start and end as their times, so a simulator with the recorded durations gets the
 // same.
 //
+// A submission has at most max_num_seqs choices in the scheduler's queue; the others follow as
+// those are scheduled, so that one with very many neither takes memory for them nor stalls the
+// rest.
+//
 // submit(), abort(), close(), abort_all() and the getters are thread-safe; the rest happens on the
 // engine's own thread. Source: vLLM 0.32 v1/engine/{core,output_processor}.py.
 #pragma once
@@ -97,7 +101,7 @@ class Engine final {
   /// Waits for the thread's end. REQUIRES close() before, or failed().
   void join();
 
-  /// The backend failed; every request was told.
+  /// The backend or the engine itself failed; every request was told.
   bool failed() const { return failed_.load(); }
   /// Why, once failed().
   std::string failure() const;
@@ -107,8 +111,13 @@ class Engine final {
 
   void run();
   bool apply_inputs();
+  void serve();
+  bool has_work() const { return scheduler_.has_requests() || !unstarted_.empty(); }
   void arrive(uint64_t ticket, Submission submission, int64_t now_ns);
-  void start(const std::shared_ptr<Answer>& answer, int32_t choice, int64_t now_ns);
+  void start_choices(int64_t now_ns);
+  void start(const std::shared_ptr<Answer>& answer, int64_t now_ns);
+  void end_unstarted(Answer& answer, lifecycle::RequestEnd end, int64_t now_ns);
+  void forget_if_done(const Answer& answer);
   void abort_ticket(uint64_t ticket, int64_t now_ns);
   void abort_remaining();
   Status step();
@@ -150,6 +159,7 @@ class Engine final {
   scheduler::RequestId next_id_ = 1;
   SequenceMap sequences_;
   std::map<uint64_t, std::shared_ptr<Answer>> answers_;  // by ticket
+  std::vector<std::shared_ptr<Answer>> unstarted_;       // those with choices to start, by arrival
   std::vector<Sequence*> planned_;                       // of this step, in plan order
   std::vector<backend::Entry> backend_entries_;
   backend::Outputs backend_outputs_;

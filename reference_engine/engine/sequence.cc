@@ -12,6 +12,11 @@ bool contains(const std::vector<int32_t>& ids, int32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
+/// Unsigned: the sum may wrap.
+uint64_t seed_of_choice(int64_t seed, int32_t i) {
+  return static_cast<uint64_t>(seed) + static_cast<uint64_t>(i);
+}
+
 tokenizer::DetokenizerOptions text_options(const Submission& submission) {
   return {.stop = submission.stop,
           .include_stop_in_output = submission.include_stop_in_output,
@@ -20,6 +25,48 @@ tokenizer::DetokenizerOptions text_options(const Submission& submission) {
 }
 
 }  // namespace
+
+Output Answer::new_output(int32_t choice) {
+  Output output;
+  output.prompt_index = static_cast<size_t>(choice / submission.n);
+  output.choice = choice;
+  if (!prompt_done[output.prompt_index]) {
+    prompt_done[output.prompt_index] = true;
+    output.prompt.emplace();
+  }
+  return output;
+}
+
+records::RequestRecord Answer::record(int32_t choice, scheduler::RequestId id) const {
+  const Prompt& prompt = submission.prompts[static_cast<size_t>(choice / submission.n)];
+  const sampling::Params& params = submission.sampling;
+  records::RequestRecord record = submission.record;
+  record.id = id;
+  record.request_id = prompt.request_id;
+  record.prompt_characters = prompt.characters;
+  record.prompt_tokens = std::ssize(*prompt.token_ids);
+  record.max_tokens = prompt.max_tokens;
+  record.min_tokens = params.min_tokens;
+  record.temperature = params.temperature;
+  record.top_p = params.top_p;
+  record.top_k = params.top_k;
+  record.min_p = params.min_p;
+  record.presence_penalty = params.presence_penalty;
+  record.frequency_penalty = params.frequency_penalty;
+  record.repetition_penalty = params.repetition_penalty;
+  if (submission.seed) {
+    record.seed = static_cast<int64_t>(seed_of_choice(*submission.seed, choice % submission.n));
+  }
+  record.stop_strings = std::ssize(submission.stop);
+  record.stop_token_ids.assign(submission.stop_token_ids.begin(), submission.stop_token_ids.end());
+  record.n = submission.n;
+  record.choice = choice;
+  record.choices = num_choices();
+  record.ignore_eos = submission.ignore_eos;
+  record.priority = submission.priority;
+  record.skip_reading_prefix_cache = params.prompt_logprobs.has_value();
+  return record;
+}
 
 Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::RequestId id,
                    uint64_t seed, const tokenizer::Tokenizer& tokenizer)
@@ -32,7 +79,8 @@ Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::Re
       detokenizer_(tokenizer, text_options(submission())) {
   tokens_.reserve(num_prompt_tokens_ + static_cast<size_t>(prompt().max_tokens));
   tokens_ = *prompt().token_ids;
-  params_.seed = seed;
+  params_.seed =
+      submission().seed ? seed_of_choice(*submission().seed, choice % submission().n) : seed;
   if (params_.prompt_logprobs) prompt_logprobs_.resize(num_prompt_tokens_);
 }
 
@@ -51,25 +99,6 @@ scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
           .unhashed_tail = {tokens_.begin() + static_cast<std::ptrdiff_t>(hashed), tokens_.end()},
           .chain_root = scheduler::root_hash(submission().cache_salt),
           .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
-}
-
-records::RequestRecord Sequence::record() const {
-  records::RequestRecord record = submission().record;
-  record.id = id_;
-  record.request_id = prompt().request_id;
-  record.prompt_tokens = static_cast<int64_t>(num_prompt_tokens_);
-  record.max_tokens = prompt().max_tokens;
-  record.min_tokens = params_.min_tokens;
-  record.temperature = params_.temperature;
-  record.top_p = params_.top_p;
-  record.top_k = params_.top_k;
-  record.n = submission().n;
-  record.choice = choice_;
-  record.choices = static_cast<int64_t>(submission().prompts.size()) * submission().n;
-  record.ignore_eos = submission().ignore_eos;
-  record.priority = submission().priority;
-  record.skip_reading_prefix_cache = params_.prompt_logprobs.has_value();
-  return record;
 }
 
 backend::Entry Sequence::entry(const scheduler::ScheduledRequest& scheduled) const {
@@ -122,7 +151,7 @@ scheduler::SampledToken Sequence::add(int32_t token) {
 
 Output Sequence::output(int32_t num_cached_tokens, std::vector<sampling::TokenLogprob>&& logprobs,
                         const scheduler::FinishedRequest* end) {
-  Output output = new_output();
+  Output output = answer_->new_output(choice_);
   if (output.prompt) *output.prompt = {num_cached_tokens, prompt_logprobs_};
   output.token_ids = {tokens_.back()};
   if (!logprobs.empty()) output.logprobs.push_back(std::move(logprobs));
@@ -140,21 +169,10 @@ Output Sequence::output(int32_t num_cached_tokens, std::vector<sampling::TokenLo
 }
 
 Output Sequence::aborted_output() {
-  Output output = new_output();
+  Output output = answer_->new_output(choice_);
   output.finish_reason = scheduler::FinishReason::kAbort;
   detokenizer_.finish();
   output.text = detokenizer_.take_delta();
-  return output;
-}
-
-Output Sequence::new_output() {
-  Output output;
-  output.prompt_index = prompt_index_;
-  output.choice = choice_;
-  if (!answer_->prompt_done[prompt_index_]) {
-    answer_->prompt_done[prompt_index_] = true;
-    output.prompt.emplace();
-  }
   return output;
 }
 

@@ -18,30 +18,47 @@
 
 namespace touchstone::engine {
 
-/// One submission while any of its choices runs.
+/// One submission while any of its choices runs or waits. Its choices are started one after the
+/// other, so that many of them cost nothing until their turn comes.
 struct Answer {
   uint64_t ticket = 0;
   Submission submission;
-  std::vector<scheduler::RequestId> running;  ///< choices not yet finished, in no order
+  int64_t queued_ns = 0;                      ///< when the engine thread took it over
+  int32_t next_choice = 0;                    ///< those from here on are not started
+  int32_t num_waiting = 0;                    ///< started, and never scheduled so far
+  std::vector<scheduler::RequestId> running;  ///< started and not finished, in no order
   std::vector<bool> prompt_done;              ///< by prompt
   std::vector<Output> outputs;                ///< of this step
+  bool aborted = false;                       ///< what is not started never will be
+  bool tell_aborted = false;                  ///< and its sink is told so
+
+  int32_t num_choices() const {
+    return static_cast<int32_t>(submission.prompts.size()) * submission.n;
+  }
+  int32_t num_unstarted() const { return num_choices() - next_choice; }
+  bool done() const { return running.empty() && num_unstarted() == 0; }
+  /// An output of `choice` that says nothing yet; the first of its prompt has a `prompt`.
+  Output new_output(int32_t choice);
+  /// What the record of `choice` says from the start: who it is and what was asked for.
+  records::RequestRecord record(int32_t choice, scheduler::RequestId id) const;
 };
 
 class Sequence final {
  public:
-  /// Choice number `choice` (prompt index * n + i) of `answer`. `tokenizer` outlives this.
+  /// Choice number `choice` (prompt index * n + i) of `answer`. `seed` counts when the submission
+  /// has none. `tokenizer` outlives this.
   Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::RequestId id, uint64_t seed,
            const tokenizer::Tokenizer& tokenizer);
 
   scheduler::RequestId id() const { return id_; }
   const std::shared_ptr<Answer>& answer() const { return answer_; }
+  /// The backend knows of it.
+  void set_begun() { begun_ = true; }
+  bool begun() const { return begun_; }
   size_t num_output_tokens() const { return tokens_.size() - num_prompt_tokens_; }
 
   /// What the scheduler needs to know of it. `block_size`: of the hashed blocks.
   scheduler::NewRequest scheduler_request(int32_t block_size) const;
-  /// Who it is and what was asked for.
-  records::RequestRecord record() const;
-
   /// Its share of a step; valid until the next add().
   backend::Entry entry(const scheduler::ScheduledRequest& scheduled) const;
   const sampling::Params& params() const { return params_; }
@@ -52,6 +69,9 @@ class Sequence final {
   void keep_prompt_logprobs(int32_t first_position, const backend::Outputs& outputs, size_t entry);
   /// Appends a sampled token to tokens and text; finds stop strings.
   scheduler::SampledToken add(int32_t token);
+  /// What add() took, for the record.
+  void add_detokenize_time(int64_t ns) { detokenize_ns_ += ns; }
+  int64_t detokenize_ns() const { return detokenize_ns_; }
   /// What is new since the last one. `end`: the choice ended with this token.
   Output output(int32_t num_cached_tokens, std::vector<sampling::TokenLogprob>&& logprobs,
                 const scheduler::FinishedRequest* end);
@@ -64,8 +84,6 @@ class Sequence final {
   const Submission& submission() const { return answer_->submission; }
   const Prompt& prompt() const { return submission().prompts[prompt_index_]; }
   bool ends_by_token(int32_t token) const;
-  /// An output that says nothing yet; the first of its prompt has a `prompt`.
-  Output new_output();
 
   const std::shared_ptr<Answer> answer_;  // shared with the engine; gone when the last choice is
   const size_t prompt_index_;
@@ -77,7 +95,9 @@ class Sequence final {
   TokenLogprobs prompt_logprobs_;  // by position
   tokenizer::Detokenizer detokenizer_;
   std::string stop_string_;
+  bool begun_ = false;
   bool text_ended_ = false;  // the detokenizer takes nothing more
+  int64_t detokenize_ns_ = 0;
 };
 
 }  // namespace touchstone::engine

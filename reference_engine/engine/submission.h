@@ -59,7 +59,8 @@ struct Prompt {
   int32_t max_tokens = 0;  ///< >= 1
   /// Of its full blocks; made by the submitter, off the engine thread.
   std::vector<scheduler::BlockHash> block_hashes;
-  std::string request_id;  ///< as the records of its choices show it
+  std::string request_id;                  ///< as the records of its choices show it
+  std::optional<int64_t> characters = {};  ///< of its text, likewise
 };
 
 /// One or more prompts with n choices each, validated and ready to run.
@@ -81,7 +82,8 @@ struct Submission {
   std::string cache_salt;  ///< enters the prefix hash; empty: none
 
   /// What every choice's record starts from: the submitter sets what the engine does not know
-  /// (endpoint, model, trace, arrival); ids, parameters, counts and times are the engine's.
+  /// (endpoint, model, tenant, trace, stream, arrival); ids, parameters, counts and times are the
+  /// engine's.
   records::RequestRecord record;
   /// Shared: submitter and engine each let go when they are done, in either order.
   std::shared_ptr<OutputSink> sink;

@@ -232,20 +232,21 @@ http::Reply Service::completions(http::HttpRequest& request) {
   if (auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
     return std::move(*refused);
   }
-  return generate(request, api::parse_completion(request.body, request_headers(request), context_));
+  return generate(request, api::parse_completion);
 }
 
 http::Reply Service::chat_completions(http::HttpRequest& request) {
   if (auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
     return std::move(*refused);
   }
-  return generate(request, api::parse_chat(request.body, request_headers(request), context_));
+  return generate(request, api::parse_chat);
 }
 
-http::Reply Service::generate(http::HttpRequest& request, api::ParsedGeneration parsed) {
-  if (draining_.load()) {
-    parsed = api::overloaded("The server is shutting down.");
-  }
+http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse) {
+  const int64_t parse_start_ns = clock_.monotonic_ns();
+  api::ParsedGeneration parsed = api::overloaded("The server is shutting down.");
+  if (!draining_.load()) parsed = parse(request.body, request_headers(request), context_);
+  const int64_t parsed_ns = clock_.monotonic_ns();
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
     return reply(error->status, api::kJsonContentType, api::error_body(*error));
   }
@@ -258,6 +259,7 @@ http::Reply Service::generate(http::HttpRequest& request, api::ParsedGeneration 
   start.request = std::make_shared<const api::GenerationRequest>(std::move(generation));
   start.arrival_unix_ns = request.arrival_unix_ns;
   start.arrival_ns = request.arrival_ns;
+  start.tokenize_ns = parsed_ns - parse_start_ns;
   const auto traceparent = request.header("traceparent");
   start.trace = traceparent ? records::parse_trace_context(
                                   *traceparent, request.header("tracestate").value_or(""))

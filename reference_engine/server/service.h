@@ -74,7 +74,10 @@ class Service final : public http::HttpHandler {
   http::Reply version(http::HttpRequest& request);
   http::Reply load(http::HttpRequest& request);
   http::Reply metrics(http::HttpRequest& request);
-  http::Reply generate(http::HttpRequest& request, api::ParsedGeneration parsed);
+  using ParseGeneration = api::ParsedGeneration (*)(std::string_view body,
+                                                    const api::RequestHeaders& headers,
+                                                    const api::ApiContext& context);
+  http::Reply generate(http::HttpRequest& request, ParseGeneration parse);
   void tell_of_unknown(const std::vector<std::string>& fields);
   std::optional<http::Reply> take_memory(http::HttpRequest& request, int64_t bytes) const;
   bool authorized(const http::HttpRequest& request) const;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "reference_engine/scheduler/block_hash.h"
 
 namespace touchstone::server {
@@ -16,7 +17,8 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
         {.token_ids = {arrived.request, &prompt.token_ids},
          .max_tokens = prompt.max_tokens,
          .block_hashes = scheduler::hash_blocks(request.cache_salt, prompt.token_ids, block_size),
-         .request_id = arrived.response_id});
+         .request_id = arrived.response_id,
+         .characters = static_cast<int64_t>(count_characters(prompt.text))});
     if (completions) {
       submission.prompts.back().request_id += "-" + std::to_string(submission.prompts.size() - 1);
     }
@@ -36,6 +38,8 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
   submission.record.endpoint = completions ? "/v1/completions" : "/v1/chat/completions";
   submission.record.model = request.model;
   submission.record.trace = arrived.trace;
+  submission.record.stream = request.stream;
+  submission.record.tokenize_ns = arrived.tokenize_ns;
   submission.record.arrival_unix_ns = arrived.arrival_unix_ns;
   submission.record.arrival_ns = arrived.arrival_ns;
   submission.sink = std::move(sink);

@@ -19,7 +19,8 @@ struct ArrivedRequest {
   std::string response_id;  ///< "cmpl-…", "chatcmpl-…"
   std::optional<records::TraceContext> trace;
   int64_t arrival_unix_ns = 0;
-  int64_t arrival_ns = 0;  ///< monotonic
+  int64_t arrival_ns = 0;              ///< monotonic
+  std::optional<int64_t> tokenize_ns;  ///< from the body to the prompts' tokens
 };
 
 /// Hashes the prompts' blocks of `block_size` tokens, so call it off the engine thread. The

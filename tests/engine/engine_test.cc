@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <new>
 #include <set>
 
 #include "tests/engine/engine_fixture.h"
@@ -269,8 +270,9 @@ TEST(Engine, MoreWaitingCompletionsThanAllowedAreTurnedAway) {
 /// The real backend, until it has run `steps` steps.
 class BreakingBackend final : public backend::Backend {
  public:
-  BreakingBackend(std::unique_ptr<backend::Backend> real, int steps)
-      : real_(std::move(real)), steps_(steps) {}
+  enum class How { kError, kException };
+  BreakingBackend(std::unique_ptr<backend::Backend> real, int steps, How how)
+      : real_(std::move(real)), steps_(steps), how_(how) {}
   const backend::ModelInfo& model() const override { return real_->model(); }
   Result<backend::Sizes> size(const backend::Limits& limits) override {
     return real_->size(limits);
@@ -285,7 +287,10 @@ class BreakingBackend final : public backend::Backend {
   void preempted(backend::RequestId id) override { real_->preempted(id); }
   void end(backend::RequestId id) override { real_->end(id); }
   Status submit(const backend::Plan& plan) override {
-    if (steps_-- <= 0) return unavailable("the device fell off the bus");
+    if (steps_-- <= 0) {
+      if (how_ == How::kException) throw std::bad_alloc();
+      return unavailable("the device fell off the bus");
+    }
     return real_->submit(plan);
   }
   Status wait(backend::Outputs& outputs) override { return real_->wait(outputs); }
@@ -293,26 +298,117 @@ class BreakingBackend final : public backend::Backend {
  private:
   std::unique_ptr<backend::Backend> real_;
   int steps_;
+  const How how_;
 };
 
-TEST(Engine, ABrokenBackendFailsEveryRequestAndEndsTheEngine) {
+/// Also one with choices that were never started.
+void expect_that_all_fail(BreakingBackend::How how, const std::string& message) {
   const scheduler::Config config = tight_config();
   EngineUnderTest engine({.scheduler = config},
-                         std::make_unique<BreakingBackend>(capture_backend(config), 9));
+                         std::make_unique<BreakingBackend>(capture_backend(config), 9, how));
   std::vector<EngineUnderTest::Started> started;
+  Submission many = greedy(kQuestion, 100);
+  many.n = 20;
+  started.push_back(engine.start(many));
   for (int i = 0; i < 12; ++i) started.push_back(engine.start(greedy(kQuestion, 100)));
+  size_t accepted = 0;
   for (const auto& one : started) {
     if (one.admission != Engine::Admission::kAccepted) continue;  // came after the failure
-    one.sink->wait();
-    EXPECT_EQ(one.sink->failure(), "the device fell off the bus");
+    accepted += one.sink->wait().size();
+    EXPECT_EQ(one.sink->failure(), message);
   }
   const KeepingObserver& seen = engine.end();
   EXPECT_TRUE(engine.engine().failed());
-  EXPECT_EQ(engine.engine().failure(), "the device fell off the bus");
+  EXPECT_EQ(engine.engine().failure(), message);
   EXPECT_EQ(engine.start(greedy(kQuestion, 1)).admission, Engine::Admission::kClosed);
+  EXPECT_EQ(seen.records.size(), accepted);
   for (const auto& record : seen.records) {
     EXPECT_EQ(record.outcome, records::Outcome::kError);
     EXPECT_EQ(record.http_status, 500);
+    EXPECT_EQ(record.error_type, "InternalServerError");
+  }
+}
+
+TEST(Engine, ABrokenBackendFailsEveryRequestAndEndsTheEngine) {
+  expect_that_all_fail(BreakingBackend::How::kError, "the device fell off the bus");
+}
+
+TEST(Engine, AnExceptionOnItsThreadFailsEveryRequestAndEndsTheEngine) {
+  expect_that_all_fail(BreakingBackend::How::kException,
+                       "the engine's thread ended: std::bad_alloc");
+}
+
+scheduler::Config four_at_a_time() {
+  scheduler::Config config = roomy_config();
+  config.max_num_seqs = 4;
+  config.max_num_batched_tokens = 512;
+  return config;
+}
+
+TEST(Engine, ASubmissionWithManyChoicesStartsThemByAndByAndDoesNotStallOthers) {
+  EngineUnderTest engine({.scheduler = four_at_a_time()});
+  Submission many = greedy(kQuestion, 5);
+  many.n = 300;
+  const auto first = engine.start(many);
+  first.sink->wait_for_outputs(1);
+  const auto other = engine.start(greedy("Speak, ", 5));
+  other.sink->wait();
+  EXPECT_LT(first.sink->num_outputs(), 1500u) << "the other one had to wait for all of them";
+  const std::vector<Spoken> spoken = first.sink->wait();
+  for (const Spoken& choice : spoken) EXPECT_EQ(choice.token_ids, spoken[0].token_ids);
+  const KeepingObserver& seen = engine.end();
+  EXPECT_EQ(seen.records.size(), 301u);
+  size_t most = 0;
+  int64_t most_waiting = 0;
+  for (const auto& step : seen.steps) most = std::max(most, step.inputs.size());
+  for (const auto& stats : seen.stats) most_waiting = std::max(most_waiting, stats.waiting);
+  EXPECT_LE(most, 5u) << "started at once";
+  EXPECT_GE(most_waiting, 290) << "the gauge counts those that are not started, too";
+  for (const auto& record : seen.records) {
+    if (record.choices == 1) continue;
+    EXPECT_EQ(record.queued_ns, seen.records[0].queued_ns) << "taken over together";
+  }
+}
+
+TEST(Engine, ChoicesThatWereNeverStartedAreAbortedWithTheRest) {
+  EngineUnderTest engine({.scheduler = four_at_a_time()});
+  Submission many = greedy(kQuestion, 200);
+  many.n = 100;
+  const auto gone = engine.start(many);
+  const auto told = engine.start(many);
+  gone.sink->wait_for_outputs(1);
+  engine.engine().abort(gone.ticket);
+  engine.engine().close();
+  engine.engine().abort_all();
+  const std::vector<Spoken> spoken = told.sink->wait();
+  const auto aborted = std::count_if(spoken.begin(), spoken.end(), [](const Spoken& choice) {
+    return choice.finish_reason == "abort";
+  });
+  EXPECT_GE(aborted, 90);
+  const KeepingObserver& seen = engine.end();
+  EXPECT_EQ(seen.records.size(), 200u);
+}
+
+TEST(Engine, RecordsSayWhatWasAskedAndWhatTheTimeWentInto) {
+  EngineUnderTest engine({.scheduler = tight_config()});
+  Submission request = greedy(kQuestion + kQuestion + kQuestion + kQuestion, 40);
+  request.seed = 11;
+  request.n = 2;
+  request.stop = {"never said"};
+  request.sampling.presence_penalty = 0.5;
+  request.record.tenant = "acme";
+  engine.run(request);
+  const KeepingObserver& seen = engine.end();
+  ASSERT_EQ(seen.records.size(), 2u);
+  for (const records::RequestRecord& record : seen.records) {
+    EXPECT_EQ(record.tenant, "acme");
+    EXPECT_EQ(record.seed, 11 + record.choice);
+    EXPECT_EQ(record.stop_strings, 1);
+    EXPECT_EQ(record.presence_penalty, 0.5);
+    EXPECT_GT(record.detokenize_ns, 0);
+    ASSERT_GE(record.prefill_chunks.size(), record.choice == 0 ? 2u : 1u);
+    EXPECT_EQ(record.prefill_chunks[0].start_ns, record.first_scheduled_ns);
+    EXPECT_GE(record.prefill_chunks.back().end_ns, *record.first_token_ns);
   }
 }
 
