@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "base/files.h"
@@ -64,8 +63,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kReadBytes = 1 << 20;
-
 /// Every file but the manifest and the marker, by name.
 Result<std::vector<std::string>> files_in(const std::string& folder) {
   std::vector<std::string> names;
@@ -107,20 +104,12 @@ Error busy(const std::string& folder) {
 }  // namespace
 
 Result<RunFileDigest> file_digest(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return io_error(path + ": cannot open");
-  RunFileDigest digest{.name = path, .sha256 = {}, .bytes = 0};
-  Sha256 hash;
-  std::string buffer(kReadBytes, '\0');
-  do {
-    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    hash.update({buffer.data(), static_cast<size_t>(file.gcount())});
-    digest.bytes += file.gcount();
-  } while (file);
-  if (file.bad()) return io_error(path + ": cannot read");
-  const Sha256Digest bytes = hash.finish();
-  digest.sha256 = to_hex(bytes.data(), bytes.size());
-  return digest;
+  auto sha256 = file_sha256_hex(path);
+  if (!sha256) return std::move(sha256).error();
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  if (error) return io_error(path + ": cannot ask its size: " + error.message());
+  return RunFileDigest{path, *std::move(sha256), static_cast<int64_t>(bytes)};
 }
 
 std::string file_of_subject(const std::string& name, const std::string& subject) {
