@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "conformance/evidence_reader.h"
 #include "harness/evidence.h"
 
 namespace touchstone::harness {
@@ -94,12 +95,19 @@ void add_manifest(const records::RunManifest& run, result::Report& report) {
 }  // namespace
 
 Result<result::Report> assess(const records::RunFolder& run, const AssessOptions& options) {
-  const auto evidence = evidence_of_run(run, options.now_unix_ns);
-  if (!evidence) return evidence.error();
-  result::Report report = conformance::judge(*evidence, options.profiles,
-                                             {.budgets = options.budgets,
-                                              .suppressions = options.suppressions,
-                                              .fail_on = options.fail_on});
+  auto evidence = evidence_of_run(run, options.now_unix_ns);
+  if (!evidence) return std::move(evidence).error();
+  conformance::Judge judge(*evidence, options.profiles,
+                           {.budgets = options.budgets,
+                            .suppressions = options.suppressions,
+                            .fail_on = options.fail_on});
+  RETURN_IF_ERROR(conformance::read_spans(run.span_files(), *evidence,
+                                          [&](const telemetry::TraceBatch& batch) -> Status {
+                                            judge.add(batch);
+                                            return {};
+                                          }));
+  const int64_t spans = judge.spans();
+  result::Report report = judge.finish();
   auto files = unaltered(run);
   if (!files) return std::move(files).error();
   report.checks.push_back(std::move(*files));
@@ -111,7 +119,7 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
   if (run.manifest) add_manifest(*run.manifest, report);
   if (options.simulate) add_simulation(run, options, report);
   // Without a span nothing was decided, whatever the checks of the other signals found.
-  if (const int64_t spans = conformance::span_count(*evidence); spans > 0) {
+  if (spans > 0) {
     result::decide(report, options.fail_on);
     report.summary = conformance::summary_of(report, spans);
   }

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/files.h"
-#include "conformance/evidence_reader.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
@@ -58,11 +57,6 @@ Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int
   namespace run_files = records::run_files;
   conformance::Evidence evidence;
   evidence.now_unix_ns = now_unix_ns;
-  RETURN_IF_ERROR(conformance::read_spans(run.span_files(), evidence,
-                                          [&](const telemetry::TraceBatch& batch) -> Status {
-                                            evidence.spans.push_back(batch);
-                                            return {};
-                                          }));
   auto ledger = records::read_ledger(run.file(run_files::kLedger));
   if (ledger) {
     evidence.ledger = std::move(*ledger);

@@ -9,9 +9,9 @@
 
 namespace touchstone::harness {
 
-/// Reads what a run folder holds: spans (rotated parts too), ledger, metrics, Collector counters.
-/// What is not there stays nullopt; lines that cannot be used become span_problems.
-/// ERRORS: kInvalidArgument for a ledger that cannot be read, kIo.
+/// What a run folder holds beside its spans: ledger, metrics, Collector counters. What is not there
+/// stays nullopt. The spans (RunFolder::span_files()) are for conformance::read_spans(), so that
+/// they never are in memory all at once. ERRORS: kInvalidArgument for a broken ledger, kIo.
 Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int64_t now_unix_ns);
 
 }  // namespace touchstone::harness

@@ -8,6 +8,7 @@
 #include <regex>
 
 #include "base/text.h"
+#include "conformance/evidence_reader.h"
 #include "http/client.h"
 #include "tests/support/paths.h"
 
@@ -184,7 +185,14 @@ std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp
 Result<conformance::Evidence> Check::evidence() const {
   const auto run = records::open_run_folder(path("report/run"));
   if (!run) return run.error();
-  return harness::evidence_of_run(*run, 0);
+  auto read = harness::evidence_of_run(*run, 0);
+  if (!read) return read;
+  RETURN_IF_ERROR(conformance::read_spans(run->span_files(), *read,
+                                          [&](const telemetry::TraceBatch& batch) -> Status {
+                                            read->spans.push_back(batch);
+                                            return {};
+                                          }));
+  return read;
 }
 
 nlohmann::json Check::report() const {

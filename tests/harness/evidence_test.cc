@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/files.h"
+#include "conformance/evidence_reader.h"
 
 namespace touchstone::harness {
 namespace {
@@ -25,7 +26,16 @@ class RunFolder : public ::testing::Test {
     ASSERT_TRUE(write_file_atomic(folder_->path() + "/" + name, content));
   }
   Result<conformance::Evidence> read() const {
-    return evidence_of_run(*records::open_run_folder(folder_->path()), 7);
+    const auto run = records::open_run_folder(folder_->path());
+    if (!run) return run.error();
+    auto evidence = evidence_of_run(*run, 7);
+    if (!evidence) return evidence;
+    RETURN_IF_ERROR(conformance::read_spans(run->span_files(), *evidence,
+                                            [&](const telemetry::TraceBatch& batch) -> Status {
+                                              evidence->spans.push_back(batch);
+                                              return {};
+                                            }));
+    return evidence;
   }
   std::unique_ptr<TemporaryDirectory> folder_;
 };
