@@ -23,11 +23,9 @@ using testing::request_text;
 class Gate final {
  public:
   void open() {
-    {
-      const MutexLock lock(mutex_);
-      open_ = true;
-    }
-    changed_.notify_all();
+    const MutexLock lock(mutex_);
+    open_ = true;
+    changed_.notify_all();  // under the lock: who waits may end the gate's life
   }
   void wait() {
     const MutexLock lock(mutex_);
