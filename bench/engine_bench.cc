@@ -32,7 +32,8 @@ model::Config shape(model::DType dtype) {
   config.num_kv_heads = 4;
   config.head_dim = 64;
   config.max_position_embeddings = 4096;
-  config.tie_word_embeddings = true;
+  config.spec.tied_embeddings = true;
+  config.spec.rope = model::RopeSpec{.inverse_frequencies = model::rope_table(10000, 64)};
   config.dtype = dtype;
   return config;
 }

@@ -4,7 +4,8 @@ namespace touchstone::model {
 namespace {
 
 constexpr Architecture kTable[] = {
-    {"LlamaForCausalLM", resolve_llama},
+    {"LlamaForCausalLM", read_llama},
+    {"OPTForCausalLM", read_opt},
 };
 
 }  // namespace

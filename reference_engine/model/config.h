@@ -1,6 +1,7 @@
-// What config.json and generation_config.json of a Hugging Face folder say, checked.
-// Source: transformers 5.x configuration_llama.py and generation/configuration_utils.py, with the
-// older spellings (rope_theta, torch_dtype) that published folders still carry. Values.
+// What config.json and generation_config.json of a Hugging Face folder say, checked. What an
+// architecture makes of its own keys is in its file; see architectures.h.
+// Source: transformers 5.x configuration_utils.py and generation/configuration_utils.py, with the
+// older spellings (torch_dtype) that published folders still carry. Values.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "reference_engine/model/spec.h"
 
 namespace touchstone::model {
 
@@ -18,7 +20,7 @@ enum class DType { kFloat32, kFloat16, kBFloat16 };
 const char* to_string(DType dtype);  // "float32", "float16", "bfloat16"
 int64_t size_of(DType dtype);        // bytes of one element
 
-/// Shape and constants of a decoder-only transformer.
+/// Shape and meaning of a decoder-only transformer.
 struct Config {
   std::string architecture;  ///< "LlamaForCausalLM"
   int32_t vocab_size = 0;
@@ -27,11 +29,9 @@ struct Config {
   int32_t num_layers = 0;
   int32_t num_heads = 0;
   int32_t num_kv_heads = 0;  ///< divides num_heads
-  int32_t head_dim = 0;      ///< even
+  int32_t head_dim = 0;
   int32_t max_position_embeddings = 0;
-  double rms_norm_eps = 1e-6;
-  double rope_theta = 10000.0;
-  bool tie_word_embeddings = false;
+  Spec spec;
   DType dtype = DType::kFloat32;  ///< what the folder says it was made in
   std::optional<int32_t> bos_token_id;
   std::vector<int32_t> eos_token_ids;  ///< generation_config.json's, else config.json's
@@ -49,7 +49,7 @@ struct GenerationDefaults {
 
 /// `name` is what messages call the text.
 /// ERRORS: kMalformed with the field; kUnsupported naming the key whose meaning is not implemented
-/// (quantization_config, another architecture, a rope type, …).
+/// (quantization_config, another architecture, what the architecture refuses).
 Result<Config> parse_config(const std::string& name, std::string_view text);
 /// Reads the defaults and replaces `config.eos_token_ids` when the file names some.
 Result<GenerationDefaults> parse_generation_config(const std::string& name, std::string_view text,

@@ -1,6 +1,5 @@
 #include "reference_engine/model/loaded_model.h"
 
-#include "base/check.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "reference_engine/model/random_model.h"
@@ -8,14 +7,12 @@
 namespace touchstone::model {
 
 int64_t LoadedModel::num_parameters() const {
-  int64_t count = weights.embedding.elements() + weights.final_norm.elements();
-  if (!config.tie_word_embeddings) count += weights.lm_head.elements();
-  for (const LayerWeights& layer : weights.layers) {
-    for (const Tensor* tensor : {&layer.input_norm, &layer.q, &layer.k, &layer.v, &layer.o,
-                                 &layer.post_norm, &layer.gate, &layer.up, &layer.down}) {
-      count += tensor->elements();
-    }
-  }
+  int64_t count = 0;
+  DecoderWeights copy = weights;  // of places, not of elements
+  visit_tensors(config, copy,
+                [&](const std::string&, const std::vector<int64_t>&, TensorRole, Tensor& tensor) {
+                  count += tensor.elements();
+                });
   return count;
 }
 
@@ -73,9 +70,7 @@ Result<LoadedModel> load_model(const std::string& folder, const LoadOptions& opt
                        "the file is damaged, or training diverged: every answer would be noise");
     }
   }
-  const Architecture* architecture = find_architecture(model.config.architecture);
-  BASE_CHECK(architecture != nullptr, model.config.architecture);
-  auto weights = architecture->resolve(model.config, files->tensors);
+  auto weights = resolve_weights(model.config, files->tensors);
   if (!weights) return std::move(weights).error().with_context(folder);
   model.weights = *std::move(weights);
   model.files = std::move(files->files);

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "reference_engine/model/architectures.h"
 #include "reference_engine/model/config.h"
 #include "reference_engine/model/safetensors.h"
+#include "reference_engine/model/weights.h"
 
 namespace touchstone::model {
 

@@ -57,27 +57,11 @@ LoadedModel random_model(const Config& config, uint64_t seed) {
   model.folder = "random";
   model.config = config;
   Maker maker(config.dtype, seed, model.owned);
-  const int64_t hidden = config.hidden_size;
-  const int64_t q_rows = int64_t{config.num_heads} * config.head_dim;
-  const int64_t kv_rows = int64_t{config.num_kv_heads} * config.head_dim;
-  DecoderWeights& weights = model.weights;
-  weights.embedding = maker.make({config.vocab_size, hidden}, 0);
-  for (int32_t i = 0; i < config.num_layers; ++i) {
-    LayerWeights layer;
-    layer.input_norm = maker.make({hidden}, 1);
-    layer.q = maker.make({q_rows, hidden}, 0);
-    layer.k = maker.make({kv_rows, hidden}, 0);
-    layer.v = maker.make({kv_rows, hidden}, 0);
-    layer.o = maker.make({hidden, q_rows}, 0);
-    layer.post_norm = maker.make({hidden}, 1);
-    layer.gate = maker.make({config.intermediate_size, hidden}, 0);
-    layer.up = maker.make({config.intermediate_size, hidden}, 0);
-    layer.down = maker.make({hidden, config.intermediate_size}, 0);
-    weights.layers.push_back(std::move(layer));
-  }
-  weights.final_norm = maker.make({hidden}, 1);
-  weights.lm_head =
-      config.tie_word_embeddings ? weights.embedding : maker.make({config.vocab_size, hidden}, 0);
+  visit_tensors(
+      config, model.weights,
+      [&](const std::string&, const std::vector<int64_t>& shape, TensorRole role, Tensor& tensor) {
+        tensor = maker.make(shape, role == TensorRole::kNorm ? 1.0F : 0.0F);
+      });
   return model;
 }
 

@@ -26,6 +26,8 @@ using nlohmann::json;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 // Deeper than any header needs; bounds the recursion of the JSON parser on hostile input.
 constexpr int kMaxHeaderDepth = 8;
+// Of one tensor: far beyond what any file holds, and its bytes fit 64 bits.
+constexpr uint64_t kMaxElements = uint64_t{1} << 40;
 
 struct Range {
   uint64_t begin = 0;
@@ -79,7 +81,7 @@ Result<DType> parse_dtype(const std::string& where, const json& entry) {
                "quantized folders are not implemented"};
 }
 
-/// Number of elements; nothing when an extent is not a count or the product leaves 62 bits.
+/// Number of elements; nothing when an extent is not a count or the product is beyond kMaxElements.
 std::optional<uint64_t> parse_shape(const json& entry, std::vector<int64_t>& shape) {
   const auto found = entry.find("shape");
   if (found == entry.end() || !found->is_array()) return std::nullopt;
@@ -88,8 +90,9 @@ std::optional<uint64_t> parse_shape(const json& entry, std::vector<int64_t>& sha
     const auto value = as_unsigned(extent);
     if (!value || *value > (uint64_t{1} << 31)) return std::nullopt;
     shape.push_back(static_cast<int64_t>(*value));
+    // Before multiplying: the product could wrap around to something small.
+    if (*value != 0 && elements > kMaxElements / *value) return std::nullopt;
     elements *= *value;
-    if (elements > (uint64_t{1} << 40)) return std::nullopt;
   }
   return elements;
 }

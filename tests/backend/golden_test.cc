@@ -129,7 +129,8 @@ TEST_P(Golden, GreedyTokensInFloat32AreThoseOfTransformersUntilANearTie) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::Values("vllm-capture", "touchstone-tiny"));
+INSTANTIATE_TEST_SUITE_P(Models, Golden,
+                         testing::Values("vllm-capture", "touchstone-tiny", "opt-micro"));
 
 // transformers 5.19 in bfloat16 reached 20 of 27 with the recording's own weights.
 constexpr int kAgreeingAtLeast = 20;

@@ -17,8 +17,10 @@ namespace {
 
 constexpr int32_t kBlocks = 96;
 
+enum class Kind { kLlamaLike, kOptLike };
+
 /// Odd on purpose: no width is a multiple of 16 but the head size's half.
-model::Config odd_shape(model::DType dtype) {
+model::Config odd_shape(model::DType dtype, Kind kind) {
   model::Config config;
   config.architecture = "LlamaForCausalLM";
   config.vocab_size = 157;
@@ -30,6 +32,15 @@ model::Config odd_shape(model::DType dtype) {
   config.head_dim = 20;
   config.max_position_embeddings = 512;
   config.dtype = dtype;
+  if (kind == Kind::kLlamaLike) {
+    config.spec.rope = model::RopeSpec{.inverse_frequencies = model::rope_table(10000, 20)};
+    return config;
+  }
+  config.spec.norm = {.kind = model::NormSpec::Kind::kLayer, .bias = true, .eps = 1e-5};
+  config.spec.learned_positions = model::LearnedPositions{.offset = 2};
+  config.spec.activation = model::Activation::kRelu;
+  config.spec.gated = false;
+  config.spec.biases = {.qkv = true, .output = true, .feed_forward = true};
   return config;
 }
 
@@ -38,15 +49,17 @@ struct Variant {
   model::DType dtype;
   int threads;
   int32_t block_size;
+  Kind kind = Kind::kLlamaLike;
 };
 
 std::string describe(const Variant& variant) {
   return std::string(variant.kernels) + " " + to_string(variant.dtype) + " threads " +
-         std::to_string(variant.threads) + " block " + std::to_string(variant.block_size);
+         std::to_string(variant.threads) + " block " + std::to_string(variant.block_size) +
+         (variant.kind == Kind::kOptLike ? " OPT" : "");
 }
 
 Runner make_odd_runner(const Variant& variant) {
-  const model::LoadedModel model = model::random_model(odd_shape(variant.dtype), 11);
+  const model::LoadedModel model = model::random_model(odd_shape(variant.dtype, variant.kind), 11);
   auto executor = Executor::make(model, {.kernels = variant.kernels, .threads = variant.threads});
   BASE_CHECK(executor.has_value(), executor.error().message);
   return Runner(*std::move(executor), kBlocks, variant.block_size);
@@ -59,6 +72,8 @@ std::vector<Variant> variants() {
     all.push_back({kernels->name, model::DType::kBFloat16, 2, 16});
     all.push_back({kernels->name, model::DType::kFloat32, 3, 7});
     all.push_back({kernels->name, model::DType::kBFloat16, 2, 40});
+    all.push_back({kernels->name, model::DType::kFloat32, 2, 16, Kind::kOptLike});
+    all.push_back({kernels->name, model::DType::kBFloat16, 1, 7, Kind::kOptLike});
   }
   return all;
 }
@@ -153,15 +168,17 @@ TEST(Invariance, LogitsAloneEqualLogitsInAnyCompanyCutAnyWay) {
 TEST(Invariance, AllInstructionSetsGiveTheSameBits) {
   RandomStream random(6, "instruction sets");
   const std::vector<int32_t> tokens = random_tokens(random, 131);
-  for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
-    std::map<std::string, LogitRows> rows;
-    for (const Kernels* kernels : supported_kernels()) {
-      Runner runner = make_odd_runner({kernels->name, dtype, 2, 16});
-      rows[kernels->name] = runner.prompt(tokens);
-    }
-    for (const auto& [name, got] : rows) {
-      for (size_t p = 0; p < tokens.size(); ++p) {
-        ASSERT_TRUE(same_bits(got[p], rows["portable"][p])) << name << " position " << p;
+  for (const Kind kind : {Kind::kLlamaLike, Kind::kOptLike}) {
+    for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+      std::map<std::string, LogitRows> rows;
+      for (const Kernels* kernels : supported_kernels()) {
+        Runner runner = make_odd_runner({kernels->name, dtype, 2, 16, kind});
+        rows[kernels->name] = runner.prompt(tokens);
+      }
+      for (const auto& [name, got] : rows) {
+        for (size_t p = 0; p < tokens.size(); ++p) {
+          ASSERT_TRUE(same_bits(got[p], rows["portable"][p])) << name << " position " << p;
+        }
       }
     }
   }
@@ -199,7 +216,8 @@ TEST(Invariance, WhatABlockHeldBeforeDoesNotMatter) {
 
 TEST(Invariance, ASlabBoundaryInsideAPromptDoesNotMatter) {
   // More tokens than the backend computes at once, then the same in two steps.
-  const model::LoadedModel model = model::random_model(odd_shape(model::DType::kFloat32), 3);
+  const model::LoadedModel model =
+      model::random_model(odd_shape(model::DType::kFloat32, Kind::kLlamaLike), 3);
   auto executor = Executor::make(model, {});
   ASSERT_TRUE(executor.has_value());
   Runner runner(*std::move(executor), kBlocks, 16);
@@ -212,6 +230,24 @@ TEST(Invariance, ASlabBoundaryInsideAPromptDoesNotMatter) {
   parts.insert(parts.end(), rest.begin(), rest.end());
   ASSERT_EQ(whole.size(), parts.size());
   for (size_t p = 0; p < tokens.size(); ++p) ASSERT_TRUE(same_bits(whole[p], parts[p])) << p;
+}
+
+TEST(Spec, WhatTheBackendDoesNotComputeIsRefused) {
+  const auto refused = [](const std::function<void(model::Spec&)>& change) {
+    model::Config config = odd_shape(model::DType::kFloat32, Kind::kLlamaLike);
+    change(config.spec);
+    const auto executor = Executor::make(model::random_model(config, 1), {});
+    return executor ? std::string() : executor.error().message;
+  };
+  EXPECT_EQ(refused([](model::Spec&) {}), "");
+  EXPECT_NE(refused([](model::Spec& spec) {
+              spec.windows = {{}, 16, {}};
+            }).find("windows"),
+            std::string::npos);
+  EXPECT_NE(refused([](model::Spec& spec) { spec.qk_norm = true; }).find("queries and keys"),
+            std::string::npos);
+  EXPECT_NE(refused([](model::Spec& spec) { spec.gated = false; }).find("without gate"),
+            std::string::npos);
 }
 
 RC_GTEST_PROP(InvarianceProperty, RandomPromptsInRandomCompany, (uint64_t seed)) {

@@ -27,10 +27,10 @@ TEST(Config, ReadsWhatAFolderOfTransformers4Says) {
   EXPECT_EQ(config->vocab_size, 100);
   EXPECT_EQ(config->head_dim, 8);
   EXPECT_EQ(config->num_kv_heads, 2);
-  EXPECT_EQ(config->rope_theta, 5000.0);
-  EXPECT_EQ(config->rms_norm_eps, 1e-5);
+  EXPECT_EQ(config->spec.rope->inverse_frequencies, rope_table(5000.0, 8));
+  EXPECT_EQ(config->spec.norm.eps, 1e-5);
   EXPECT_EQ(config->dtype, DType::kBFloat16);
-  EXPECT_FALSE(config->tie_word_embeddings);
+  EXPECT_FALSE(config->spec.tied_embeddings);
   EXPECT_EQ(config->eos_token_ids, std::vector<int32_t>{3});
 }
 
@@ -45,11 +45,11 @@ TEST(Config, ReadsTheSpellingsOfTransformers5) {
   config["tie_word_embeddings"] = true;
   const auto parsed = parse(config);
   ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
-  EXPECT_EQ(parsed->rope_theta, 7000.0);
+  EXPECT_EQ(parsed->spec.rope->inverse_frequencies, rope_table(7000.0, 16));
   EXPECT_EQ(parsed->dtype, DType::kFloat32);
   EXPECT_EQ(parsed->head_dim, 16);
   EXPECT_EQ(parsed->eos_token_ids, (std::vector<int32_t>{1, 6}));
-  EXPECT_TRUE(parsed->tie_word_embeddings);
+  EXPECT_TRUE(parsed->spec.tied_embeddings);
 }
 
 TEST(Config, MissingKeyValueHeadsMeansAsManyAsHeads) {
@@ -58,6 +58,52 @@ TEST(Config, MissingKeyValueHeadsMeansAsManyAsHeads) {
   const auto parsed = parse(config);
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->num_kv_heads, 4);
+}
+
+TEST(Config, AKeyThatIsSwitchedOffMayStandThere) {
+  json config = small_config();
+  config["sliding_window"] = 4096;
+  config["use_sliding_window"] = false;
+  EXPECT_TRUE(parse(config).has_value());
+  config["use_sliding_window"] = true;
+  EXPECT_FALSE(parse(config).has_value());
+}
+
+json opt_config() {
+  return json::parse(R"({
+    "architectures": ["OPTForCausalLM"], "vocab_size": 100, "hidden_size": 32, "ffn_dim": 64,
+    "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 128,
+    "word_embed_proj_dim": 32, "activation_function": "relu", "do_layer_norm_before": true,
+    "_remove_final_layer_norm": false, "torch_dtype": "float16", "eos_token_id": 2})");
+}
+
+TEST(Config, OptHasASpecOfItsOwn) {
+  const auto config = parse(opt_config());
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  EXPECT_EQ(config->intermediate_size, 64);
+  EXPECT_EQ(config->num_kv_heads, 4);
+  EXPECT_FALSE(config->spec.rope.has_value());
+  EXPECT_EQ(config->spec.learned_positions->offset, 2);
+  EXPECT_EQ(config->spec.norm.kind, NormSpec::Kind::kLayer);
+  EXPECT_FALSE(config->spec.gated);
+  EXPECT_TRUE(config->spec.biases.qkv && config->spec.biases.output);
+  EXPECT_TRUE(config->spec.tied_embeddings);
+}
+
+TEST(Config, OptRefusesItsOwnVariantsByName) {
+  for (const auto& [key, value] :
+       std::vector<std::pair<const char*, json>>{{"word_embed_proj_dim", 16},
+                                                 {"do_layer_norm_before", false},
+                                                 {"_remove_final_layer_norm", true},
+                                                 {"activation_function", "gelu"},
+                                                 {"layer_norm_elementwise_affine", false}}) {
+    json config = opt_config();
+    config[key] = value;
+    const auto parsed = parse(config);
+    ASSERT_FALSE(parsed.has_value()) << key;
+    EXPECT_EQ(parsed.error().code, ErrorCode::kUnsupported);
+    EXPECT_NE(parsed.error().message.find(key), std::string::npos) << parsed.error().message;
+  }
 }
 
 struct BadRow {

@@ -61,6 +61,10 @@ TEST(Safetensors, BadHeadersAreNamed) {
       {R"({"a":{"dtype":"F32","shape":[-8],"data_offsets":[0,32]}})", "shape"},
       {R"({"a":{"dtype":"F32","shape":[8.0],"data_offsets":[0,32]}})", "shape"},
       {R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,32]}})", "shape"},
+      // 2^30 * 2^9 * 2^25 elements: 0 in 64 bits.
+      {R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]},)"
+       R"("b":{"dtype":"F32","shape":[1073741824,512,33554432],"data_offsets":[32,32]}})",
+       "shape"},
       {R"({"a":{"dtype":"F32","shape":[8]}})", "data_offsets"},
       {R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[0]}})", "data_offsets"},
       {R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[32,0]}})", "data_offsets"},

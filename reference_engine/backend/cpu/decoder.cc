@@ -9,14 +9,28 @@
 namespace touchstone::backend::cpu {
 namespace {
 
-std::vector<float> read_vector(const model::Tensor& tensor, Rounding precision) {
-  const int64_t count = tensor.elements();
-  std::vector<float> values(static_cast<size_t>(padded(count)), 0.0F);
-  model::read_floats(tensor, 0, std::span(values).first(static_cast<size_t>(count)));
-  if (precision == Rounding::kBFloat16) {
-    for (float& value : values) value = model::bf16_to_float(model::float_to_bf16(value));
+/// `tensor` from `out[first]` on, rounded as the arithmetic is.
+void read_vector(const model::Tensor& tensor, Rounding precision, std::vector<float>& out,
+                 int64_t first = 0) {
+  const std::span<float> values =
+      std::span(out).subspan(static_cast<size_t>(first), static_cast<size_t>(tensor.elements()));
+  model::read_floats(tensor, 0, values);
+  if (precision == Rounding::kNone) return;
+  for (float& value : values) value = model::bf16_to_float(model::float_to_bf16(value));
+}
+
+Status check_spec(const model::Spec& spec) {
+  const auto refuse = [](const std::string& what) {
+    return Error{ErrorCode::kUnsupported, "backend cpu: " + what + " are not implemented", {}};
+  };
+  for (const auto& window : spec.windows) {
+    if (window) return refuse("attention windows");
   }
-  return values;
+  if (spec.qk_norm) return refuse("norms of queries and keys");
+  if (spec.gated != (spec.activation == model::Activation::kSilu)) {
+    return refuse("a gated ReLU and a SiLU without gate");
+  }
+  return {};
 }
 
 }  // namespace
@@ -29,44 +43,70 @@ Rows Decoder::Matrix::resize(int64_t rows, int64_t stride) {
 
 Decoder::Decoder(const model::Config& config, Rounding precision, const Kernels& kernels,
                  ThreadPool& pool)
-    : config_(config), precision_(precision), kernels_(&kernels), pool_(&pool) {
-  // In f32 and in these steps, as the reference has it: at position 2000 an angle's last bit is
-  // already 1e-4, so more exact angles would give other logits.
-  for (int32_t i = 0; i < config.head_dim; i += 2) {
-    const double exponent = static_cast<float>(i) / static_cast<float>(config.head_dim);
-    const float power = static_cast<float>(std::pow(config.rope_theta, exponent));
-    inverse_frequencies_.push_back(1.0F / power);
-  }
-}
+    : config_(config), precision_(precision), kernels_(&kernels), pool_(&pool) {}
 
 Result<Decoder> Decoder::make(const model::LoadedModel& model, Storage weights_storage,
                               Rounding precision, const Kernels& kernels, ThreadPool& pool) {
+  RETURN_IF_ERROR(check_spec(model.config.spec));
   Decoder decoder(model.config, precision, kernels, pool);
   RETURN_IF_ERROR(decoder.pack(model, weights_storage));
   return decoder;
 }
 
+Decoder::Norm Decoder::read_norm(const model::Affine& norm) const {
+  Norm read;
+  read.weight.resize(static_cast<size_t>(padded(config_.hidden_size)), 0.0F);
+  read.bias.resize(read.weight.size(), 0.0F);
+  read_vector(norm.weight, precision_, read.weight);
+  if (norm.bias) read_vector(*norm.bias, precision_, read.bias);
+  return read;
+}
+
+Result<Decoder::Linear> Decoder::pack_linear(const std::vector<const model::Affine*>& parts,
+                                             Storage storage) const {
+  std::vector<const model::Tensor*> weights;
+  for (const model::Affine* part : parts) weights.push_back(&part->weight);
+  auto matrix = PackedMatrix::pack(weights, storage);
+  if (!matrix) return std::move(matrix).error();
+  Linear linear;
+  linear.matrix = *std::move(matrix);
+  int64_t column = 0;
+  for (const model::Affine* part : parts) {
+    if (part->bias) {
+      linear.bias.resize(static_cast<size_t>(linear.matrix.columns()), 0.0F);
+      read_vector(*part->bias, precision_, linear.bias, column);
+    }
+    column += padded(part->weight.shape[0]);
+  }
+  return linear;
+}
+
 Status Decoder::pack(const model::LoadedModel& model, Storage storage) {
   Status status;
-  const auto pack_parts = [&](const std::vector<const model::Tensor*>& parts) {
-    auto matrix = PackedMatrix::pack(parts, storage);
-    if (matrix) return *std::move(matrix);
-    if (status) status = std::move(matrix).error();
-    return PackedMatrix();
+  const auto take = [&](auto result) {
+    if (result) return *std::move(result);
+    if (status) status = std::move(result).error();
+    return std::decay_t<decltype(*std::move(result))>();
   };
-  embedding_ = pack_parts({&model.weights.embedding});
-  if (!config_.tie_word_embeddings) lm_head_ = pack_parts({&model.weights.lm_head});
+  const auto table = [&](const model::Tensor& tensor) {
+    const model::Tensor* parts[] = {&tensor};
+    return take(PackedMatrix::pack(parts, storage));
+  };
+  embedding_ = table(model.weights.embedding);
+  if (model.weights.positions) positions_ = table(*model.weights.positions);
+  if (!config_.spec.tied_embeddings) lm_head_ = table(model.weights.lm_head);
   for (const model::LayerWeights& weights : model.weights.layers) {
     Layer layer;
-    layer.input_norm = read_vector(weights.input_norm, precision_);
-    layer.post_norm = read_vector(weights.post_norm, precision_);
-    layer.qkv = pack_parts({&weights.q, &weights.k, &weights.v});
-    layer.o = pack_parts({&weights.o});
-    layer.gate_up = pack_parts({&weights.gate, &weights.up});
-    layer.down = pack_parts({&weights.down});
+    layer.attention_norm = read_norm(weights.attention_norm);
+    layer.qkv = take(pack_linear({&weights.q, &weights.k, &weights.v}, storage));
+    layer.o = take(pack_linear({&weights.o}, storage));
+    layer.feed_forward_norm = read_norm(weights.feed_forward_norm);
+    layer.gate_up = take(weights.gate ? pack_linear({&*weights.gate, &weights.up}, storage)
+                                      : pack_linear({&weights.up}, storage));
+    layer.down = take(pack_linear({&weights.down}, storage));
     layers_.push_back(std::move(layer));
   }
-  final_norm_ = read_vector(model.weights.final_norm, precision_);
+  final_norm_ = read_norm(model.weights.final_norm);
   return status;
 }
 
@@ -76,12 +116,22 @@ KvShape Decoder::kv_shape() const {
 }
 
 int64_t Decoder::weight_bytes() const {
-  int64_t bytes = embedding_.bytes() + lm_head_.bytes();
+  int64_t floats = 0;
+  int64_t bytes = embedding_.bytes() + positions_.bytes() + lm_head_.bytes();
+  const auto add_norm = [&](const Norm& norm) {
+    floats += static_cast<int64_t>(norm.weight.size());
+    if (config_.spec.norm.bias) floats += static_cast<int64_t>(norm.bias.size());
+  };
   for (const Layer& layer : layers_) {
-    bytes += layer.qkv.bytes() + layer.o.bytes() + layer.gate_up.bytes() + layer.down.bytes();
-    bytes += static_cast<int64_t>((layer.input_norm.size() + layer.post_norm.size()) * 4);
+    for (const Linear* linear : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) {
+      bytes += linear->matrix.bytes();
+      floats += static_cast<int64_t>(linear->bias.size());
+    }
+    add_norm(layer.attention_norm);
+    add_norm(layer.feed_forward_norm);
   }
-  return bytes + static_cast<int64_t>(final_norm_.size() * 4);
+  add_norm(final_norm_);
+  return bytes + 4 * floats;
 }
 
 int64_t Decoder::workspace_bytes(int64_t rows, int64_t max_length) const {
@@ -104,17 +154,31 @@ int64_t Decoder::v_column() const {
 
 void Decoder::embed(std::span<const Run> runs, const Rows& hidden) {
   const size_t width = static_cast<size_t>(config_.hidden_size);
+  std::vector<float> position_row(width);
+  const auto add_position = [&](int32_t position, float* row) {
+    positions_.read_row(position + config_.spec.learned_positions->offset, position_row);
+    for (size_t j = 0; j < width; ++j) {
+      const float sum = row[j] + position_row[j];
+      row[j] =
+          precision_ == Rounding::kNone ? sum : model::bf16_to_float(model::float_to_bf16(sum));
+    }
+  };
+  const bool learned = config_.spec.learned_positions.has_value();
   for (const Run& run : runs) {
     for (size_t i = 0; i < run.tokens.size(); ++i) {
       float* row = hidden.row(run.first_row + static_cast<int64_t>(i));
       embedding_.read_row(run.tokens[i], {row, width});
+      if (learned) add_position(run.first_position + static_cast<int32_t>(i), row);
       std::fill(row + width, row + hidden.stride, 0.0F);
     }
   }
 }
 
 void Decoder::compute_rotations(std::span<const Run> runs, int64_t rows) {
-  const size_t half = inverse_frequencies_.size();
+  if (!config_.spec.rope) return;
+  const std::vector<float>& frequencies = config_.spec.rope->inverse_frequencies;
+  const double factor = config_.spec.rope->attention_factor;
+  const size_t half = frequencies.size();
   cosines_.resize(static_cast<size_t>(rows) * half);
   sines_.resize(static_cast<size_t>(rows) * half);
   const auto stored = [&](double value) {
@@ -127,21 +191,38 @@ void Decoder::compute_rotations(std::span<const Run> runs, int64_t rows) {
       const size_t at = (static_cast<size_t>(run.first_row) + i) * half;
       const float position = static_cast<float>(run.first_position + static_cast<int32_t>(i));
       for (size_t j = 0; j < half; ++j) {
-        const float angle = position * inverse_frequencies_[j];
-        cosines_[at + j] = stored(std::cos(static_cast<double>(angle)));
-        sines_[at + j] = stored(std::sin(static_cast<double>(angle)));
+        const float angle = position * frequencies[j];
+        cosines_[at + j] = stored(factor * std::cos(static_cast<double>(angle)));
+        sines_[at + j] = stored(factor * std::sin(static_cast<double>(angle)));
       }
     }
   }
 }
 
 /// hidden += added, and its norm; `added` null: only the norm.
-void Decoder::add_and_norm(const Rows& hidden, const Rows* added, const std::vector<float>& weight,
+void Decoder::add_and_norm(const Rows& hidden, const Rows* added, const Norm& norm,
                            const Rows& out) {
+  const float eps = static_cast<float>(config_.spec.norm.eps);
+  const bool rms = config_.spec.norm.kind == model::NormSpec::Kind::kRms;
   pool_->run(hidden.rows, [&](int64_t row, int) {
-    kernels_->add_rms_norm(hidden.row(row), added != nullptr ? added->row(row) : nullptr,
-                           weight.data(), config_.hidden_size,
-                           static_cast<float>(config_.rms_norm_eps), precision_, out.row(row));
+    const float* x = added != nullptr ? added->row(row) : nullptr;
+    if (rms) {
+      kernels_->add_rms_norm(hidden.row(row), x, norm.weight.data(), config_.hidden_size, eps,
+                             precision_, out.row(row));
+    } else {
+      kernels_->add_layer_norm(hidden.row(row), x, norm.weight.data(), norm.bias.data(),
+                               config_.hidden_size, eps, precision_, out.row(row));
+    }
+  });
+}
+
+void Decoder::multiply(const Rows& in, const Linear& linear, const Rows& out) {
+  const bool bias = !linear.bias.empty();
+  // Rounded once, after the bias.
+  matmul(*kernels_, *pool_, in, linear.matrix, out, bias ? Rounding::kNone : precision_, scratch_);
+  if (!bias) return;
+  pool_->run(in.rows, [&](int64_t row, int) {
+    kernels_->add_bias(out.row(row), linear.bias.data(), linear.matrix.columns(), precision_);
   });
 }
 
@@ -165,18 +246,19 @@ void Decoder::rotate(float* head, int64_t row) const {
 
 void Decoder::rotate_and_store(int32_t layer, std::span<const Run> runs, const Rows& qkv,
                                KvCache& cache) {
+  const bool rotates = config_.spec.rope.has_value();
   for (const Run& run : runs) {
     pool_->run(static_cast<int64_t>(run.tokens.size()), [&](int64_t i, int) {
       const int64_t row = run.first_row + i;
       const int32_t position = run.first_position + static_cast<int32_t>(i);
       float* values = qkv.row(row);
-      for (int32_t head = 0; head < config_.num_heads; ++head) {
+      for (int32_t head = 0; rotates && head < config_.num_heads; ++head) {
         rotate(values + int64_t{head} * config_.head_dim, row);
       }
       const int32_t block = run.block_table[static_cast<size_t>(position / cache.block_size())];
       for (int32_t head = 0; head < config_.num_kv_heads; ++head) {
         float* key = values + k_column() + int64_t{head} * config_.head_dim;
-        rotate(key, row);
+        if (rotates) rotate(key, row);
         cache.write(layer, head, block, position % cache.block_size(), key,
                     values + v_column() + int64_t{head} * config_.head_dim);
       }
@@ -266,15 +348,20 @@ void Decoder::attend(int32_t layer, std::span<const Run> runs, const Rows& qkv,
 }
 
 void Decoder::feed_forward(const Layer& layer, const Rows& normed, const Rows& projected) {
-  const Rows gate_up = gate_up_.resize(normed.rows, layer.gate_up.columns());
-  const Rows activated = activated_.resize(normed.rows, padded(config_.intermediate_size));
-  matmul(*kernels_, *pool_, normed, layer.gate_up, gate_up, precision_, scratch_);
+  const Rows gate_up = gate_up_.resize(normed.rows, layer.gate_up.matrix.columns());
+  const int64_t inner = padded(config_.intermediate_size);
+  const Rows activated = config_.spec.gated ? activated_.resize(normed.rows, inner) : gate_up;
+  multiply(normed, layer.gate_up, gate_up);
   pool_->run(normed.rows, [&](int64_t row, int) {
-    const float* gate = gate_up.row(row);
-    kernels_->silu_mul(gate, gate + activated.stride, config_.intermediate_size, precision_,
-                       activated.row(row));
+    float* gate = gate_up.row(row);
+    if (config_.spec.gated) {
+      kernels_->silu_mul(gate, gate + inner, config_.intermediate_size, precision_,
+                         activated.row(row));
+    } else {
+      kernels_->relu(gate, inner);
+    }
   });
-  matmul(*kernels_, *pool_, activated, layer.down, projected, precision_, scratch_);
+  multiply(activated, layer.down, projected);
 }
 
 void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
@@ -293,15 +380,15 @@ void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     const int32_t index = static_cast<int32_t>(i);
     const Layer& layer = layers_[i];
-    const Rows qkv = qkv_.resize(rows, layer.qkv.columns());
+    const Rows qkv = qkv_.resize(rows, layer.qkv.matrix.columns());
     const Rows attended = attended_.resize(rows, k_column());
-    add_and_norm(hidden, added, layer.input_norm, normed);
-    matmul(*kernels_, *pool_, normed, layer.qkv, qkv, precision_, scratch_);
+    add_and_norm(hidden, added, layer.attention_norm, normed);
+    multiply(normed, layer.qkv, qkv);
     rotate_and_store(index, runs, qkv, cache);
     attend(index, runs, qkv, cache, attended);
-    matmul(*kernels_, *pool_, attended, layer.o, projected, precision_, scratch_);
+    multiply(attended, layer.o, projected);
     added = &projected;
-    add_and_norm(hidden, added, layer.post_norm, normed);
+    add_and_norm(hidden, added, layer.feed_forward_norm, normed);
     feed_forward(layer, normed, projected);
   }
   add_and_norm(hidden, added, final_norm_, normed);
@@ -309,7 +396,7 @@ void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
 
 void Decoder::logits(std::span<const int64_t> rows,
                      const std::function<void(int64_t first, const Rows& logits)>& use) {
-  const PackedMatrix& head = config_.tie_word_embeddings ? embedding_ : lm_head_;
+  const PackedMatrix& head = config_.spec.tied_embeddings ? embedding_ : lm_head_;
   const int64_t count = static_cast<int64_t>(rows.size());
   for (int64_t first = 0; first < count; first += kLogitRows) {
     const int64_t some = std::min(kLogitRows, count - first);

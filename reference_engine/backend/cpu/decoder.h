@@ -1,8 +1,9 @@
-// The forward pass of a Llama-like decoder over rows of tokens from any mix of sequences.
-// Source of the arithmetic: transformers 5.x modeling_llama.py. With bfloat16, sums and functions
-// are still computed in f32, and these are rounded: every matmul's result (logits included), rotary
-// tables and rotated heads, attention's output, SiLU and its product, and the residual stream; the
-// norm sees the residual sum before it is rounded, as vLLM's compiled graph fuses the two.
+// The forward pass of a decoder-only transformer, as its spec (model/spec.h) says, over rows of
+// tokens from any mix of sequences. Source of the arithmetic: transformers 5.x modeling_llama.py,
+// modeling_opt.py. With bfloat16, sums and functions are still computed in f32, and these are
+// rounded: every matmul's result with its bias (logits included), rotary tables and rotated heads,
+// attention's output, activations and their product, and the residual stream; the norm sees the
+// residual sum before it is rounded, as vLLM's compiled graph fuses the two.
 // Thread-compatible.
 #pragma once
 
@@ -32,7 +33,8 @@ class Decoder final {
  public:
   /// `weights_storage`: how matrices are kept. `precision`: kBFloat16 rounds activations as vLLM
   /// does and keeps KV in bf16; kNone computes in f32 throughout.
-  /// `kernels` and `pool` must outlive this. ERRORS: kUnavailable.
+  /// `kernels` and `pool` must outlive this. ERRORS: kUnavailable; kUnsupported: what the spec asks
+  /// for and this does not compute (attention windows, norms of queries and keys).
   static Result<Decoder> make(const model::LoadedModel& model, Storage weights_storage,
                               Rounding precision, const Kernels& kernels, ThreadPool& pool);
 
@@ -55,13 +57,22 @@ class Decoder final {
               const std::function<void(int64_t first, const Rows& logits)>& use);
 
  private:
+  struct Norm {
+    std::vector<float> weight;  // (padded hidden)
+    std::vector<float> bias;    // the same; zeros when there is none
+  };
+  /// One or more projections side by side.
+  struct Linear {
+    PackedMatrix matrix;
+    std::vector<float> bias;  // (matrix.columns()); empty: none
+  };
   struct Layer {
-    std::vector<float> input_norm;  // (padded hidden)
-    std::vector<float> post_norm;
-    PackedMatrix qkv;
-    PackedMatrix o;
-    PackedMatrix gate_up;
-    PackedMatrix down;
+    Norm attention_norm;
+    Linear qkv;
+    Linear o;
+    Norm feed_forward_norm;
+    Linear gate_up;  // or up alone
+    Linear down;
   };
   struct Matrix {
     std::vector<float> values;
@@ -71,10 +82,12 @@ class Decoder final {
   Decoder(const model::Config& config, Rounding precision, const Kernels& kernels,
           ThreadPool& pool);
   Status pack(const model::LoadedModel& model, Storage storage);
+  Norm read_norm(const model::Affine& norm) const;
+  Result<Linear> pack_linear(const std::vector<const model::Affine*>& parts, Storage storage) const;
+  void multiply(const Rows& in, const Linear& linear, const Rows& out);
   void embed(std::span<const Run> runs, const Rows& hidden);
   void compute_rotations(std::span<const Run> runs, int64_t rows);
-  void add_and_norm(const Rows& hidden, const Rows* added, const std::vector<float>& weight,
-                    const Rows& out);
+  void add_and_norm(const Rows& hidden, const Rows* added, const Norm& norm, const Rows& out);
   void rotate(float* head, int64_t row) const;
   void rotate_and_store(int32_t layer, std::span<const Run> runs, const Rows& qkv, KvCache& cache);
   void attend(int32_t layer, std::span<const Run> runs, const Rows& qkv, const KvCache& cache,
@@ -88,10 +101,10 @@ class Decoder final {
   const Kernels* kernels_;
   ThreadPool* pool_;
   PackedMatrix embedding_;
-  PackedMatrix lm_head_;  // empty when tied
+  PackedMatrix lm_head_;    // empty when tied
+  PackedMatrix positions_;  // empty unless learned
   std::vector<Layer> layers_;
-  std::vector<float> final_norm_;
-  std::vector<float> inverse_frequencies_;
+  Norm final_norm_;
 
   // Working memory, grown to what the largest slab needed.
   Matrix hidden_, normed_, qkv_, attended_, projected_, gate_up_, activated_, chosen_, logits_;

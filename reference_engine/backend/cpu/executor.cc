@@ -27,17 +27,17 @@ Result<model::DType> choose_dtype(const std::string& name, model::DType stored) 
 }
 
 /// Then keeping them as bf16 loses nothing, whatever the arithmetic.
-bool all_matrices_are_bf16(const model::DecoderWeights& weights) {
+bool all_matrices_are_bf16(const model::LoadedModel& model) {
   const auto is_bf16 = [](const model::Tensor& tensor) {
     return tensor.dtype == model::DType::kBFloat16;
   };
-  bool all = is_bf16(weights.embedding) && is_bf16(weights.lm_head);
-  for (const model::LayerWeights& layer : weights.layers) {
-    for (const model::Tensor* tensor :
-         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-      all = all && is_bf16(*tensor);
-    }
-  }
+  bool all = true;
+  model::DecoderWeights weights = model.weights;  // of places, not of elements
+  model::visit_tensors(model.config, weights,
+                       [&](const std::string&, const std::vector<int64_t>&, model::TensorRole role,
+                           model::Tensor& tensor) {
+                         if (role == model::TensorRole::kMatrix) all = all && is_bf16(tensor);
+                       });
   return all;
 }
 
@@ -83,7 +83,7 @@ Result<std::unique_ptr<Executor>> Executor::make(const model::LoadedModel& model
     threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
   }
   const bool rounds = *dtype == model::DType::kBFloat16;
-  const bool stored_as_bf16 = all_matrices_are_bf16(model.weights);
+  const bool stored_as_bf16 = all_matrices_are_bf16(model);
   std::unique_ptr<Executor> executor(new Executor(threads));
   auto decoder =
       Decoder::make(model, rounds || stored_as_bf16 ? Storage::kBFloat16 : Storage::kFloat32,

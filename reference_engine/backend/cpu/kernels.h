@@ -78,6 +78,14 @@ struct Kernels {
   /// is rounded.
   void (*add_rms_norm)(float* residual, const float* x, const float* weight, int64_t width,
                        float eps, Rounding rounding, float* out) = nullptr;
+  /// The same with out = (sum - mean) / deviation * weight + bias; `bias` (padded width), zeros
+  /// where there is none.
+  void (*add_layer_norm)(float* residual, const float* x, const float* weight, const float* bias,
+                         int64_t width, float eps, Rounding rounding, float* out) = nullptr;
+  /// row += bias, over `columns` (a multiple of 16).
+  void (*add_bias)(float* row, const float* bias, int64_t columns, Rounding rounding) = nullptr;
+  /// row = max(row, 0), over `columns` (a multiple of 16).
+  void (*relu)(float* row, int64_t columns) = nullptr;
   /// out = silu(gate) * up; rounded after both steps.
   void (*silu_mul)(const float* gate, const float* up, int64_t width, Rounding rounding,
                    float* out) = nullptr;

@@ -192,6 +192,57 @@ inline void add_rms_norm(float* residual, const float* x, const float* weight, i
   }
 }
 
+/// The sum of f(x) over the first `width` elements; lanes are tied to their columns.
+template <typename Function>
+TOUCHSTONE_INLINE float sum_columns(const float* x, int64_t width, const Function& f) {
+  Vec16 sum = broadcast(0.0F);
+  int64_t i = 0;
+  for (; i + 16 <= width; i += 16) sum = add(sum, f(load(x + i)));
+  if (i < width) {  // the padding must not count
+    float lanes[16];
+    float values[16];
+    store(lanes, sum);
+    store(values, f(load(x + i)));
+    for (int64_t j = 0; j < width - i; ++j) lanes[j] = lanes[j] + values[j];
+    sum = load(lanes);
+  }
+  return sum_lanes(sum);
+}
+
+inline void add_layer_norm(float* residual, const float* x, const float* weight, const float* bias,
+                           int64_t width, float eps, Rounding rounding, float* out) {
+  for (int64_t i = 0; i < width; i += 16) {
+    Vec16 sum = load(residual + i);
+    if (x != nullptr) sum = add(sum, load(x + i));
+    store(residual + i, rounded(sum, rounding));
+    store(out + i, sum);
+  }
+  const float count = static_cast<float>(width);
+  const Vec16 mean = broadcast(sum_columns(out, width, [](Vec16 value) { return value; }) / count);
+  const float variance = sum_columns(out, width,
+                                     [&](Vec16 value) {
+                                       const Vec16 distance = sub(value, mean);
+                                       return mul(distance, distance);
+                                     }) /
+                         count;
+  const Vec16 scale = broadcast(1.0F / __builtin_sqrtf(variance + eps));
+  for (int64_t i = 0; i < width; i += 16) {
+    const Vec16 normed = mul(sub(load(out + i), mean), scale);
+    store(out + i, rounded(fma(normed, load(weight + i), load(bias + i)), rounding));
+  }
+}
+
+inline void add_bias(float* row, const float* bias, int64_t columns, Rounding rounding) {
+  for (int64_t i = 0; i < columns; i += 16) {
+    store(row + i, rounded(add(load(row + i), load(bias + i)), rounding));
+  }
+}
+
+inline void relu(float* row, int64_t columns) {
+  const Vec16 zero = broadcast(0.0F);
+  for (int64_t i = 0; i < columns; i += 16) store(row + i, max(load(row + i), zero));
+}
+
 inline void silu_mul(const float* gate, const float* up, int64_t width, Rounding rounding,
                      float* out) {
   const Vec16 one = broadcast(1.0F);
@@ -418,6 +469,9 @@ inline Kernels make_kernels(const char* name) {
   kernels.gemm_bf16 = gemm<Bf16Panel>;
   kernels.attend = attend;
   kernels.add_rms_norm = add_rms_norm;
+  kernels.add_layer_norm = add_layer_norm;
+  kernels.add_bias = add_bias;
+  kernels.relu = relu;
   kernels.silu_mul = silu_mul;
   return kernels;
 }
