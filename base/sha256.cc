@@ -30,6 +30,7 @@ void Sha256::update(std::string_view bytes) {
 Sha256Digest Sha256::finish() {
   Sha256Digest digest;
   BASE_CHECK(EVP_DigestFinal_ex(state_->context, digest.data(), nullptr) == 1);
+  BASE_CHECK(EVP_DigestInit_ex(state_->context, nullptr, nullptr) == 1);  // the same algorithm
   return digest;
 }
 

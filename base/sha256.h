@@ -26,7 +26,7 @@ class Sha256 final {
   Sha256();
   ~Sha256();
   void update(std::string_view bytes);
-  /// The digest of everything so far. Call once.
+  /// The digest of everything since the last finish().
   Sha256Digest finish();
 
  private:

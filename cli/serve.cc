@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/text.h"
+#include "cli/config_flags.h"
 #include "reference_engine/backend/plugin_backend.h"
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/server/serve.h"
@@ -30,7 +31,7 @@ struct ServeFlags {
   std::string model_argument;
   std::string model_flag;
   std::string max_model_len;
-  std::string policy = "fcfs";
+  scheduler::FieldValues scheduler;
   std::optional<int64_t> kv_cache_memory_bytes;
   std::string quiet_paths;
   std::vector<std::string> backend_plugins;
@@ -190,15 +191,6 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--max-model-len", flags.max_model_len,
                  "Most tokens of prompt and answer together (suffixes k m g t, K M G T); auto: the "
                  "most that fits. Default: the model's limit");
-  app.add_option("--max-num-seqs", options.max_num_seqs,
-                 "Most requests that run at once. Default: the backend's (cpu: 128)")
-      ->check(positive);
-  app.add_option("--max-num-batched-tokens", options.max_num_batched_tokens,
-                 "Most tokens computed in one step. Default: the backend's (cpu: 2048)")
-      ->check(positive);
-  app.add_option("--block-size", options.block_size,
-                 "Tokens per KV block. Default: the backend's (cpu: 128)")
-      ->check(positive);
   app.add_option("--num-gpu-blocks-override", options.num_blocks_override,
                  "Exactly this many KV blocks (on the CPU too)")
       ->check(positive);
@@ -206,19 +198,11 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
                  "Memory for keys and values. Default: VLLM_CPU_KVCACHE_SPACE GiB, else the "
                  "backend's (cpu: 4 GiB), at most a quarter of the memory there is")
       ->check(CLI::Range(int64_t{1}, INT64_MAX));
-  app.add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.enable_prefix_caching,
-               "Share the KV blocks of equal prefixes [on]");
-  app.add_flag("--enable-chunked-prefill,!--no-enable-chunked-prefill",
-               options.enable_chunked_prefill, "Split long prompts over several steps [on]");
-  app.add_flag("--scheduler-reserve-full-isl,!--no-scheduler-reserve-full-isl",
-               options.reserve_full_prompt, "Admit only what fits with its whole prompt [on]");
-  app.add_option("--scheduling-policy", flags.policy, "Order of waiting requests")
-      ->check(CLI::IsMember({"fcfs", "priority"}))
-      ->capture_default_str();
-  app.add_option("--long-prefill-token-threshold", options.long_prefill_token_threshold,
-                 "Most tokens of one request per step; 0: no such limit")
-      ->check(CLI::Range(0, INT32_MAX))
-      ->capture_default_str();
+  add_config_flags(app,
+                   {.defaults = {.block_size = 128},
+                    .else_than_default = "",
+                    .left_out = {"num_blocks", "max_model_len", "async_scheduling", "max_loras"}},
+                   flags.scheduler);
   app.add_option("--watermark", options.watermark, "Part of the blocks that admission leaves free")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
@@ -412,8 +396,7 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
     options.max_model_len = *length;
   }
   if (options.dtype == "float") options.dtype = "float32";
-  options.policy =
-      flags.policy == "priority" ? scheduler::Policy::kPriority : scheduler::Policy::kFcfs;
+  options.scheduler = flags.scheduler;
   const Result<std::optional<int64_t>> bytes = kv_cache_bytes(flags);
   if (!bytes) return bytes.error();
   options.kv_cache_bytes = *bytes;

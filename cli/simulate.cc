@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/text.h"
+#include "cli/config_flags.h"
 #include "cli/generated_load.h"
 #include "cli/output.h"
-#include "reference_engine/scheduler/policies.h"
 #include "reports/reports.h"
 #include "simulator/cluster/router.h"
 #include "simulator/simulate.h"
@@ -21,7 +21,6 @@ namespace {
 struct Flags {
   simulator::SimulateOptions options;
   GeneratedLoad generated;
-  std::string policy;
   int64_t concurrency = 0;
   std::string think_time = "0s";
   std::string format = "text";
@@ -30,7 +29,6 @@ struct Flags {
 /// What CLI11 cannot say by itself.
 Status resolve_flags(Flags& flags) {
   simulator::SimulateOptions& options = flags.options;
-  options.changes.policy = scheduler::parse_policy(flags.policy);
   if (flags.generated.wanted()) {
     auto generated = resolve(flags.generated, "simulate", options.seed);
     if (!generated) return std::move(generated).error();
@@ -63,40 +61,6 @@ Exit run(Flags& flags) {
                                                    : static_cast<Exit>(result::exit_code(*report));
 }
 
-void add_scheduler_flags(CLI::App& app, Flags& all) {
-  simulator::ConfigChanges& flags = all.options.changes;
-  const scheduler::Config defaults;
-  const auto number = [&app](const char* name, auto& field, const std::string& help,
-                             int64_t fallback) {
-    app.add_option(name, field,
-                   help + " (default: the run's, else " + std::to_string(fallback) + ")");
-  };
-  app.add_option("--num-gpu-blocks-override", flags.num_blocks,
-                 "KV-cache blocks, the null block included (default: the run's)");
-  number("--block-size", flags.block_size, "Tokens in a block", defaults.block_size);
-  number("--max-num-seqs", flags.max_num_seqs, "Requests that run at once", defaults.max_num_seqs);
-  number("--max-num-batched-tokens", flags.max_num_batched_tokens, "Tokens in a step",
-         defaults.max_num_batched_tokens);
-  number("--max-model-len", flags.max_model_len, "Prompt and output at most",
-         defaults.max_model_len);
-  number("--long-prefill-token-threshold", flags.long_prefill_token_threshold,
-         "Tokens of one prompt in a step, 0: no limit", defaults.long_prefill_token_threshold);
-  const auto on_off = [&app](const char* names, std::optional<bool>& field, const char* help) {
-    app.add_flag_function(
-        names, [&field](int64_t count) { field = count > 0; },
-        std::string(help) + " (default: the run's, else on)");
-  };
-  on_off("--enable-prefix-caching,!--no-enable-prefix-caching", flags.enable_prefix_caching,
-         "Reuse blocks of equal prefixes");
-  on_off("--enable-chunked-prefill,!--no-enable-chunked-prefill", flags.enable_chunked_prefill,
-         "Cut prompts to fit a step");
-  std::vector<std::string> policies;
-  for (const scheduler::PolicyRow& row : scheduler::policies()) policies.emplace_back(row.name);
-  app.add_option("--scheduling-policy", all.policy,
-                 "Who is admitted first (default: the run's, else fcfs)")
-      ->check(CLI::IsMember(policies));
-}
-
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
   simulator::SimulateOptions& options = flags->options;
@@ -111,7 +75,11 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--think-time", flags->think_time,
                  "Closed loop: from the end of a request to the client's next, such as 2s")
       ->capture_default_str();
-  add_scheduler_flags(app, *flags);
+  add_config_flags(app,
+                   {.defaults = {},
+                    .else_than_default = "the run's, else ",
+                    .left_out = {"async_scheduling", "max_loras"}},
+                   flags->options.changes);
   app.add_option("--replicas", options.replicas, "Servers with the same settings")
       ->capture_default_str();
   std::vector<std::string> routers;

@@ -37,6 +37,19 @@ concept OneOf = std::same_as<std::remove_const_t<Struct>, T>;
 template <typename E>
 using Words = std::vector<std::pair<std::string, E>>;
 
+/// The scalars of an object; what else it holds is left out, as a newer writer's.
+inline void read_scalars(
+    const Fields& object,
+    std::map<std::string, std::variant<bool, int64_t, double, std::string>>& values) {
+  for (const std::string& name : object.keys()) {
+    const nlohmann::json& raw = object.raw(name);
+    if (raw.is_boolean()) values[name] = raw.get<bool>();
+    if (raw.is_number_integer()) values[name] = raw.get<int64_t>();
+    if (raw.is_number_float()) values[name] = raw.get<double>();
+    if (raw.is_string()) values[name] = raw.get<std::string>();
+  }
+}
+
 class FieldWriter final {
  public:
   template <typename T>
@@ -164,14 +177,7 @@ class FieldReader final {
   /// Values of other types are left out.
   void read(const char* key,
             std::map<std::string, std::variant<bool, int64_t, double, std::string>>& values) {
-    const Fields object = fields_.object(key);
-    for (const std::string& name : object.keys()) {
-      const nlohmann::json& raw = object.raw(name);
-      if (raw.is_boolean()) values[name] = raw.get<bool>();
-      if (raw.is_number_integer()) values[name] = raw.get<int64_t>();
-      if (raw.is_number_float()) values[name] = raw.get<double>();
-      if (raw.is_string()) values[name] = raw.get<std::string>();
-    }
+    read_scalars(fields_.object(key), values);
   }
   template <size_t N>
   void read(const char* key, ByteId<N>& value) {

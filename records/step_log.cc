@@ -5,6 +5,7 @@
 #include "base/document.h"
 #include "base/files.h"
 #include "base/json_text.h"
+#include "records/field_table.h"
 
 namespace touchstone::records {
 namespace {
@@ -31,17 +32,8 @@ StepLogHeader read_header(const Fields& root) {
   StepLogHeader header;
   header.engine = root.required_string("engine");
   header.clock = root.required_string("clock");
-  header.num_blocks = root.required_int("num_blocks");
-  header.block_size = root.required_int("block_size");
-  header.max_num_seqs = root.required_int("max_num_seqs");
-  header.max_num_batched_tokens = root.required_int("max_num_batched_tokens");
-  header.max_model_len = root.required_int("max_model_len");
-  header.long_prefill_token_threshold = root.required_int("long_prefill_token_threshold");
-  header.watermark_blocks = root.required_int("watermark_blocks");
-  header.enable_prefix_caching = root.required_bool("enable_prefix_caching");
-  header.enable_chunked_prefill = root.required_bool("enable_chunked_prefill");
-  header.reserve_full_prompt = root.required_bool("reserve_full_prompt");
-  header.policy = root.required_string("policy");
+  read_scalars(root, header.config);
+  for (const char* const ours : {kVersionKey, "engine", "clock"}) header.config.erase(ours);
   return header;
 }
 
@@ -98,17 +90,18 @@ std::string to_json_line(const StepLogHeader& header) {
   json.key(kVersionKey).integer(kStepLogVersion);
   json.key("engine").string(header.engine);
   json.key("clock").string(header.clock);
-  json.key("num_blocks").integer(header.num_blocks);
-  json.key("block_size").integer(header.block_size);
-  json.key("max_num_seqs").integer(header.max_num_seqs);
-  json.key("max_num_batched_tokens").integer(header.max_num_batched_tokens);
-  json.key("max_model_len").integer(header.max_model_len);
-  json.key("long_prefill_token_threshold").integer(header.long_prefill_token_threshold);
-  json.key("watermark_blocks").integer(header.watermark_blocks);
-  json.key("enable_prefix_caching").boolean(header.enable_prefix_caching);
-  json.key("enable_chunked_prefill").boolean(header.enable_chunked_prefill);
-  json.key("reserve_full_prompt").boolean(header.reserve_full_prompt);
-  json.key("policy").string(header.policy);
+  for (const auto& [name, value] : header.config) {
+    json.key(name);
+    if (const auto* flag = std::get_if<bool>(&value)) {
+      json.boolean(*flag);
+    } else if (const auto* number = std::get_if<int64_t>(&value)) {
+      json.integer(*number);
+    } else if (const auto* real = std::get_if<double>(&value)) {
+      json.number(*real);
+    } else {
+      json.string(std::get<std::string>(value));
+    }
+  }
   json.end_object();
   return line;
 }

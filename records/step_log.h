@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "records/server_description.h"
 
 namespace touchstone::records {
 
@@ -20,17 +21,8 @@ inline constexpr int kStepLogVersion = 1;
 struct StepLogHeader {
   std::string engine;  ///< "touchstone 0.1.0"
   std::string clock;   ///< "monotonic" or "virtual"
-  int64_t num_blocks = 0;
-  int64_t block_size = 0;
-  int64_t max_num_seqs = 0;
-  int64_t max_num_batched_tokens = 0;
-  int64_t max_model_len = 0;
-  int64_t long_prefill_token_threshold = 0;
-  int64_t watermark_blocks = 0;
-  bool enable_prefix_caching = true;
-  bool enable_chunked_prefill = true;
-  bool reserve_full_prompt = true;
-  std::string policy = "fcfs";
+  /// The scheduler's configuration by the names of its fields, which are keys of the line itself.
+  Settings config;
 };
 
 struct StepEntry {

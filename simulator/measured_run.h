@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "records/request_record.h"
 #include "records/step_log.h"
-#include "reference_engine/scheduler/types.h"
+#include "reference_engine/scheduler/config.h"
 #include "simulator/steptime/fitted.h"
 
 namespace touchstone::simulator {

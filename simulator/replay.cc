@@ -124,7 +124,7 @@ class Replayer final {
     auto hashes = parse_block_hashes(record);
     if (!hashes) return std::move(hashes).error().with_context("records.jsonl");
     const int64_t room = config_.max_model_len - record.prompt_tokens;
-    scheduler_.add(
+    Status added = scheduler_.add(
         {.id = record.id,
          .arrival_ns = record.arrival_ns,
          .priority = record.priority,
@@ -136,6 +136,7 @@ class Replayer final {
          .ignore_eos = true,
          .block_hashes = std::move(*hashes),
          .skip_reading_prefix_cache = record.skip_reading_prefix_cache});
+    if (!added) return std::move(added).error().with_context("records.jsonl");
     records::RequestRecord known = record;
     known.first_scheduled_ns = known.first_token_ns = known.last_token_ns = std::nullopt;
     known.cached_tokens = known.completion_tokens = known.preemptions = 0;

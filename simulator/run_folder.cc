@@ -1,79 +1,30 @@
 #include "simulator/run_folder.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <map>
 #include <utility>
-#include <variant>
 
 #include "records/ledger.h"
 #include "records/run_folder.h"
 #include "records/server_description.h"
-#include "reference_engine/scheduler/policies.h"
 #include "telemetry/otlp/file.h"
 
 namespace touchstone::simulator {
 namespace {
 
-constexpr int64_t kIntMax = INT32_MAX;
-
-/// The flags of server.json in vLLM's spelling; absent ones leave the field as it is.
-class Flags final {
- public:
-  Flags(std::string path, const records::Settings& flags) : path_(std::move(path)), flags_(flags) {}
-
-  template <typename Int>
-  void number(const char* key, Int& field, int64_t low = 0) {
-    const auto found = flags_.find(key);
-    if (found == flags_.end()) return;
-    const auto* value = std::get_if<int64_t>(&found->second);
-    if (value != nullptr && *value >= low && *value <= kIntMax) {
-      field = static_cast<Int>(*value);
-    } else {
-      const std::string got = value != nullptr ? std::to_string(*value) : "another type";
-      fail(key, "got " + got + ", expected an integer of " + std::to_string(low) + " or more");
-    }
-  }
-  void boolean(const char* key, bool& field) {
-    const auto found = flags_.find(key);
-    if (found == flags_.end()) return;
-    const auto* value = std::get_if<bool>(&found->second);
-    if (value == nullptr) return fail(key, "got another type, expected true or false");
-    field = *value;
-  }
-  void policy(const char* key, scheduler::Policy& field) {
-    const auto found = flags_.find(key);
-    if (found == flags_.end()) return;
-    const auto* name = std::get_if<std::string>(&found->second);
-    const auto policy = scheduler::parse_policy(name != nullptr ? *name : "");
-    if (!policy) return fail(key, "expected fcfs or priority");
-    field = *policy;
-  }
-  Status status() && { return std::move(status_); }
-
- private:
-  void fail(const std::string& key, const std::string& problem) {
-    if (status_) status_ = invalid_argument(path_ + ": flags." + key + ": " + problem);
-  }
-  const std::string path_;
-  const records::Settings& flags_;
-  Status status_;
-};
-
+/// Flags in vLLM's spelling; absent ones keep the default.
 Status read_flags(const std::string& path, scheduler::Config& config) {
   const auto server = records::read_server_description(path);
   if (!server) return server.error();
-  Flags flags(path, server->flags);
-  flags.number("num_gpu_blocks_override", config.num_blocks, 2);
-  flags.number("block_size", config.block_size);
-  flags.number("max_num_seqs", config.max_num_seqs);
-  flags.number("max_num_batched_tokens", config.max_num_batched_tokens);
-  flags.number("max_model_len", config.max_model_len);
-  flags.number("long_prefill_token_threshold", config.long_prefill_token_threshold);
-  flags.boolean("enable_prefix_caching", config.enable_prefix_caching);
-  flags.boolean("enable_chunked_prefill", config.enable_chunked_prefill);
-  flags.policy("scheduling_policy", config.policy);
-  return std::move(flags).status();
+  for (const scheduler::ConfigField& field : scheduler::config_fields()) {
+    const auto flag = server->flags.find(std::string(field.flag));
+    if (flag == server->flags.end()) continue;
+    Status status = scheduler::set(config, field, flag->second);
+    if (!status) {
+      return std::move(status).error().with_context(path + ": flags." + std::string(field.flag));
+    }
+  }
+  return {};
 }
 
 bool was_completed(const records::LedgerEntry& entry) {

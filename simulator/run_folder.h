@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "reference_engine/scheduler/types.h"
+#include "reference_engine/scheduler/config.h"
 #include "workload/workload.h"
 
 namespace touchstone::simulator {

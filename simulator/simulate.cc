@@ -101,12 +101,12 @@ Result<Input> read_input(const SimulateOptions& options) {
   }
   if (!options.run.empty()) {
     RETURN_IF_ERROR(read_run(options.run, input));
-  } else if (!options.changes.num_blocks) {
+  } else if (!options.changes.contains("num_blocks")) {
     return invalid_argument(
         "--num-gpu-blocks-override: got none, expected the blocks of the KV cache",
         "vLLM logs it at start-up as \"# GPU blocks\"");
   }
-  options.changes.apply(input.config);
+  RETURN_IF_ERROR(scheduler::set_values(options.changes, input.config));
   RETURN_IF_ERROR(scheduler::validate(input.config));
   if (options.generated) {
     input.generated = options.generated;
@@ -220,7 +220,7 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
 
 /// The logged schedule with the logged times: nothing is predicted.
 Status replay(const SimulateOptions& options, const Input& input, result::Report& report) {
-  if (!options.output.empty() || options.changes.any() || options.closed_loop) {
+  if (!options.output.empty() || !options.changes.empty() || options.closed_loop) {
     return invalid_argument(
         "--steptime recorded: got it with --output, --concurrency or scheduler flags, expected "
         "none of them",
@@ -239,24 +239,6 @@ Status replay(const SimulateOptions& options, const Input& input, result::Report
 }
 
 }  // namespace
-
-void ConfigChanges::apply(scheduler::Config& config) const {
-  const auto set = [](auto& field, const auto& wanted) { field = wanted.value_or(field); };
-  set(config.num_blocks, num_blocks);
-  set(config.block_size, block_size);
-  set(config.max_num_seqs, max_num_seqs);
-  set(config.max_num_batched_tokens, max_num_batched_tokens);
-  set(config.max_model_len, max_model_len);
-  set(config.long_prefill_token_threshold, long_prefill_token_threshold);
-  set(config.enable_prefix_caching, enable_prefix_caching);
-  set(config.enable_chunked_prefill, enable_chunked_prefill);
-  set(config.policy, policy);
-}
-
-bool ConfigChanges::any() const {
-  return num_blocks || block_size || max_num_seqs || max_num_batched_tokens || max_model_len ||
-         long_prefill_token_threshold || enable_prefix_caching || enable_chunked_prefill || policy;
-}
 
 Result<result::Report> simulate(const SimulateOptions& options) {
   RETURN_IF_ERROR(check_options(options));

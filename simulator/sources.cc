@@ -13,41 +13,62 @@ namespace {
 
 using scheduler::BlockHash;
 
-/// A block that is known by a number instead of by its tokens.
-BlockHash numbered_block(const BlockHash& parent, uint64_t number, int64_t index) {
-  const std::array<scheduler::TokenId, 3> words = {
-      static_cast<scheduler::TokenId>(number & UINT32_MAX),
-      static_cast<scheduler::TokenId>(number >> 32), static_cast<scheduler::TokenId>(index)};
-  return scheduler::chain_hash(parent, words);
-}
+// Parents of blocks that are known by numbers.
+constexpr BlockHash kPrefixRoot{{1, 0}};
+constexpr BlockHash kOwnRoot{{2, 0}};
 
-/// The hashes of the prompt's blocks that others may share.
-std::vector<BlockHash> known_prefix(const workload::Request& request, int32_t block_size) {
-  if (!request.prompt_token_ids.empty()) {
-    return scheduler::hash_blocks("", request.prompt_token_ids, block_size);
+/// The blocks of one choice: those that its tokens or a trace's ids name, then its own. A request
+/// that waits holds the ids as the trace has them, not a hash for each block.
+class ChoiceBlocks final : public scheduler::HashSource {
+ public:
+  ChoiceBlocks(const workload::Request& request, int32_t block_size, uint64_t prompt_owner,
+               uint64_t owner, int64_t output_tokens)
+      : block_size_(block_size),
+        ids_block_size_(request.prefix_block_size),
+        num_prompt_blocks_(static_cast<size_t>(request.prompt_tokens / block_size)),
+        size_(static_cast<size_t>((request.prompt_tokens + output_tokens) / block_size)),
+        prompt_owner_(prompt_owner),
+        owner_(owner) {
+    if (!request.prompt_token_ids.empty()) {
+      by_tokens_ = scheduler::hash_blocks({}, request.prompt_token_ids, block_size);
+    } else {
+      ids_ = request.prefix_block_ids;
+      num_named_ =
+          std::size(ids_) * static_cast<size_t>(ids_block_size_) / static_cast<size_t>(block_size);
+    }
   }
-  std::vector<BlockHash> hashes;
-  if (request.prefix_block_ids.empty()) return hashes;
-  const BlockHash root = scheduler::root_hash("prefix ids");
-  const int64_t known = std::ssize(request.prefix_block_ids) * request.prefix_block_size;
-  for (int64_t block = 0; (block + 1) * block_size <= known; ++block) {
-    // An id names everything up to its block's end, so the id at this block's last token says
-    // what this block holds, whichever of the two block sizes is larger.
-    const int64_t last_token = (block + 1) * block_size - 1;
-    const uint64_t id =
-        request.prefix_block_ids[static_cast<size_t>(last_token / request.prefix_block_size)];
-    hashes.push_back(numbered_block(root, id, block));
-  }
-  return hashes;
-}
 
-void extend(std::vector<BlockHash>& hashes, int64_t blocks, uint64_t owner) {
-  BlockHash parent = hashes.empty() ? scheduler::root_hash("own blocks") : hashes.back();
-  while (std::ssize(hashes) < blocks) {
-    parent = numbered_block(parent, owner, std::ssize(hashes));
-    hashes.push_back(parent);
+  size_t size() const override { return size_; }
+
+  void extend(std::vector<BlockHash>& hashes, size_t count) const override {
+    while (hashes.size() < count) hashes.push_back(next(hashes));
   }
-}
+
+ private:
+  BlockHash next(const std::vector<BlockHash>& before) const {
+    const size_t block = before.size();
+    if (block < by_tokens_.size()) return by_tokens_[block];
+    if (block < num_named_) {
+      // An id names everything up to its block's end, so the id at this block's last token says
+      // what this block holds, whichever of the two block sizes is larger.
+      const int64_t last_token = static_cast<int64_t>(block + 1) * block_size_ - 1;
+      return scheduler::numbered_hash(
+          kPrefixRoot, ids_[static_cast<size_t>(last_token / ids_block_size_)], block);
+    }
+    return scheduler::numbered_hash(before.empty() ? kOwnRoot : before.back(),
+                                    block < num_prompt_blocks_ ? prompt_owner_ : owner_, block);
+  }
+
+  const int64_t block_size_;
+  const int64_t ids_block_size_;
+  const size_t num_prompt_blocks_;
+  const size_t size_;
+  const uint64_t prompt_owner_;  // its choices share a prompt
+  const uint64_t owner_;
+  std::vector<BlockHash> by_tokens_;
+  std::vector<uint64_t> ids_;
+  size_t num_named_ = 0;
+};
 
 /// Workload requests from wherever, as the simulated requests that each becomes.
 class WorkloadSource final : public RequestSource {
@@ -151,16 +172,11 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
   choice.request.priority = request.priority;
   choice.request.num_prompt_tokens = static_cast<int32_t>(request.prompt_tokens);
   choice.request.max_tokens = static_cast<int32_t>(output);
-  std::vector<BlockHash> prompt = known_prefix(request, config.block_size);
-  extend(prompt, request.prompt_tokens / config.block_size, first_id);
   const int64_t choices = request.sampling.n.value_or(1);
   for (int64_t i = 0; i < choices; ++i) {
     choice.request.id = first_id + static_cast<uint64_t>(i);
-    choice.request.block_hashes.reserve(
-        static_cast<size_t>((request.prompt_tokens + output) / config.block_size));
-    choice.request.block_hashes = prompt;
-    extend(choice.request.block_hashes, (request.prompt_tokens + output) / config.block_size,
-           choice.request.id);
+    choice.request.hash_source = std::make_shared<ChoiceBlocks>(
+        request, config.block_size, first_id, choice.request.id, output);
     if (choices > 1) choice.name = request.name + "-" + std::to_string(i);
     made.push_back(i + 1 < choices ? choice : std::move(choice));
   }

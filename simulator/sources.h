@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "records/request_record.h"
+#include "reference_engine/scheduler/config.h"
 #include "reference_engine/scheduler/types.h"
 #include "simulator/request.h"
 #include "workload/generate.h"

@@ -149,12 +149,27 @@ void Engine::start(const std::shared_ptr<Answer>& answer, int64_t now_ns) {
   const uint64_t seed = answer->submission.seed ? 0 : seeds_.next();
   auto sequence = std::make_unique<Sequence>(answer, choice, id, seed, tokenizer_);
   lives_.arrive(answer->record(choice, id), answer->queued_ns);
-  scheduler_.add(sequence->scheduler_request(options_.scheduler.block_size));
+  const Status added = scheduler_.add(sequence->scheduler_request(options_.scheduler.block_size));
+  if (!added) return refuse(*answer, id, added.error(), now_ns);
   step_record_.inputs.push_back(
       {.kind = records::StepInput::Kind::kArrive, .id = id, .time_ns = now_ns});
   answer->num_waiting += 1;
   sequences_.emplace(id, std::move(sequence));
   answer->running.push_back(id);
+}
+
+/// The checks before the engine let something through that the scheduler cannot run: it costs this
+/// answer, nobody else's.
+void Engine::refuse(const Answer& answer, scheduler::RequestId id, const Error& error,
+                    int64_t now_ns) {
+  answer.submission.sink->fail(error.message);
+  queued_choices_.fetch_sub(1);
+  lifecycle::RequestEnd end{.outcome = records::Outcome::kError,
+                            .stop_reason = {},
+                            .http_status = 500,
+                            .error_type = "InternalServerError"};
+  observer_.on_request(lives_.finish(id, std::move(end), now_ns, {}));
+  abort_ticket(answer.ticket, now_ns);
 }
 
 /// The next choice is over before it was started.

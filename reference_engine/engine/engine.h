@@ -116,6 +116,7 @@ class Engine final {
   void arrive(uint64_t ticket, Submission submission, int64_t now_ns);
   void start_choices(int64_t now_ns);
   void start(const std::shared_ptr<Answer>& answer, int64_t now_ns);
+  void refuse(const Answer& answer, scheduler::RequestId id, const Error& error, int64_t now_ns);
   void end_unstarted(Answer& answer, lifecycle::RequestEnd end, int64_t now_ns);
   void forget_if_done(const Answer& answer);
   void abort_ticket(uint64_t ticket, int64_t now_ns);

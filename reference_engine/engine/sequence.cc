@@ -97,7 +97,7 @@ scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
           .stop_token_ids = submission().stop_token_ids,
           .block_hashes = prompt().block_hashes,
           .unhashed_tail = {tokens_.begin() + static_cast<std::ptrdiff_t>(hashed), tokens_.end()},
-          .chain_root = scheduler::root_hash(submission().cache_salt),
+          .chain_root = scheduler::root_hash({.cache_salt = submission().cache_salt}),
           .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
 }
 

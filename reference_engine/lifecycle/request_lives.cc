@@ -52,7 +52,7 @@ void RequestLives::arrive(records::RequestRecord&& record, int64_t now_ns) {
     pulses_[static_cast<size_t>(slot)] = pulse;
     records_[static_cast<size_t>(slot)] = std::move(record);
   }
-  by_id_.insert(slot, [this](int32_t s) { return hash_of(s); });
+  by_id_.insert(slot, hash_of(slot));
 }
 
 void RequestLives::planned(const scheduler::StepPlan& plan, int64_t start_ns) {
@@ -152,7 +152,7 @@ const records::RequestRecord& RequestLives::finish(RequestId id, RequestEnd end,
       record.block_hashes.push_back(scheduler::to_hex(hash));
     }
   }
-  by_id_.erase(slot, [this](int32_t s) { return hash_of(s); });
+  by_id_.erase(slot, hash_of(slot));
   pulses_[static_cast<size_t>(slot)].id = kNobody;
   free_slots_.push_back(slot);
   return record;

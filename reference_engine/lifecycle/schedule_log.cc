@@ -1,10 +1,8 @@
 #include "reference_engine/lifecycle/schedule_log.h"
 
-#include <cstdint>
 #include <utility>
 
 #include "base/version.h"
-#include "reference_engine/scheduler/policies.h"
 #include "reference_engine/scheduler/scheduler.h"
 
 namespace touchstone::lifecycle {
@@ -12,46 +10,19 @@ namespace touchstone::lifecycle {
 records::StepLogHeader header_of(const scheduler::Config& config, const std::string& clock) {
   return {.engine = std::string("touchstone ") + kVersion,
           .clock = clock,
-          .num_blocks = config.num_blocks,
-          .block_size = config.block_size,
-          .max_num_seqs = config.max_num_seqs,
-          .max_num_batched_tokens = config.max_num_batched_tokens,
-          .max_model_len = config.max_model_len,
-          .long_prefill_token_threshold = config.long_prefill_token_threshold,
-          .watermark_blocks = config.watermark_blocks,
-          .enable_prefix_caching = config.enable_prefix_caching,
-          .enable_chunked_prefill = config.enable_chunked_prefill,
-          .reserve_full_prompt = config.reserve_full_prompt,
-          .policy = scheduler::to_string(config.policy)};
+          .config = scheduler::values_of(config)};
 }
 
 Result<scheduler::Config> config_of(const records::StepLogHeader& header) {
-  scheduler::Config config;
-  const std::pair<int64_t, int32_t*> fields[] = {
-      {header.block_size, &config.block_size},
-      {header.max_num_seqs, &config.max_num_seqs},
-      {header.max_num_batched_tokens, &config.max_num_batched_tokens},
-      {header.max_model_len, &config.max_model_len},
-      {header.long_prefill_token_threshold, &config.long_prefill_token_threshold}};
-  for (const auto& [value, field] : fields) {
-    if (value < INT32_MIN || value > INT32_MAX) {
-      return invalid_argument("step log: got " + std::to_string(value) +
-                              ", expected a number of 32 bits");
+  for (const scheduler::ConfigField& field : scheduler::config_fields()) {
+    if (field.in_first_logs && !header.config.contains(std::string(field.name))) {
+      return invalid_argument("step log: " + std::string(field.name) +
+                              ": got none, expected the field of the scheduler's configuration");
     }
-    *field = static_cast<int32_t>(value);
   }
-  config.num_blocks = header.num_blocks;
-  config.watermark_blocks = header.watermark_blocks;
-  config.enable_prefix_caching = header.enable_prefix_caching;
-  config.enable_chunked_prefill = header.enable_chunked_prefill;
-  config.reserve_full_prompt = header.reserve_full_prompt;
-  const auto policy = scheduler::parse_policy(header.policy);
-  if (!policy) {
-    return invalid_argument("step log: policy: got \"" + header.policy +
-                            "\", expected fcfs or priority");
-  }
-  config.policy = *policy;
-  Status status = scheduler::validate(config);
+  scheduler::Config config;
+  Status status = scheduler::set_values(header.config, config);
+  if (status) status = scheduler::validate(config);
   if (!status) return std::move(status).error().with_context("step log");
   return config;
 }

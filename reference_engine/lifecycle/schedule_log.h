@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "records/step_log.h"
+#include "reference_engine/scheduler/config.h"
 #include "reference_engine/scheduler/types.h"
 
 namespace touchstone::lifecycle {

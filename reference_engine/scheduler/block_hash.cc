@@ -1,6 +1,7 @@
 #include "reference_engine/scheduler/block_hash.h"
 
 #include <array>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/ids.h"
@@ -8,73 +9,69 @@
 namespace touchstone::scheduler {
 namespace {
 
-// Odd constants with balanced bits; the two lanes share none, so that a collision of one says
-// nothing about the other.
-constexpr uint64_t kRootKey[2] = {0x9e3779b97f4a7c15u, 0xc2b2ae3d27d4eb4fu};
-constexpr uint64_t kMultiplier[2] = {0xff51afd7ed558ccdu, 0x9fb21c651e98df25u};
-constexpr uint64_t kFinal[2] = {0xc4ceb9fe1a85ec53u, 0xd6e8feb86659fd93u};
+/// Begins the message of a root; that of a block begins with a hash, which nobody can make this.
+constexpr std::string_view kRootTag = "touchstone root 1";
 
-/// A bijection of `state` for each `word` and of `word` for each `state`: one differing word
-/// always changes the state.
-uint64_t absorb(uint64_t state, uint64_t word, uint64_t multiplier) {
-  state = (state ^ word) * multiplier;
-  return state ^ (state >> 29);
+std::string_view bytes_of(const void* data, size_t size) {
+  return {static_cast<const char*>(data), size};
 }
 
-uint64_t finish(uint64_t state, uint64_t length, uint64_t key) {
-  state = (state ^ length) * key;
-  state ^= state >> 32;
-  state *= key;
-  return state ^ (state >> 29);
+uint64_t mix(uint64_t word) {
+  word = (word ^ (word >> 32)) * 0xd6e8feb86659fd93u;
+  word = (word ^ (word >> 32)) * 0xd6e8feb86659fd93u;
+  return word ^ (word >> 32);
 }
 
 }  // namespace
 
-BlockHash root_hash(std::string_view extra) {
-  BlockHash hash;
-  for (size_t lane = 0; lane < 2; ++lane) {
-    uint64_t state = kRootKey[lane];
-    for (const char c : extra) {
-      state = absorb(state, static_cast<unsigned char>(c), kMultiplier[lane]);
-    }
-    hash.words[lane] = finish(state, extra.size(), kFinal[lane]);
+BlockHash ChainHasher::root(const ChainKeys& keys) {
+  sha_.update(kRootTag);
+  for (const std::string_view key : {keys.adapter, keys.cache_salt}) {
+    const uint64_t size = key.size();  // so that no part of one key passes for the other's
+    sha_.update(bytes_of(&size, sizeof size));
+    sha_.update(key);
   }
+  return finish();
+}
+
+BlockHash ChainHasher::next(const BlockHash& parent, std::span<const TokenId> tokens) {
+  sha_.update(bytes_of(parent.words.data(), sizeof parent.words));
+  sha_.update(bytes_of(tokens.data(), tokens.size_bytes()));
+  return finish();
+}
+
+BlockHash ChainHasher::finish() {
+  const Sha256Digest digest = sha_.finish();
+  BlockHash hash;
+  static_assert(sizeof digest >= sizeof hash.words);
+  std::memcpy(hash.words.data(), digest.data(), sizeof hash.words);
   return hash;
 }
 
-BlockHash chain_hash(const BlockHash& parent, std::span<const TokenId> tokens) {
-  // Both words of the parent enter both lanes: 128 bits of history decide each of them.
-  uint64_t a = absorb(parent.words[0], parent.words[1], kMultiplier[0]);
-  uint64_t b = absorb(parent.words[1], parent.words[0], kMultiplier[1]);
-  for (const TokenId token : tokens) {
-    const uint64_t word = static_cast<uint32_t>(token);
-    a = absorb(a, word, kMultiplier[0]);
-    b = absorb(b, word, kMultiplier[1]);
-  }
-  return {{finish(a, tokens.size(), kFinal[0]), finish(b, tokens.size(), kFinal[1])}};
-}
+BlockHash root_hash(const ChainKeys& keys) { return ChainHasher().root(keys); }
 
-std::vector<BlockHash> hash_blocks(std::string_view extra, std::span<const TokenId> tokens,
+std::vector<BlockHash> hash_blocks(const ChainKeys& keys, std::span<const TokenId> tokens,
                                    int32_t block_size) {
   BASE_CHECK(block_size > 0, block_size);
   const size_t size = static_cast<size_t>(block_size);
   std::vector<BlockHash> hashes;
   hashes.reserve(tokens.size() / size);
-  BlockHash parent = root_hash(extra);
+  ChainHasher hasher;
+  BlockHash parent = hasher.root(keys);
   for (size_t begin = 0; begin + size <= tokens.size(); begin += size) {
-    parent = chain_hash(parent, tokens.subspan(begin, size));
+    parent = hasher.next(parent, tokens.subspan(begin, size));
     hashes.push_back(parent);
   }
   return hashes;
 }
 
-void set_prompt(NewRequest& request, std::string_view extra, std::span<const TokenId> tokens,
+void set_prompt(NewRequest& request, const ChainKeys& keys, std::span<const TokenId> tokens,
                 int32_t block_size) {
   request.num_prompt_tokens = static_cast<int32_t>(tokens.size());
-  request.block_hashes = hash_blocks(extra, tokens, block_size);
+  request.block_hashes = hash_blocks(keys, tokens, block_size);
   const size_t hashed = request.block_hashes.size() * static_cast<size_t>(block_size);
   request.unhashed_tail.assign(tokens.begin() + static_cast<std::ptrdiff_t>(hashed), tokens.end());
-  request.chain_root = root_hash(extra);
+  request.chain_root = root_hash(keys);
 }
 
 std::string to_hex(const BlockHash& hash) {
@@ -93,6 +90,13 @@ std::optional<BlockHash> parse_block_hash(std::string_view text) {
     hash.words[i / 8] = hash.words[i / 8] << 8 | bytes[i];
   }
   return hash;
+}
+
+BlockHash numbered_hash(const BlockHash& parent, uint64_t number, uint64_t index) {
+  const uint64_t a = mix(parent.words[0] ^ mix(number));
+  const uint64_t b = mix(parent.words[1] ^ mix(index + 0x9e3779b97f4a7c15u));
+  // Each word depends on both inputs, and the two on them in different ways.
+  return {{mix(a + 3 * b), mix(b ^ (a << 1 | a >> 63))}};
 }
 
 }  // namespace touchstone::scheduler

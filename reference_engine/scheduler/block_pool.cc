@@ -7,7 +7,7 @@ namespace touchstone::scheduler {
 BlockPool::BlockPool(int64_t num_blocks) {
   BASE_CHECK(num_blocks >= 2 && num_blocks <= INT32_MAX, num_blocks);
   blocks_.resize(static_cast<size_t>(num_blocks));
-  by_hash_.reserve(blocks_.size(), [](int32_t) { return uint64_t{0}; });
+  by_hash_.reserve(blocks_.size());
   for (BlockId block = 1; block < static_cast<BlockId>(num_blocks); ++block) link_back(block);
   free_ = total();
 }
@@ -19,6 +19,10 @@ BlockId BlockPool::take() {
   BASE_CHECK(taken.references == 0, "INV-2: block ", block, " is referenced");
   unlink(block);
   --free_;
+  // The next one to be taken is in the cache already; what its eviction needs is not.
+  const Block& next = at(at(kNullBlock).next);
+  prefetch(next.hash);
+  prefetch(next.next);
   if (taken.hashed) {
     --free_cached_;
     forget(block);
@@ -57,7 +61,7 @@ void BlockPool::set_hash(BlockId block, const BlockHash& hash) {
   const int32_t first = oldest(hash);
   if (first == FlatIndex::kNone) {
     full.previous_same_hash = full.next_same_hash = block;
-    by_hash_.insert(block, [this](int32_t b) { return key(b); });
+    by_hash_.insert(block, key(block));
     return;
   }
   const BlockId last = at(first).previous_same_hash;
@@ -87,7 +91,7 @@ void BlockPool::forget(BlockId block) {
   Block& forgotten = at(block);
   const BlockId next = forgotten.next_same_hash;
   if (next == block) {
-    by_hash_.erase(block, [this](int32_t b) { return key(b); });
+    by_hash_.erase(block, key(block));
   } else {
     if (oldest(forgotten.hash) == block) by_hash_.replace(block, next, key(block));
     at(next).previous_same_hash = forgotten.previous_same_hash;

@@ -36,6 +36,9 @@ class BlockPool final {
   void set_hash(BlockId block, const BlockHash& hash);
   /// Takes the hash of a referenced block away; nothing when it has none.
   void clear_hash(BlockId block);
+  /// Brings what find(), set_hash() and eviction of `hash` look at into the cache.
+  void prefetch(const BlockHash& hash) const { by_hash_.prefetch(hash.words[0]); }
+  void prefetch(BlockId block) const { __builtin_prefetch(&at(block)); }
   /// The block that has carried `hash` longest.
   std::optional<BlockId> find(const BlockHash& hash) const;
   bool is_free(BlockId block) const { return at(block).references == 0; }

@@ -5,26 +5,69 @@
 #include "base/check.h"
 
 namespace touchstone::scheduler {
+namespace {
+
+/// So many hashes or blocks before they are needed: about what memory takes to answer.
+constexpr size_t kAhead = 8;
+
+}  // namespace
 
 KvManager::KvManager(const Config& config)
     : pool_(config.num_blocks),
       block_size_(config.block_size),
+      sliding_window_(config.sliding_window),
       enable_prefix_caching_(config.enable_prefix_caching),
       reserve_full_prompt_(config.reserve_full_prompt) {
   prefix_.reserve(static_cast<size_t>(blocks_for(config.max_model_len)));
 }
 
-int32_t KvManager::find_prefix(const Request& request) {
+int32_t KvManager::find_prefix(Request& request) {
   prefix_.clear();
   if (!enable_prefix_caching_ || request.skip_reading_prefix_cache) return 0;
   const size_t most =
-      std::min(static_cast<size_t>((request.num_tokens - 1) / block_size_), request.hashes.size());
-  for (size_t i = 0; i < most; ++i) {
-    const std::optional<BlockId> block = pool_.find(request.hashes[i]);
-    if (!block) break;
-    prefix_.push_back(*block);
+      std::min(static_cast<size_t>((request.num_tokens - 1) / block_size_), request.num_hashes());
+  if (sliding_window_ > 0) {
+    find_window_prefix(request, most);
+  } else {
+    find_full_prefix(request, most);
   }
   return static_cast<int32_t>(prefix_.size()) * block_size_;
+}
+
+/// Hashes are made some at a time: a miss near the front saves the rest.
+const BlockHash& KvManager::hash(Request& request, size_t block, size_t most) const {
+  constexpr size_t kAtOnce = 64;
+  if (block >= request.hashes.size()) {
+    request.hash_source->extend(request.hashes, std::min(block + kAtOnce, most));
+  }
+  return request.hashes[block];
+}
+
+void KvManager::find_full_prefix(Request& request, size_t most) {
+  for (size_t i = 0; i < most; ++i) {
+    const std::optional<BlockId> block = pool_.find(hash(request, i, most));
+    if (i + kAhead < request.hashes.size()) pool_.prefetch(request.hashes[i + kAhead]);
+    if (!block) return;
+    prefix_.push_back(*block);
+  }
+}
+
+/// From the right: as many cached blocks in a row as the window reaches back over.
+void KvManager::find_window_prefix(Request& request, size_t most) {
+  const size_t needed = static_cast<size_t>(blocks_for(sliding_window_ - 1));
+  prefix_.resize(most, kNullBlock);
+  size_t in_a_row = 0;
+  for (size_t i = most; i > 0; --i) {
+    if (in_a_row > 0 && in_a_row >= needed) {
+      prefix_.resize(i + in_a_row);
+      std::fill(prefix_.begin(), prefix_.begin() + static_cast<std::ptrdiff_t>(i), kNullBlock);
+      return;
+    }
+    const std::optional<BlockId> block = pool_.find(hash(request, i - 1, most));
+    prefix_[i - 1] = block.value_or(kNullBlock);
+    in_a_row = block ? in_a_row + 1 : 0;
+  }
+  prefix_.resize(in_a_row);  // a row from the first block on is a hit however short
 }
 
 bool KvManager::admit(Request& request, int32_t num_new_tokens, int64_t watermark) {
@@ -32,34 +75,55 @@ bool KvManager::admit(Request& request, int32_t num_new_tokens, int64_t watermar
   const int32_t hits = static_cast<int32_t>(prefix_.size());
   const int32_t num_tokens = hits * block_size_ + num_new_tokens;
   // A hit block that is free now leaves the free list too.
-  const auto free_hits =
-      std::count_if(prefix_.begin(), prefix_.end(), [this](BlockId b) { return pool_.is_free(b); });
+  const auto free_hits = std::count_if(prefix_.begin(), prefix_.end(), [this](BlockId b) {
+    return b != kNullBlock && pool_.is_free(b);
+  });
   const int32_t must_fit = reserve_full_prompt_ ? request.num_tokens : num_tokens;
   if (blocks_for(must_fit) - hits + free_hits + watermark > pool_.free()) return false;
-  for (const BlockId block : prefix_) pool_.touch(block);
+  int32_t outside = 0;
+  for (const BlockId block : prefix_) {
+    if (block != kNullBlock) {
+      pool_.touch(block);
+    } else {
+      ++outside;  // null blocks stand in front only
+    }
+  }
   request.blocks.assign(prefix_.begin(), prefix_.end());
   request.num_hashed_blocks = hits;
+  request.num_window_blocks = outside;
   const bool grown = grow(request, num_tokens);
   BASE_CHECK(grown, "request ", request.id, " fits and does not fit");
   return true;
 }
 
-bool KvManager::grow(Request& request, int32_t num_tokens) {
-  const int64_t missing = blocks_for(num_tokens) - static_cast<int64_t>(request.blocks.size());
-  if (missing <= 0) return true;
+/// The part of grow() that few tokens need.
+bool KvManager::take(Request& request, int32_t num_tokens) {
+  const int64_t missing = blocks_for(num_tokens) - std::ssize(request.blocks);
   if (missing > pool_.free()) return false;
   for (int64_t i = 0; i < missing; ++i) request.blocks.push_back(pool_.take());
   return true;
 }
 
-void KvManager::cache_full_blocks(Request& request, int32_t num_tokens) {
-  if (!enable_prefix_caching_) return;
-  const int32_t full =
-      std::min(num_tokens / block_size_, static_cast<int32_t>(request.hashes.size()));
-  for (int32_t i = request.num_hashed_blocks; i < full; ++i) {
-    pool_.set_hash(request.blocks[static_cast<size_t>(i)], request.hashes[static_cast<size_t>(i)]);
+void KvManager::leave_window(Request& request) {
+  if (sliding_window_ == 0) return;
+  const int32_t settled = request.num_computed_tokens - request.num_tokens_in_flight;
+  const int32_t outside = std::max(0, settled - sliding_window_ + 1) / block_size_;
+  for (int32_t i = outside; i > request.num_window_blocks; --i) {
+    BlockId& block = request.blocks[static_cast<size_t>(i - 1)];
+    pool_.release(block);
+    block = kNullBlock;
   }
-  request.num_hashed_blocks = std::max(request.num_hashed_blocks, full);
+  request.num_window_blocks = std::max(request.num_window_blocks, outside);
+}
+
+/// The part of cache_full_blocks() that few tokens need.
+void KvManager::set_hashes(Request& request, int32_t num_tokens) {
+  const size_t full = std::min(static_cast<size_t>(num_tokens / block_size_), request.num_hashes());
+  for (size_t i = static_cast<size_t>(request.num_hashed_blocks); i < full; ++i) {
+    pool_.set_hash(request.blocks[i], hash(request, i, full));
+    if (i + kAhead < request.hashes.size()) pool_.prefetch(request.hashes[i + kAhead]);
+  }
+  request.num_hashed_blocks = std::max(request.num_hashed_blocks, static_cast<int32_t>(full));
 }
 
 void KvManager::uncache_after(Request& request, int32_t num_tokens) {
@@ -71,9 +135,14 @@ void KvManager::uncache_after(Request& request, int32_t num_tokens) {
 }
 
 void KvManager::release(Request& request) {
-  for (size_t i = request.blocks.size(); i > 0; --i) pool_.release(request.blocks[i - 1]);
+  const size_t held = static_cast<size_t>(request.num_window_blocks);
+  for (size_t i = request.blocks.size(); i > held; --i) {
+    if (i > held + kAhead) pool_.prefetch(request.blocks[i - 1 - kAhead]);
+    pool_.release(request.blocks[i - 1]);
+  }
   request.blocks.clear();
   request.num_hashed_blocks = 0;
+  request.num_window_blocks = 0;
 }
 
 }  // namespace touchstone::scheduler

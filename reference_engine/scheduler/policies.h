@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "reference_engine/scheduler/config.h"
 #include "reference_engine/scheduler/policy.h"
 
 namespace touchstone::scheduler {

@@ -16,8 +16,9 @@ class SchedulingPolicy {
   virtual ~SchedulingPolicy() = default;
   /// A request that arrives.
   virtual void push(Request& request) = 0;
-  /// A request that was preempted.
-  virtual void push_preempted(Request& request) = 0;
+  /// A request that goes before those that have not had their turn: it was preempted, or was passed
+  /// over in this step and takes its place again.
+  virtual void push_ahead(Request& request) = 0;
   /// Next to be admitted; null when nobody waits.
   virtual Request* head() const = 0;
   /// REQUIRES: `request` is queued.

@@ -16,7 +16,7 @@ class FcfsPolicy final : public SchedulingPolicy {
     ++size_;
   }
 
-  void push_preempted(Request& request) override {
+  void push_ahead(Request& request) override {
     request.previous = nullptr;
     request.next = first_;
     (first_ == nullptr ? last_ : first_->previous) = &request;

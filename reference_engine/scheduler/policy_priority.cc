@@ -23,7 +23,7 @@ class PriorityPolicy final : public SchedulingPolicy {
   }
 
   /// Its arrival puts it before those that came later, as vLLM's heap does.
-  void push_preempted(Request& request) override { push(request); }
+  void push_ahead(Request& request) override { push(request); }
 
   Request* head() const override { return heap_.empty() ? nullptr : heap_.front(); }
 

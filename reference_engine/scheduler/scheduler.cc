@@ -1,15 +1,11 @@
 #include "reference_engine/scheduler/scheduler.h"
 
 #include <algorithm>
-#include <deque>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
-#include "reference_engine/scheduler/block_hash.h"
-#include "reference_engine/scheduler/flat_index.h"
-#include "reference_engine/scheduler/kv_manager.h"
-#include "reference_engine/scheduler/policies.h"
-#include "reference_engine/scheduler/request.h"
+#include "reference_engine/scheduler/scheduler_impl.h"
 
 namespace touchstone::scheduler {
 
@@ -29,347 +25,168 @@ const char* to_string(FinishReason reason) {
 
 namespace {
 
-bool contains(const std::vector<TokenId>& tokens, TokenId token) {
-  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
-}
-
-/// Sequential ids must not fill neighbouring cells of a power-of-two table.
-uint64_t hash_id(RequestId id) { return (id ^ (id >> 31)) * 0x9e3779b97f4a7c15u >> 17; }
-
 Config checked(const Config& config) {
   const Status status = validate(config);
   BASE_CHECK(status.has_value(), status.error().message);
   return config;
 }
 
+Error refused(RequestId id, const char* field, int64_t got, const std::string& expected) {
+  return invalid_argument("request " + std::to_string(id) + ": " + field + ": got " +
+                          std::to_string(got) + ", expected " + expected);
+}
+
 }  // namespace
 
-class Scheduler::Impl {
- public:
-  explicit Impl(const Config& config)
-      : config_(checked(config)), kv_(config_), policy_(make_policy(config_.policy)) {
-    running_.reserve(static_cast<size_t>(config_.max_num_seqs));
-    planned_.reserve(static_cast<size_t>(config_.max_num_seqs));
-    finished_.reserve(static_cast<size_t>(config_.max_num_seqs));
-    plan_.scheduled.reserve(static_cast<size_t>(config_.max_num_seqs));
-    plan_.preempted.reserve(static_cast<size_t>(config_.max_num_seqs));
+Scheduler::Impl::Impl(const Config& config)
+    : config_(checked(config)), kv_(config_), policy_(make_policy(config_.policy)) {
+  const size_t most = static_cast<size_t>(config_.max_num_seqs);
+  running_.reserve(most);
+  finished_.reserve(most);
+  finished_hashes_.reserve(most);
+  preempted_.reserve(most);
+  passed_over_.reserve(most);
+  releases_due_.reserve(2 * most);
+  running_adapters_.reserve(std::min(most, static_cast<size_t>(config_.max_loras)));
+  for (Plan& plan : plans_) {
+    plan.step.scheduled.reserve(most);
+    plan.step.preempted.reserve(most);
+    plan.planned.reserve(most);
   }
+}
 
-  void add(NewRequest&& request);
-  bool abort(RequestId id);
-  const StepPlan& schedule();
-  std::span<const FinishedRequest> complete(std::span<const SampledToken> sampled);
-  State state() const;
-  const Request& known(RequestId id) const;
-  std::span<const BlockHash> block_hashes(RequestId id) const;
-  std::vector<RequestId> running_ids() const;
-  void check_invariants() const;
-
-  const Config config_;
-  Counters counters_;
-  KvManager kv_;
-  std::unique_ptr<SchedulingPolicy> policy_;
-  std::vector<Request*> running_;
-
- private:
-  void schedule_running(int32_t& budget);
-  void admit_waiting(int32_t& budget);
-  bool make_room(size_t& index, int32_t num_tokens, int32_t& budget);
-  void preempt(size_t victim_index, size_t& index, int32_t& budget);
-  ScheduledRequest& plan_request(Request& request, int32_t num_tokens, int32_t& budget);
-  void append_token(Request& request, TokenId token) const;
-  std::optional<FinishedRequest> finish_of(const Request& request,
-                                           const SampledToken& sampled) const;
-  Request* find(RequestId id);
-  const Request* find(RequestId id) const { return const_cast<Impl*>(this)->find(id); }
-  Request& new_slot();
-  void forget(Request& request);
-
-  std::deque<Request> storage_;  // stable addresses; slots are used again
-  std::vector<int32_t> free_slots_;
-  FlatIndex by_id_;
-  StepPlan plan_;
-  std::vector<Request*> planned_;  // of plan_.scheduled, same order; null once aborted
-  std::vector<FinishedRequest> finished_;
-  int64_t steps_ = 0;
-  bool plan_is_open_ = false;  // schedule() was called, complete() not yet
-};
-
-void Scheduler::Impl::add(NewRequest&& request) {
-  const int32_t prompt = request.num_prompt_tokens;
-  BASE_CHECK(prompt >= 1 && prompt < config_.max_model_len, "request ", request.id, ": ", prompt,
-             " prompt tokens, max_model_len ", config_.max_model_len);
-  BASE_CHECK(request.max_tokens >= 1, "request ", request.id, ": ", request.max_tokens);
+Status Scheduler::Impl::check(const NewRequest& r) const {
+  const int64_t prompt = r.num_prompt_tokens;
+  const int64_t room = int64_t{config_.max_model_len} - prompt;
+  if (prompt < 1 || room < 1) {
+    return refused(r.id, "prompt tokens", prompt,
+                   "1 to max_model_len - 1 (" + std::to_string(config_.max_model_len - 1) + ")");
+  }
+  if (r.max_tokens < 1) return refused(r.id, "max_tokens", r.max_tokens, "at least 1");
   // min_tokens precedes the length test, so it must not lead beyond the model's length.
-  BASE_CHECK(request.min_tokens <= config_.max_model_len - prompt, "request ", request.id,
-             ": min_tokens ", request.min_tokens, " after ", prompt, " prompt tokens");
-  BASE_CHECK(find(request.id) == nullptr, "request ", request.id, " is not new");
-  Request& r = new_slot();
-  r.id = request.id;
+  if (r.min_tokens > room) {
+    return refused(r.id, "min_tokens", r.min_tokens,
+                   "at most " + std::to_string(room) + " after the prompt");
+  }
+  if (r.adapter < 0) return refused(r.id, "adapter", r.adapter, "0 (none) or an adapter's id");
+  const int64_t hashed = std::ssize(r.block_hashes) * int64_t{config_.block_size};
+  const int64_t tail = std::ssize(r.unhashed_tail);
+  const bool extends = hashed + tail == prompt && r.hash_source == nullptr;
+  if (extends && tail >= config_.block_size) {
+    return refused(r.id, "unhashed_tail", tail, "less than a block");
+  }
+  if (extends && r.block_hashes.empty() && r.chain_root == BlockHash{}) {
+    return refused(r.id, "chain_root", 0, "the root of the chain; see set_prompt()");
+  }
+  if (requests_.find(r.id) != nullptr) {
+    return invalid_argument("request " + std::to_string(r.id) + ": got its id twice, expected " +
+                            "a new one");
+  }
+  return {};
+}
+
+Status Scheduler::Impl::add(NewRequest&& request) {
+  RETURN_IF_ERROR(check(request));
+  const int32_t prompt = request.num_prompt_tokens;
+  Request& r = requests_.add(request.id);
   r.arrival_ns = request.arrival_ns;
   r.priority = request.priority;
   r.num_prompt_tokens = r.num_tokens = prompt;
   r.max_tokens = request.max_tokens;
   r.min_tokens = request.min_tokens;
-  r.num_computed_tokens = r.num_hashed_blocks = 0;
-  r.status = Request::Status::kWaiting;
+  r.adapter = request.adapter;
+  r.ready = request.ready;
   r.ignore_eos = request.ignore_eos;
   r.skip_reading_prefix_cache = request.skip_reading_prefix_cache;
-  r.admitted_before = false;
   r.hashes = std::move(request.block_hashes);
+  r.hash_source = std::move(request.hash_source);
   r.tail = std::move(request.unhashed_tail);
   r.chain_root = request.chain_root;
   r.eos_token_ids = std::move(request.eos_token_ids);
   r.stop_token_ids = std::move(request.stop_token_ids);
   const size_t block_size = static_cast<size_t>(config_.block_size);
-  r.extends_hashes = r.hashes.size() * block_size + r.tail.size() == static_cast<size_t>(prompt);
+  r.extends_hashes = r.hash_source == nullptr &&
+                     r.hashes.size() * block_size + r.tail.size() == static_cast<size_t>(prompt);
   // Once here, so that no step allocates.
   const int64_t longest =
       std::min<int64_t>(int64_t{prompt} + request.max_tokens, config_.max_model_len);
-  r.blocks.reserve(static_cast<size_t>(longest) / block_size + 1);
+  if (!r.hash_source) r.blocks.reserve(static_cast<size_t>(longest) / block_size + 1);
   if (r.extends_hashes) {
-    BASE_CHECK(r.tail.size() < block_size, "request ", request.id, ": the tail has a full block");
-    BASE_CHECK(!r.hashes.empty() || r.chain_root != BlockHash{}, "request ", request.id,
-               ": chain_root is missing; see set_prompt()");
     r.hashes.reserve(static_cast<size_t>(longest) / block_size);
     r.tail.reserve(block_size);
   }
-  by_id_.insert(r.slot, [this](int32_t s) { return hash_id(storage_[static_cast<size_t>(s)].id); });
+  set_deferred(r, !r.ready);
+  if (passed_over_.capacity() < requests_.size()) passed_over_.reserve(2 * requests_.size());
   policy_->push(r);
+  return {};
+}
+
+bool Scheduler::Impl::ready(RequestId id) {
+  Request* const request = requests_.find(id);
+  if (request == nullptr) return false;
+  request->ready = true;
+  set_deferred(*request, false);
+  return true;
 }
 
 bool Scheduler::Impl::abort(RequestId id) {
-  Request* const request = find(id);
+  Request* const request = requests_.find(id);
   if (request == nullptr) return false;
   if (request->status == Request::Status::kRunning) {
     running_.erase(std::find(running_.begin(), running_.end(), request));
-    std::replace(planned_.begin(), planned_.end(), request, static_cast<Request*>(nullptr));
-    kv_.release(*request);
+    stop_running(*request);
   } else {
     policy_->remove(*request);
+    set_deferred(*request, false);
   }
-  forget(*request);
+  if (!config_.async_scheduling && request->plans_in_flight > 0) {
+    std::vector<Request*>& planned = plans_[oldest_].planned;
+    std::replace(planned.begin(), planned.end(), request, static_cast<Request*>(nullptr));
+    request->plans_in_flight = 0;
+  }
+  std::erase(preempted_, id);
+  request->status = Request::Status::kFinished;
+  requests_.forget(*request);
+  give_blocks_back(*request);
+  if (request->plans_in_flight == 0) requests_.recycle(*request);
   return true;
 }
 
-const StepPlan& Scheduler::Impl::schedule() {
-  BASE_CHECK(!plan_is_open_, "complete() must follow the plan of step ", plan_.step);
-  plan_.scheduled.clear();
-  plan_.preempted.clear();
-  planned_.clear();
-  size_t preempted_before;
-  int32_t budget;
-  do {
-    preempted_before = plan_.preempted.size();
-    budget = config_.max_num_batched_tokens;
-    schedule_running(budget);
-    if (plan_.preempted.size() == preempted_before) admit_waiting(budget);
-    // A pass that did nothing but preempt is a step without work: the next one follows at once.
-  } while (plan_.scheduled.empty() && plan_.preempted.size() > preempted_before);
-  plan_.total_tokens = config_.max_num_batched_tokens - budget;
-  BASE_CHECK(budget >= 0, "INV-6: the step has ", plan_.total_tokens, " tokens");
-  for (size_t i = 0; i < planned_.size(); ++i) {
-    planned_[i]->num_computed_tokens += plan_.scheduled[i].num_scheduled_tokens;
-  }
-  plan_.step = steps_;
-  if (!plan_.scheduled.empty()) {
-    ++steps_;
-    plan_is_open_ = true;
-  }
-  return plan_;
+void Scheduler::Impl::set_deferred(Request& request, bool deferred) {
+  num_deferred_ += static_cast<int>(deferred) - static_cast<int>(request.deferred);
+  request.deferred = deferred;
 }
 
-void Scheduler::Impl::schedule_running(int32_t& budget) {
-  for (size_t i = 0; i < running_.size() && budget > 0; ++i) {
-    Request& request = *running_[i];
-    const int32_t computed = request.num_computed_tokens;
-    int32_t want = request.num_tokens - computed;
-    if (config_.long_prefill_token_threshold > 0) {
-      want = std::min(want, config_.long_prefill_token_threshold);
-    }
-    want = std::min({want, budget, config_.max_model_len - computed - 1});
-    if (!make_room(i, computed + want, budget)) return;
-    plan_request(request, want, budget);
+void Scheduler::Impl::start_running(Request& request) {
+  running_.push_back(&request);
+  if (request.adapter == 0) return;
+  for (RunningAdapter& slot : running_adapters_) {
+    if (slot.adapter != request.adapter) continue;
+    ++slot.requests;
+    return;
   }
+  running_adapters_.push_back({request.adapter, 1});
 }
 
-/// Gives running_[index] blocks for `num_tokens` tokens, preempting others while it must. False:
-/// it was its own victim. Preemption moves `index` when somebody before it is gone.
-bool Scheduler::Impl::make_room(size_t& index, int32_t num_tokens, int32_t& budget) {
-  Request* const request = running_[index];
-  while (!kv_.grow(*request, num_tokens)) {
-    const size_t victim_index = policy_->choose_victim(running_);
-    const Request* const victim = running_[victim_index];
-    preempt(victim_index, index, budget);
-    if (victim == request) return false;
-  }
-  return true;
-}
-
-void Scheduler::Impl::preempt(size_t victim_index, size_t& index, int32_t& budget) {
-  Request& victim = *running_[victim_index];
-  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(victim_index));
-  const auto planned = std::find(planned_.begin(), planned_.end(), &victim);
-  if (planned != planned_.end()) {
-    // It gives its share of this step back. What that share would have filled was not computed, so
-    // nobody may find it (vLLM 0.32 leaves these hashes in place).
-    const auto entry = plan_.scheduled.begin() + (planned - planned_.begin());
-    budget += entry->num_scheduled_tokens;
-    plan_.scheduled.erase(entry);
-    planned_.erase(planned);
-    kv_.uncache_after(victim, victim.num_computed_tokens);
-  }
-  if (victim_index < index) --index;
-  kv_.release(victim);
-  victim.num_computed_tokens = 0;
-  victim.status = Request::Status::kPreempted;
-  policy_->push_preempted(victim);
-  plan_.preempted.push_back(victim.id);
-  ++counters_.preemptions;
-}
-
-void Scheduler::Impl::admit_waiting(int32_t& budget) {
-  const size_t most = static_cast<size_t>(config_.max_num_seqs);
-  while (budget > 0 && running_.size() < most) {
-    Request* const request = policy_->head();
-    if (request == nullptr || kv_.pool().free() == 0) return;  // a hit needs a new block too
-    const int32_t cached = kv_.find_prefix(*request);
-    int32_t want = request->num_tokens - cached;
-    if (config_.long_prefill_token_threshold > 0) {
-      want = std::min(want, config_.long_prefill_token_threshold);
-    }
-    if (!config_.enable_chunked_prefill && want > budget) return;
-    want = std::min(want, budget);
-    const int64_t watermark = running_.empty() ? 0 : config_.watermark_blocks;
-    if (!kv_.admit(*request, want, watermark)) return;  // nobody overtakes the head
-
-    policy_->remove(*request);
-    running_.push_back(request);
-    request->num_computed_tokens = cached;
-    ScheduledRequest& entry = plan_request(*request, want, budget);
-    entry.num_cached_tokens = cached;
-    entry.first_schedule = !request->admitted_before;
-    entry.resumed = request->status == Request::Status::kPreempted;
-    request->status = Request::Status::kRunning;
-    if (!request->admitted_before && config_.enable_prefix_caching &&
-        !request->skip_reading_prefix_cache) {
-      counters_.prefix_cache_queries += request->num_tokens;
-      counters_.prefix_cache_hits += cached;
-    }
-    request->admitted_before = true;
-  }
-}
-
-ScheduledRequest& Scheduler::Impl::plan_request(Request& request, int32_t num_tokens,
-                                                int32_t& budget) {
-  const int32_t reached = request.num_computed_tokens + num_tokens;
-  kv_.cache_full_blocks(request, reached);
-  budget -= num_tokens;
-  planned_.push_back(&request);
-  return plan_.scheduled.emplace_back(ScheduledRequest{
-      .id = request.id,
-      .num_computed_tokens = request.num_computed_tokens,
-      .num_scheduled_tokens = num_tokens,
-      .num_prompt_tokens = request.num_prompt_tokens,
-      .samples_token = reached == request.num_tokens,
-      .block_table = request.blocks,
+/// The rest of taking a request out of running_.
+void Scheduler::Impl::stop_running(Request& request) {
+  if (request.adapter == 0) return;
+  std::erase_if(running_adapters_, [&](RunningAdapter& slot) {
+    return slot.adapter == request.adapter && --slot.requests == 0;
   });
 }
 
-std::span<const FinishedRequest> Scheduler::Impl::complete(std::span<const SampledToken> sampled) {
-  BASE_CHECK(plan_is_open_, "complete() without a plan");
-  plan_is_open_ = false;
-  finished_.clear();
-  size_t used = 0;
-  for (size_t i = 0; i < planned_.size(); ++i) {
-    Request* const request = planned_[i];
-    if (request == nullptr || !plan_.scheduled[i].samples_token) continue;
-    BASE_CHECK(used < sampled.size() && sampled[used].id == request->id, "token ", used, " of ",
-               sampled.size(), " is not that of request ", request->id);
-    const SampledToken& token = sampled[used++];
-    append_token(*request, token.token);
-    if (const auto finish = finish_of(*request, token)) {
-      finished_.push_back(*finish);
-      finished_.back().block_hashes = request->hashes;
-      kv_.release(*request);
-      request->status = Request::Status::kFinished;
-    }
-  }
-  BASE_CHECK(used == sampled.size(), sampled.size() - used, " tokens too many");
-  if (!finished_.empty()) {
-    std::erase_if(running_, [this](Request* request) {
-      if (request->status != Request::Status::kFinished) return false;
-      forget(*request);
-      return true;
-    });
-  }
-  return finished_;
-}
-
-void Scheduler::Impl::append_token(Request& request, TokenId token) const {
-  ++request.num_tokens;
-  if (!request.extends_hashes) return;
-  request.tail.push_back(token);
-  if (request.tail.size() < static_cast<size_t>(config_.block_size)) return;
-  const BlockHash parent = request.hashes.empty() ? request.chain_root : request.hashes.back();
-  request.hashes.push_back(chain_hash(parent, request.tail));
-  request.tail.clear();
-}
-
-/// Order of the tests as in vLLM 0.32 v1/core/sched/utils.py, check_stop().
-std::optional<FinishedRequest> Scheduler::Impl::finish_of(const Request& request,
-                                                          const SampledToken& sampled) const {
-  if (sampled.stop_string) return FinishedRequest{request.id, FinishReason::kStop, std::nullopt};
-  const int32_t outputs = request.num_output_tokens();
-  if (outputs < request.min_tokens) return std::nullopt;
-  if (!request.ignore_eos && contains(request.eos_token_ids, sampled.token)) {
-    return FinishedRequest{request.id, FinishReason::kStop, std::nullopt};
-  }
-  if (contains(request.stop_token_ids, sampled.token)) {
-    return FinishedRequest{request.id, FinishReason::kStop, sampled.token};
-  }
-  if (request.num_tokens >= config_.max_model_len || outputs >= request.max_tokens) {
-    return FinishedRequest{request.id, FinishReason::kLength, std::nullopt};
-  }
-  return std::nullopt;
-}
-
-Request* Scheduler::Impl::find(RequestId id) {
-  const int32_t slot = by_id_.find(
-      hash_id(id), [&](int32_t s) { return storage_[static_cast<size_t>(s)].id == id; });
-  return slot == FlatIndex::kNone ? nullptr : &storage_[static_cast<size_t>(slot)];
-}
-
-Request& Scheduler::Impl::new_slot() {
-  if (free_slots_.empty()) {
-    Request& request = storage_.emplace_back();
-    request.slot = static_cast<int32_t>(storage_.size() - 1);
-    // Room to give every slot back without allocating in a step.
-    if (free_slots_.capacity() < storage_.size()) free_slots_.reserve(2 * storage_.size());
-    return request;
-  }
-  Request& request = storage_[static_cast<size_t>(free_slots_.back())];
-  free_slots_.pop_back();
-  return request;
-}
-
-/// The slot of a request that holds no blocks and stands in no queue can be used again.
-void Scheduler::Impl::forget(Request& request) {
-  by_id_.erase(request.slot,
-               [this](int32_t s) { return hash_id(storage_[static_cast<size_t>(s)].id); });
-  free_slots_.push_back(request.slot);
-}
-
 State Scheduler::Impl::state() const {
-  return {.running = static_cast<int64_t>(running_.size()),
+  return {.running = std::ssize(running_),
           .waiting = static_cast<int64_t>(policy_->size()),
+          .waiting_deferred = num_deferred_,
           .free_blocks = kv_.pool().free(),
           .cached_blocks = kv_.pool().free_cached(),
           .total_blocks = kv_.pool().total()};
 }
 
 const Request& Scheduler::Impl::known(RequestId id) const {
-  const Request* const request = find(id);
+  const Request* const request = requests_.find(id);
   BASE_CHECK(request != nullptr, "request ", id, " is not known");
   return *request;
 }
@@ -388,31 +205,44 @@ void Scheduler::Impl::check_invariants() const {
   const BlockPool& pool = kv_.pool();
   pool.check_invariants();
   std::vector<int32_t> references(static_cast<size_t>(pool.total()) + 1, 0);
+  const auto hold = [&](const Request& r) {
+    for (size_t i = 0; i < r.blocks.size(); ++i) {
+      const bool outside = i < static_cast<size_t>(r.num_window_blocks);
+      BASE_CHECK((r.blocks[i] == kNullBlock) == outside, "INV-12: request ", r.id, ", block ", i);
+      if (!outside) ++references[static_cast<size_t>(r.blocks[i])];
+    }
+  };
   for (const Request* r : running_) {
     BASE_CHECK(r->status == Request::Status::kRunning, "request ", r->id);
-    BASE_CHECK(0 <= r->num_computed_tokens && r->num_computed_tokens <= r->num_tokens &&
-                   r->num_tokens <= config_.max_model_len,
-               "INV-6: request ", r->id, ": ", r->num_computed_tokens, "/", r->num_tokens);
+    BASE_CHECK(0 <= r->num_computed_tokens &&
+                   r->num_computed_tokens <= r->num_tokens + r->num_output_placeholders &&
+                   r->num_tokens + r->num_output_placeholders <= config_.max_model_len,
+               "INV-6: request ", r->id, ": ", r->num_computed_tokens, "/", r->num_tokens, "+",
+               r->num_output_placeholders);
     BASE_CHECK(r->blocks.size() * static_cast<size_t>(config_.block_size) >=
                    static_cast<size_t>(r->num_computed_tokens),
                "INV-6: request ", r->id, " holds ", r->blocks.size(), " blocks");
-    for (const BlockId block : r->blocks) {
-      BASE_CHECK(block != kNullBlock, "request ", r->id, " holds the null block");
-      ++references[static_cast<size_t>(block)];
-    }
+    hold(*r);
+  }
+  for (const Request* r : releases_due_) {
+    BASE_CHECK(r->plans_in_flight > 0, "INV-11: nothing in flight holds request ", r->id);
+    hold(*r);
   }
   for (BlockId block = 1; block <= pool.total(); ++block) {
     BASE_CHECK(pool.references(block) == references[static_cast<size_t>(block)], "INV-2: block ",
                block, " has ", pool.references(block), " references, ",
                references[static_cast<size_t>(block)], " holders");
   }
-  BASE_CHECK(by_id_.size() == running_.size() + policy_->size(), "INV-4: ", by_id_.size(),
+  BASE_CHECK(requests_.size() == running_.size() + policy_->size(), "INV-4: ", requests_.size(),
              " known, ", running_.size(), " running, ", policy_->size(), " waiting");
+  BASE_CHECK(running_adapters_.size() <= static_cast<size_t>(config_.max_loras),
+             "INV-13: ", running_adapters_.size(), " adapters run");
 }
 
 Scheduler::Scheduler(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
 Scheduler::~Scheduler() = default;
-void Scheduler::add(NewRequest request) { impl_->add(std::move(request)); }
+Status Scheduler::add(NewRequest request) { return impl_->add(std::move(request)); }
+bool Scheduler::ready(RequestId id) { return impl_->ready(id); }
 bool Scheduler::abort(RequestId id) { return impl_->abort(id); }
 const StepPlan& Scheduler::schedule() { return impl_->schedule(); }
 std::span<const FinishedRequest> Scheduler::complete(std::span<const SampledToken> sampled) {
@@ -421,6 +251,7 @@ std::span<const FinishedRequest> Scheduler::complete(std::span<const SampledToke
 bool Scheduler::has_requests() const {
   return !impl_->running_.empty() || impl_->policy_->size() > 0;
 }
+int Scheduler::plans_in_flight() const { return static_cast<int>(impl_->num_in_flight_); }
 State Scheduler::state() const { return impl_->state(); }
 const Counters& Scheduler::counters() const { return impl_->counters_; }
 const Config& Scheduler::config() const { return impl_->config_; }

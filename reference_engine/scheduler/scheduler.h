@@ -9,13 +9,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "reference_engine/scheduler/config.h"
 #include "reference_engine/scheduler/types.h"
 
 namespace touchstone::scheduler {
-
-/// ERRORS: kInvalidArgument naming the field (zero blocks, budget below max_num_seqs, a pool that
-/// cannot hold one request of max_model_len, chunked prefill off with budget < max_model_len, …).
-Status validate(const Config& config);
 
 class Scheduler final {
  public:
@@ -26,30 +23,40 @@ class Scheduler final {
   Scheduler& operator=(const Scheduler&) = delete;
 
   /// Puts a request at the end of the waiting queue (or its place by priority).
-  /// REQUIRES: the fields' own requirements; the id is new.
-  void add(NewRequest request);
+  /// ERRORS: kInvalidArgument `request N: field: got, expected` for one that could never run or
+  /// whose id is not new; nothing has changed then.
+  Status add(NewRequest request);
 
-  /// Removes a request in any state and frees its blocks at once; false when unknown (finished).
-  /// Between schedule() and complete() call it only after the plan was executed: others may share
-  /// the blocks that the aborted request's part of the plan fills.
+  /// A request that was added with ready = false may be admitted; false when unknown (gone).
+  bool ready(RequestId id);
+
+  /// Removes a request in any state; false when unknown (finished). Its blocks are free at once;
+  /// with async_scheduling those that a plan in flight uses come free when that plan is complete.
+  /// Without: between schedule() and complete() call it only after the plan was executed, since
+  /// others may share the blocks that the aborted request's part of the plan fills.
   bool abort(RequestId id);
 
-  /// Plans the next step. An empty `scheduled` means nothing can run now. The reference is valid
-  /// until the next call. After each non-empty plan complete() must follow before schedule().
+  /// Plans the next step. An empty `scheduled` means nothing can run now; no complete() follows it.
+  /// Each other plan is in flight until its complete(), which must come before the next schedule();
+  /// with async_scheduling one more plan may be made meanwhile, to be executed after the first.
+  /// The reference is valid until the plan's complete(), block tables until the next call.
   const StepPlan& schedule();
 
-  /// Applies what the step yielded: one SampledToken for each scheduled request with
-  /// samples_token that was not aborted meanwhile, in plan order. Returns those that finished, in
-  /// plan order; their blocks are free. The span is valid until the next call.
+  /// Applies what the oldest plan in flight yielded: one SampledToken for each scheduled request
+  /// with samples_token, in plan order. Those of requests that are over meanwhile may be left out
+  /// (with async_scheduling) or must be (without). Returns the requests that finished, in plan
+  /// order. The span is valid until the next call.
   std::span<const FinishedRequest> complete(std::span<const SampledToken> sampled);
 
   bool has_requests() const;
+  int plans_in_flight() const;  ///< 0 to 2
   State state() const;
   const Counters& counters() const;
   const Config& config() const;
 
-  /// Hashes of the full blocks of a request's tokens as far as known, for the record of one that
-  /// will be aborted; valid until the next call. REQUIRES: the id is known.
+  /// Hashes of the full blocks of a request's tokens as far as known (with a HashSource: as far as
+  /// needed), for the record of one that will be aborted; valid until the next call.
+  /// REQUIRES: the id is known.
   std::span<const BlockHash> block_hashes(RequestId id) const;
   /// Tokens of prompt and output so far. REQUIRES: the id is known.
   int32_t num_tokens(RequestId id) const;

@@ -1,10 +1,13 @@
 // Vocabulary of the scheduler. Values; pure.
-// Lengths of a request are ordered: 0 <= num_computed_tokens <= num_tokens <= max_model_len.
+// Lengths of a request are ordered: 0 <= num_computed_tokens <= num_tokens <= max_model_len, where
+// num_tokens counts tokens that plans in flight will yield (placeholders).
 #pragma once
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,26 +24,22 @@ inline constexpr BlockId kNullBlock = 0;
 /// Identity of the content of one full block and everything before it (a hash chain).
 struct BlockHash {
   std::array<uint64_t, 2> words{};
-  auto operator<=>(const BlockHash&) const = default;
-  bool operator==(const BlockHash& other) const {  // the default one calls memcmp
+  // Not the array's, which would call memcmp for each comparison.
+  bool operator==(const BlockHash& other) const {
     return words[0] == other.words[0] && words[1] == other.words[1];
   }
+  auto operator<=>(const BlockHash& other) const { return words <=> other.words; }
 };
 
-enum class Policy { kFcfs, kPriority };
-
-struct Config {
-  int64_t num_blocks = 0;   ///< block 0 included, so num_blocks - 1 can be handed out
-  int32_t block_size = 16;  ///< tokens per block
-  int32_t max_num_seqs = 128;
-  int32_t max_num_batched_tokens = 2048;
-  int32_t max_model_len = 2048;
-  int32_t long_prefill_token_threshold = 0;  ///< 0: off
-  bool enable_prefix_caching = true;
-  bool enable_chunked_prefill = true;
-  bool reserve_full_prompt = true;  ///< vLLM's --scheduler-reserve-full-isl
-  int64_t watermark_blocks = 0;     ///< int(watermark * num_blocks)
-  Policy policy = Policy::kFcfs;
+/// Makes the hashes of a request's blocks when the scheduler needs them, so that a request that
+/// waits holds none. Immutable.
+class HashSource {
+ public:
+  virtual ~HashSource() = default;
+  /// Full blocks of prompt and output whose hash it knows.
+  virtual size_t size() const = 0;
+  /// Appends those of blocks [hashes.size(), count). REQUIRES: count <= size().
+  virtual void extend(std::vector<BlockHash>& hashes, size_t count) const = 0;
 };
 
 /// What the scheduler needs to know of a request. It never sees text.
@@ -51,12 +50,18 @@ struct NewRequest {
   int32_t num_prompt_tokens = 0;  ///< REQUIRES 1 <= num_prompt_tokens < max_model_len
   int32_t max_tokens = 0;         ///< REQUIRES >= 1
   int32_t min_tokens = 0;         ///< REQUIRES num_prompt_tokens + min_tokens <= max_model_len
+  int32_t adapter = 0;            ///< one id per adapter; 0: none
+  /// False: it keeps its place but is passed over until Scheduler::ready(), as while its grammar
+  /// is compiled or its blocks come from elsewhere.
+  bool ready = true;
   bool ignore_eos = false;
   std::vector<TokenId> eos_token_ids = {};
   std::vector<TokenId> stop_token_ids = {};
   /// Hashes of the prompt's full blocks (hash_blocks()); may be empty: nothing is shared.
   /// A simulator that knows the whole chain, outputs included, gives it all.
   std::vector<BlockHash> block_hashes = {};
+  /// Instead of block_hashes. Shared, since the choices of one prompt have one source.
+  std::shared_ptr<const HashSource> hash_source = {};
   /// Tokens after the last hashed block. When hashed blocks and tail are the whole prompt, blocks
   /// filled by decoding get hashes too; otherwise blocks after `block_hashes` are never shared.
   std::vector<TokenId> unhashed_tail = {};
@@ -78,8 +83,11 @@ struct ScheduledRequest {
   int32_t num_computed_tokens = 0;  ///< before this step: position of its first token
   int32_t num_scheduled_tokens = 0;
   int32_t num_prompt_tokens = 0;  ///< those before are prefill, those from there on decode
-  /// num_computed + num_scheduled == num_tokens: the step yields a token for it.
+  /// Reaches the end of what is known or in flight: the step yields a token for it.
   bool samples_token = false;
+  /// Its last token is the one that the plan in flight yields, so not known yet.
+  bool ends_in_placeholder = false;
+  int32_t adapter = 0;            ///< 0: none
   bool first_schedule = false;    ///< leaves the queue for the first time
   bool resumed = false;           ///< comes back after a preemption
   int32_t num_cached_tokens = 0;  ///< prefix-cache hit when admitted in this step, else 0
@@ -90,8 +98,9 @@ struct ScheduledRequest {
 struct StepPlan {
   int64_t step = 0;  ///< 0, 1, 2, … counts schedule() calls that scheduled something
   std::vector<ScheduledRequest> scheduled;  ///< running order
-  /// In order of preemption. When a pass over the running requests only preempts, schedule()
-  /// makes another one at once, so a request may stand here and in `scheduled`.
+  /// In order of preemption, since the last plan that scheduled something. When a pass over the
+  /// running requests only preempts, schedule() makes another one at once, so a request may stand
+  /// here and in `scheduled`.
   std::vector<RequestId> preempted;
   int32_t total_tokens = 0;
 };
@@ -108,7 +117,7 @@ struct FinishedRequest {
   RequestId id = 0;
   FinishReason reason = FinishReason::kStop;
   std::optional<TokenId> stop_token;  ///< the entry of stop_token_ids that ended it
-  /// Of its full blocks, as far as known; valid until the next call of the scheduler.
+  /// Of its full blocks, as far as known; valid until the next complete().
   std::span<const BlockHash> block_hashes = {};
 };
 
@@ -122,6 +131,8 @@ struct Counters {
 struct State {
   int64_t running = 0;
   int64_t waiting = 0;
+  /// Of those, the ones that are not ready or found no slot for their adapter.
+  int64_t waiting_deferred = 0;
   int64_t free_blocks = 0;    ///< reference count 0 (cached ones included)
   int64_t cached_blocks = 0;  ///< of those, the ones whose content can still be hit
   int64_t total_blocks = 0;   ///< num_blocks - 1

@@ -103,11 +103,13 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
   if (!factory) return factory.error();
   const auto can = (*factory)->capabilities();
   if (!can) return can.error();
-  const backend::Limits asked{
-      .max_num_batched_tokens =
-          options.max_num_batched_tokens.value_or(can->default_max_num_batched_tokens),
-      .max_num_seqs = options.max_num_seqs.value_or(can->default_max_num_seqs),
-      .block_size = options.block_size.value_or(can->default_block_size)};
+  scheduler::Config config = {.block_size = can->default_block_size,
+                              .max_num_seqs = can->default_max_num_seqs,
+                              .max_num_batched_tokens = can->default_max_num_batched_tokens};
+  RETURN_IF_ERROR(scheduler::set_values(options.scheduler, config));
+  const backend::Limits asked{.max_num_batched_tokens = config.max_num_batched_tokens,
+                              .max_num_seqs = config.max_num_seqs,
+                              .block_size = config.block_size};
   RETURN_IF_ERROR(check_block_size(asked.block_size, *can));
   auto backend = (*factory)->create(options.model, {.dtype = options.dtype,
                                                     .load_format = options.load_format,
@@ -141,19 +143,12 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
   if (!sizing) return sizing.error();
   computing.kv_cache_bytes = *memory;
   computing.kv_block_bytes = sizes->kv_block_bytes;
-  computing.config = {.num_blocks = sizing->num_blocks,
-                      .block_size = asked.block_size,
-                      .max_num_seqs = asked.max_num_seqs,
-                      .max_num_batched_tokens = asked.max_num_batched_tokens,
-                      .max_model_len = sizing->max_model_len,
-                      .long_prefill_token_threshold = options.long_prefill_token_threshold,
-                      .enable_prefix_caching = options.enable_prefix_caching,
-                      .enable_chunked_prefill = options.enable_chunked_prefill,
-                      .reserve_full_prompt = options.reserve_full_prompt,
-                      .watermark_blocks = static_cast<int64_t>(
-                          options.watermark * static_cast<double>(sizing->num_blocks)),
-                      .policy = options.policy};
-  RETURN_IF_ERROR(scheduler::validate(computing.config));
+  config.num_blocks = sizing->num_blocks;
+  config.max_model_len = sizing->max_model_len;
+  config.watermark_blocks =
+      static_cast<int64_t>(options.watermark * static_cast<double>(sizing->num_blocks));
+  RETURN_IF_ERROR(scheduler::validate(config));
+  computing.config = config;
   return computing;
 }
 
@@ -326,24 +321,25 @@ class Server final {
 TelemetrySinks::Options telemetry_options(const ServeOptions& options,
                                           const scheduler::Config& config, int64_t kv_cache_bytes,
                                           const api::ApiContext& context, const Clock& clock) {
-  return {.step_log = options.step_log,
-          .request_log = options.request_log,
-          .metrics = {.model_name = context.served_model_names.front(),
-                      .max_model_len = config.max_model_len,
-                      .cache = {.block_size = config.block_size,
-                                .user_specified_block_size = options.block_size.has_value(),
-                                .num_gpu_blocks = config.num_blocks,
-                                .num_gpu_blocks_override = options.num_blocks_override,
-                                .enable_prefix_caching = config.enable_prefix_caching,
-                                .kv_cache_memory_bytes = kv_cache_bytes},
-                      .started_unix_ns = clock.unix_ns()},
-          .log_stats = options.log_stats,
-          .span_dialects = options.span_dialects,
-          .served_models = context.served_model_names,
-          .otlp_traces_endpoint = options.otlp_traces_endpoint,
-          .environment = options.environment,
-          .seed = options.seed,
-          .process_id = options.process_id};
+  return {
+      .step_log = options.step_log,
+      .request_log = options.request_log,
+      .metrics = {.model_name = context.served_model_names.front(),
+                  .max_model_len = config.max_model_len,
+                  .cache = {.block_size = config.block_size,
+                            .user_specified_block_size = options.scheduler.contains("block_size"),
+                            .num_gpu_blocks = config.num_blocks,
+                            .num_gpu_blocks_override = options.num_blocks_override,
+                            .enable_prefix_caching = config.enable_prefix_caching,
+                            .kv_cache_memory_bytes = kv_cache_bytes},
+                  .started_unix_ns = clock.unix_ns()},
+      .log_stats = options.log_stats,
+      .span_dialects = options.span_dialects,
+      .served_models = context.served_model_names,
+      .otlp_traces_endpoint = options.otlp_traces_endpoint,
+      .environment = options.environment,
+      .seed = options.seed,
+      .process_id = options.process_id};
 }
 
 void log_start(const ServeOptions& options, const backend::ModelInfo& model,

@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "http/server.h"
 #include "reference_engine/backend/registry.h"
-#include "reference_engine/scheduler/types.h"
+#include "reference_engine/scheduler/config.h"
 #include "reference_engine/server/server_log.h"
 
 namespace touchstone::server {
@@ -30,19 +30,13 @@ struct ServeOptions {
   uint64_t seed = 0;
   std::string generation_config = "auto";  ///< "vllm": no defaults from the model; or a folder
 
+  /// What was asked of it. The rest is what the backend's capabilities say or the default;
+  /// num_blocks, max_model_len and watermark_blocks follow from what stands below.
+  scheduler::FieldValues scheduler;
   std::optional<int64_t> max_model_len;  ///< -1: the largest that fits
-  // Absent: what the backend's capabilities say.
-  std::optional<int32_t> max_num_seqs;
-  std::optional<int32_t> max_num_batched_tokens;
-  std::optional<int32_t> block_size;
   std::optional<int64_t> num_blocks_override;
   std::optional<int64_t> kv_cache_bytes;  ///< absent: what the backend and free memory allow
-  int32_t long_prefill_token_threshold = 0;
-  bool enable_prefix_caching = true;
-  bool enable_chunked_prefill = true;
-  bool reserve_full_prompt = true;
   double watermark = 0;
-  scheduler::Policy policy = scheduler::Policy::kFcfs;
   std::optional<int64_t> max_num_queued_reqs;
 
   int32_t max_logprobs = 20;

@@ -16,7 +16,8 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
     submission.prompts.push_back(
         {.token_ids = {arrived.request, &prompt.token_ids},
          .max_tokens = prompt.max_tokens,
-         .block_hashes = scheduler::hash_blocks(request.cache_salt, prompt.token_ids, block_size),
+         .block_hashes = scheduler::hash_blocks({.cache_salt = request.cache_salt},
+                                                prompt.token_ids, block_size),
          .request_id = arrived.response_id,
          .characters = static_cast<int64_t>(count_characters(prompt.text))});
     if (completions) {

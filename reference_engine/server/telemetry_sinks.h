@@ -13,7 +13,7 @@
 #include "base/files.h"
 #include "base/result.h"
 #include "reference_engine/engine/engine.h"
-#include "reference_engine/scheduler/types.h"
+#include "reference_engine/scheduler/config.h"
 #include "reference_engine/server/service.h"
 #include "telemetry/export/exporter.h"
 #include "telemetry/export/span_pipeline.h"

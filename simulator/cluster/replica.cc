@@ -115,7 +115,8 @@ void Replica::admit(SimulatedRequest&& arriving, int64_t now_ns) {
   record.outcome = arriving.outcome;  // how it will end, unless it is aborted before
   lives_.arrive(std::move(record), now_ns);
   applied_.push_back({records::StepInput::Kind::kArrive, request.id, now_ns});
-  scheduler_.add(std::move(request));
+  const Status added = scheduler_.add(std::move(request));
+  BASE_CHECK(added.has_value(), added.error().message);  // the simulation checked it
 }
 
 void Replica::hang_up(scheduler::RequestId id, int64_t now_ns) {

@@ -20,6 +20,8 @@ TEST(Sha256, PiecesGiveTheDigestOfTheWhole) {
   hasher.update("bc");
   const Sha256Digest digest = hasher.finish();
   EXPECT_EQ(to_hex(digest.data(), digest.size()), sha256_hex("abc"));
+  hasher.update("x");
+  EXPECT_EQ(hasher.finish(), sha256("x")) << "finish() begins anew";
 }
 
 TEST(Sha256, OfAFileIsThatOfItsBytes) {

@@ -35,13 +35,13 @@ struct Driver {
     scheduler::NewRequest request{.id = id, .max_tokens = max_tokens};
     std::vector<int32_t> tokens(static_cast<size_t>(prompt));
     std::iota(tokens.begin(), tokens.end(), static_cast<int32_t>(100 * id));
-    set_prompt(request, "", tokens, scheduler.config().block_size);
+    set_prompt(request, {}, tokens, scheduler.config().block_size);
     RequestRecord record;
     record.id = id;
     record.arrival_ns = now_ns() - 7;
     record.prompt_tokens = prompt;
     lives.arrive(std::move(record), now_ns());
-    scheduler.add(std::move(request));
+    ASSERT_TRUE(scheduler.add(std::move(request)));
   }
 
   void abort(RequestId id) {

@@ -20,6 +20,8 @@ scheduler::Config random_config(RandomStream& random) {
   config.enable_prefix_caching = random.chance(1, 2);
   config.enable_chunked_prefill = random.chance(1, 2);
   config.reserve_full_prompt = random.chance(1, 2);
+  config.async_scheduling = random.chance(1, 2);
+  config.max_loras = static_cast<int32_t>(random.between(1, 9));
   config.policy = random.chance(1, 2) ? scheduler::Policy::kFcfs : scheduler::Policy::kPriority;
   return config;
 }
@@ -36,16 +38,32 @@ TEST(ScheduleLog, AHeaderThatIsNoConfigurationSaysWhy) {
   RandomStream random(1, "schedule log");
   const records::StepLogHeader good = header_of(random_config(random), "monotonic");
   records::StepLogHeader bad = good;
-  bad.policy = "lifo";
+  bad.config["policy"] = std::string("lifo");
   EXPECT_EQ(config_of(bad).error().message,
             "step log: policy: got \"lifo\", expected fcfs or priority");
   bad = good;
-  bad.max_num_seqs = int64_t{1} << 40;
+  bad.config["max_num_seqs"] = int64_t{1} << 40;
   EXPECT_EQ(config_of(bad).error().message,
-            "step log: got 1099511627776, expected a number of 32 bits");
+            "step log: max_num_seqs: got 1099511627776, expected 1 to 2147483647");
   bad = good;
-  bad.block_size = 0;
-  EXPECT_FALSE(config_of(bad).has_value());
+  bad.config["block_size"] = true;
+  EXPECT_EQ(config_of(bad).error().message, "step log: block_size: got true, expected a number");
+  bad = good;
+  bad.config.erase("num_blocks");
+  EXPECT_EQ(config_of(bad).error().message,
+            "step log: num_blocks: got none, expected the field of the scheduler's configuration");
+}
+
+TEST(ScheduleLog, AHeaderOlderThanAFieldHasItsDefaultAndANewerOnesFieldsAreIgnored) {
+  RandomStream random(2, "schedule log");
+  records::StepLogHeader header = header_of(random_config(random), "monotonic");
+  for (const scheduler::ConfigField& field : scheduler::config_fields()) {
+    if (!field.in_first_logs) header.config.erase(std::string(field.name));
+  }
+  header.config["gpu_feature"] = std::string("new");
+  const auto config = config_of(header);
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  EXPECT_FALSE(config->async_scheduling);
 }
 
 TEST(ScheduleLog, APlanIsWrittenAsItWasDecided) {
@@ -55,7 +73,8 @@ TEST(ScheduleLog, APlanIsWrittenAsItWasDecided) {
                                  .max_num_batched_tokens = 8,
                                  .max_model_len = 32};
   scheduler::Scheduler scheduler(config);
-  scheduler.add({.id = 7, .num_prompt_tokens = 10, .max_tokens = 1, .ignore_eos = true});
+  ASSERT_TRUE(
+      scheduler.add({.id = 7, .num_prompt_tokens = 10, .max_tokens = 1, .ignore_eos = true}));
   const scheduler::StepPlan* plan = &scheduler.schedule();
   records::StepRecord first;
   add_plan(*plan, scheduler.state(), first);

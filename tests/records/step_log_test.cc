@@ -12,10 +12,8 @@ namespace {
 using namespace touchstone::testing;  // NOLINT
 
 constexpr char kHeader[] =
-    R"({"step_log":1,"engine":"touchstone 0.1.0","clock":"virtual","num_blocks":28,"block_size":32,)"
-    R"("max_num_seqs":8,"max_num_batched_tokens":512,"max_model_len":512,)"
-    R"("long_prefill_token_threshold":0,"watermark_blocks":0,"enable_prefix_caching":true,)"
-    R"("enable_chunked_prefill":true,"reserve_full_prompt":true,"policy":"fcfs"})";
+    R"({"step_log":1,"engine":"touchstone 0.1.0","clock":"virtual","block_size":32,)"
+    R"("enable_prefix_caching":true,"num_blocks":28,"policy":"fcfs"})";
 constexpr char kStep[] =
     R"({"step":7,"start_ns":1000,"duration_ns":50,"inputs":[{"kind":"arrive","id":3,"time_ns":900},)"
     R"({"kind":"abort","id":1,"time_ns":950}],"requests":[{"id":2,"computed":40,"scheduled":1,)"
@@ -63,6 +61,9 @@ TEST(StepLog, WritesTheDocumentedLines) {
   const Result<StepLog> log = read_text(std::string(kHeader) + "\n" + kStep + "\n");
   ASSERT_TRUE(log) << log.error().message;
   EXPECT_EQ(to_json_line(log->header), kHeader);
+  EXPECT_EQ(std::get<int64_t>(log->header.config.at("num_blocks")), 28);
+  EXPECT_TRUE(std::get<bool>(log->header.config.at("enable_prefix_caching")));
+  EXPECT_EQ(std::get<std::string>(log->header.config.at("policy")), "fcfs");
   ASSERT_EQ(log->steps.size(), 1u);
   EXPECT_EQ(to_json_line(log->steps[0]), kStep);
   EXPECT_EQ(log->steps[0].inputs[1].kind, StepInput::Kind::kAbort);

@@ -51,8 +51,8 @@ TEST(Allocation, StepsAllocateNothing) {
     std::vector<TokenId> prompt(100);
     std::iota(prompt.begin(), prompt.end(), static_cast<TokenId>(id % 3));
     NewRequest request{.id = id, .max_tokens = 100};
-    set_prompt(request, "", prompt, 16);
-    scheduler.add(std::move(request));
+    set_prompt(request, {}, prompt, 16);
+    ASSERT_TRUE(scheduler.add(std::move(request)));
   }
   int64_t steps = 0;
   const int64_t before = allocations;

@@ -16,50 +16,78 @@ std::vector<TokenId> iota(size_t n, TokenId first = 0) {
 }
 
 TEST(BlockHash, OnlyFullBlocksHaveHashes) {
-  EXPECT_TRUE(hash_blocks("", {}, 4).empty());
-  EXPECT_TRUE(hash_blocks("", iota(3), 4).empty());
-  EXPECT_EQ(hash_blocks("", iota(4), 4).size(), 1u);
-  EXPECT_EQ(hash_blocks("", iota(11), 4).size(), 2u);
+  EXPECT_TRUE(hash_blocks({}, {}, 4).empty());
+  EXPECT_TRUE(hash_blocks({}, iota(3), 4).empty());
+  EXPECT_EQ(hash_blocks({}, iota(4), 4).size(), 1u);
+  EXPECT_EQ(hash_blocks({}, iota(11), 4).size(), 2u);
 }
 
 TEST(BlockHash, AHashNamesEverythingBeforeIt) {
   std::vector<TokenId> one = iota(12);
   std::vector<TokenId> other = one;
   other[1] = 99;
-  const auto a = hash_blocks("", one, 4);
-  const auto b = hash_blocks("", other, 4);
+  const auto a = hash_blocks({}, one, 4);
+  const auto b = hash_blocks({}, other, 4);
   for (size_t i = 0; i < 3; ++i) EXPECT_NE(a[i], b[i]) << i;
   other = one;
   other[9] = 99;
-  const auto c = hash_blocks("", other, 4);
+  const auto c = hash_blocks({}, other, 4);
   EXPECT_EQ(a[0], c[0]);
   EXPECT_EQ(a[1], c[1]);
   EXPECT_NE(a[2], c[2]);
 }
 
-TEST(BlockHash, ExtraKeysSeparateEqualTokens) {
+TEST(BlockHash, SaltAndAdapterSeparateEqualTokens) {
   std::set<BlockHash> distinct;
-  for (const char* extra : {"", "lora-a", "lora-b", "a", "aa"}) {
-    distinct.insert(hash_blocks(extra, iota(4), 4)[0]);
-  }
-  EXPECT_EQ(distinct.size(), 5u);
+  const ChainKeys rows[] = {{},
+                            {.cache_salt = "a"},
+                            {.adapter = "a"},
+                            {.cache_salt = "aa"},
+                            {.cache_salt = "a", .adapter = "a"},
+                            {.cache_salt = "bc", .adapter = "a"},
+                            {.cache_salt = "c", .adapter = "ab"}};
+  for (const ChainKeys& keys : rows) distinct.insert(hash_blocks(keys, iota(4), 4)[0]);
+  EXPECT_EQ(distinct.size(), std::size(rows));
+}
+
+// Made with Python's hashlib: sha256(parent + tokens as little-endian int32)[:16].
+TEST(BlockHash, IsTheHeadOfSha256OverParentAndTokens) {
+  const BlockHash parent{{0x0706050403020100u, 0x0f0e0d0c0b0a0908u}};
+  ChainHasher hasher;
+  const BlockHash expected{{0x99c5602201cde39du, 0x7a0952fcaed0217cu}};
+  EXPECT_EQ(hasher.next(parent, std::vector<TokenId>{1, 2, 3, -4}), expected);
+  EXPECT_EQ(hasher.next(parent, std::vector<TokenId>{1, 2, 3, -4}), expected) << "keeps no state";
 }
 
 TEST(BlockHash, SetPromptSplitsHashesAndTail) {
   NewRequest request;
-  set_prompt(request, "salt", iota(11), 4);
+  set_prompt(request, {.cache_salt = "salt"}, iota(11), 4);
   EXPECT_EQ(request.num_prompt_tokens, 11);
-  EXPECT_EQ(request.block_hashes, hash_blocks("salt", iota(11), 4));
+  EXPECT_EQ(request.block_hashes, hash_blocks({.cache_salt = "salt"}, iota(11), 4));
   EXPECT_EQ(request.unhashed_tail, iota(3, 8));
-  EXPECT_EQ(request.chain_root, root_hash("salt"));
+  EXPECT_EQ(request.chain_root, root_hash({.cache_salt = "salt"}));
 }
 
 RC_GTEST_PROP(BlockHash, DifferentBlocksHaveDifferentHashes, ()) {
   const auto a = *rc::gen::container<std::vector<TokenId>>(4, rc::gen::inRange(0, 3));
   const auto b = *rc::gen::container<std::vector<TokenId>>(4, rc::gen::inRange(0, 3));
-  const BlockHash parent = root_hash("");
-  RC_ASSERT((chain_hash(parent, a) == chain_hash(parent, b)) == (a == b));
-  RC_ASSERT(chain_hash(parent, a).words[0] != chain_hash(parent, a).words[1]);
+  ChainHasher hasher;
+  const BlockHash parent = hasher.root({});
+  RC_ASSERT((hasher.next(parent, a) == hasher.next(parent, b)) == (a == b));
+  RC_ASSERT(hasher.next(parent, a).words[0] != hasher.next(parent, a).words[1]);
+}
+
+RC_GTEST_PROP(BlockHash, NumbersGiveDifferentHashes, ()) {
+  const BlockHash parent = root_hash({});
+  const auto number = *rc::gen::inRange<uint64_t>(0, 4);
+  const auto index = *rc::gen::inRange<uint64_t>(0, 4);
+  for (uint64_t n = 0; n < 4; ++n) {
+    for (uint64_t i = 0; i < 4; ++i) {
+      RC_ASSERT((numbered_hash(parent, n, i) == numbered_hash(parent, number, index)) ==
+                (n == number && i == index));
+    }
+  }
+  RC_ASSERT(numbered_hash(parent, number, index) != numbered_hash({}, number, index));
 }
 
 }  // namespace

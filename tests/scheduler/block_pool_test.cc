@@ -80,10 +80,10 @@ RC_GTEST_PROP(FlatIndex, AgreesWithAMap, ()) {
   const auto steps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 40));
   for (const int value : steps) {
     if (model.erase(value) > 0) {
-      index.erase(value, hash_of);
+      index.erase(value, hash_of(value));
     } else {
       model[value] = hash_of(value);
-      index.insert(value, hash_of);
+      index.insert(value, hash_of(value));
     }
     RC_ASSERT(index.size() == model.size());
     for (int32_t v = 0; v < 40; ++v) {

@@ -96,8 +96,8 @@ class Scenario {
     r.request.ignore_eos = random_.chance(1, 2);
     r.request.eos_token_ids = {kEos};
     r.request.skip_reading_prefix_cache = random_.chance(1, 10);
-    set_prompt(r.request, "", r.tokens, config_.block_size);
-    scheduler_.add(r.request);
+    set_prompt(r.request, {}, r.tokens, config_.block_size);
+    ASSERT_TRUE(scheduler_.add(r.request));
     models_.emplace(last_id_, std::move(r));
     alive_.insert(last_id_);
     ++injected_;

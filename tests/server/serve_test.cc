@@ -73,7 +73,7 @@ TEST(Serve, SaysWhatItServesAndWritesEverythingBeforeItEnds) {
   const auto steps = records::read_step_log(server.path("steps.jsonl"));
   ASSERT_TRUE(steps) << steps.error().message;
   EXPECT_EQ(steps->steps.size(), 15u);
-  EXPECT_EQ(steps->header.block_size, 128);
+  EXPECT_EQ(std::get<int64_t>(steps->header.config.at("block_size")), 128);
   const auto records = records::read_request_records(server.path("requests.jsonl"));
   ASSERT_TRUE(records) << records.error().message;
   ASSERT_EQ(records->size(), 3u);
@@ -325,7 +325,8 @@ TEST(Serve, ADamagedModelIsRefused) {
                                std::filesystem::perm_options::add);
   std::filesystem::resize_file(copy + "/tokenizer.json", 5000);
   const harness::Captured tokenizer = run_serve({copy, "--port", "0"});
-  EXPECT_THAT(tokenizer.errors, ::testing::ContainsRegex("line [0-9]+, column [0-9]+")) << "the place";
+  EXPECT_THAT(tokenizer.errors, ::testing::ContainsRegex("line [0-9]+, column [0-9]+"))
+      << "the place";
 }
 
 TEST(Serve, ABusyPortIsNamed) {

@@ -33,8 +33,9 @@ TEST(SubmissionOf, EachPromptOfACompletionIsARequestWithItsOwnId) {
   EXPECT_EQ(submission.prompts[0].request_id, "cmpl-x-0");
   EXPECT_EQ(submission.prompts[1].request_id, "cmpl-x-1");
   EXPECT_EQ(submission.prompts[1].max_tokens, 8);
-  EXPECT_EQ(submission.prompts[0].block_hashes,
-            scheduler::hash_blocks("salt", arrived.request->prompts[0].token_ids, 2));
+  EXPECT_EQ(
+      submission.prompts[0].block_hashes,
+      scheduler::hash_blocks({.cache_salt = "salt"}, arrived.request->prompts[0].token_ids, 2));
   EXPECT_EQ(submission.n, 3);
   EXPECT_EQ(submission.seed, 5);
   EXPECT_EQ(submission.priority, -2);

@@ -151,10 +151,10 @@ TEST(Replay, AnInputWithoutRecordIsAnError) {
 
 TEST(Replay, ABadHeaderOrHashIsAnError) {
   LoggedRun run = random_run(1);
-  run.log.header.num_blocks = 1;
+  run.log.header.config["num_blocks"] = int64_t{1};
   EXPECT_FALSE(replay_step_log(run.log, run.records).has_value());
   run = random_run(1);
-  run.log.header.policy = "lifo";
+  run.log.header.config["policy"] = std::string("lifo");
   EXPECT_FALSE(replay_step_log(run.log, run.records).has_value());
   run = random_run(1);
   run.records[0].block_hashes = {"xyz"};

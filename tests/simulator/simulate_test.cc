@@ -178,7 +178,7 @@ TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
        "--prompt-tokens: got \"9-1\""},
       {"--workload " + workload_, "--steptime: got none"},
       {no_blocks, "--num-gpu-blocks-override: got none"},
-      {no_blocks + " --num-gpu-blocks-override 0", "num_blocks: got 0"},
+      {no_blocks + " --num-gpu-blocks-override 0", "--num-gpu-blocks-override: Value 0 not in range 2"},
       {no_blocks + " --num-gpu-blocks-override 64 --max-model-len 50", "expected at most 49"},
       {good_ + " --max-num-batched-tokens 3", "max_num_batched_tokens: got 3"},
       {good_ + " --scheduling-policy lifo", "lifo"},

@@ -16,11 +16,17 @@ workload::Request request(int64_t prompt, int64_t output) {
   return r;
 }
 
+std::vector<scheduler::BlockHash> hashes(const scheduler::NewRequest& request) {
+  std::vector<scheduler::BlockHash> made;
+  request.hash_source->extend(made, request.hash_source->size());
+  return made;
+}
+
 std::vector<scheduler::BlockHash> hashes(const workload::Request& r, uint64_t id,
                                          int32_t block_size) {
   scheduler::Config config = small_config();
   config.block_size = block_size;
-  return simulated_requests(r, id, config)->front().request.block_hashes;
+  return hashes(simulated_requests(r, id, config)->front().request);
 }
 
 size_t shared(const std::vector<scheduler::BlockHash>& a,
@@ -51,9 +57,23 @@ TEST(Sources, TokenIdsAreHashedAsTheEngineDoes) {
   workload::Request r = request(10, 6);
   for (int32_t t = 0; t < 10; ++t) r.prompt_token_ids.push_back(t);
   const auto got = hashes(r, 1, 4);
-  const auto expected = scheduler::hash_blocks("", r.prompt_token_ids, 4);
+  const auto expected = scheduler::hash_blocks({}, r.prompt_token_ids, 4);
   EXPECT_EQ(shared(got, expected), 2u);
   EXPECT_EQ(got.size(), 4u);
+}
+
+TEST(Sources, ARequestThatWaitsHoldsNoHashesAndMakesThemPieceByPiece) {
+  workload::Request r = request(100, 10);
+  r.prefix_block_size = 16;
+  r.prefix_block_ids = {1, 2, 3};
+  const scheduler::NewRequest made = simulated_requests(r, 1, small_config())->front().request;
+  EXPECT_TRUE(made.block_hashes.empty());
+  std::vector<scheduler::BlockHash> pieces;
+  for (size_t count = 0; count <= made.hash_source->size(); count += 5) {
+    made.hash_source->extend(pieces, count);
+    EXPECT_EQ(pieces.size(), count);
+  }
+  EXPECT_EQ(shared(pieces, hashes(made)), pieces.size());
 }
 
 TEST(Sources, ChoicesShareThePromptOnly) {
@@ -63,7 +83,7 @@ TEST(Sources, ChoicesShareThePromptOnly) {
   ASSERT_EQ(made.size(), 3u);
   EXPECT_EQ(made[2].request.id, 9u);
   EXPECT_EQ(made[1].name, "x-1");
-  EXPECT_EQ(shared(made[0].request.block_hashes, made[2].request.block_hashes), 3u);
+  EXPECT_EQ(shared(hashes(made[0].request), hashes(made[2].request)), 3u);
 }
 
 TEST(Sources, AHangUpEndsTheRequestThere) {
