@@ -20,6 +20,8 @@ struct Evidence {
   std::vector<std::string> span_problems;
   int64_t span_problems_unlisted = 0;  ///< beyond those
   int64_t other_signal_lines = 0;      ///< of the span input: metrics or logs, not judged
+  /// Files that end inside a line, as `file:line: …`: they may still be written.
+  std::vector<std::string> torn_tails;
   std::optional<std::vector<records::LedgerEntry>> ledger;
   std::optional<telemetry::MetricsPage> metrics;         ///< the subject's /metrics at the end
   std::optional<telemetry::MetricsPage> metrics_before;  ///< and before the load; zero if absent

@@ -40,14 +40,17 @@ Result<Evidence> read_evidence(const EvidencePaths& paths, int64_t now_unix_ns) 
 Status read_spans(const std::vector<std::string>& files, Evidence& evidence,
                   const std::function<Status(const telemetry::TraceBatch&)>& visit) {
   for (const std::string& file : files) {
-    auto summary =
-        telemetry::read_otlp_file(file, [&](telemetry::TraceBatch batch) { return visit(batch); });
+    auto summary = telemetry::read_otlp_file(
+        file, [&](const telemetry::TraceBatch& batch, int64_t) { return visit(batch); });
     if (!summary) return std::move(summary).error();
     const auto listed = static_cast<int64_t>(summary->problems.size());
     evidence.span_problems_unlisted += summary->problem_count - listed;
     evidence.other_signal_lines += summary->other_signal_lines;
     for (std::string& problem : summary->problems) {
       evidence.span_problems.push_back(std::move(problem));
+    }
+    if (!summary->torn_tail.empty()) {
+      evidence.torn_tails.push_back(std::move(summary->torn_tail));
     }
   }
   return {};

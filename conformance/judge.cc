@@ -298,6 +298,8 @@ Report Judge::finish() {
   if (!state.evidence.metrics) {
     report.notes.push_back("No metrics were given: agreement with counters was not judged.");
   }
+  report.notes.insert(report.notes.end(), state.evidence.torn_tails.begin(),
+                      state.evidence.torn_tails.end());
   if (state.evidence.other_signal_lines > 0) {
     report.notes.push_back(format_count(state.evidence.other_signal_lines) +
                            " lines of the span input hold metrics or logs and were not judged.");

@@ -106,6 +106,10 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
                                             judge.add(batch);
                                             return {};
                                           }));
+  // The Collector has stopped: nobody writes the rest.
+  evidence->span_problems.insert(evidence->span_problems.end(), evidence->torn_tails.begin(),
+                                 evidence->torn_tails.end());
+  evidence->torn_tails.clear();
   const int64_t spans = judge.spans();
   result::Report report = judge.finish();
   auto files = unaltered(run);

@@ -64,7 +64,7 @@ using SpanStarts = std::map<std::string, int64_t>;  // by trace id in hex
 /// When the server began with each trace: the start of its first span. Empty without spans.
 Result<SpanStarts> read_span_starts(const std::string& folder) {
   SpanStarts starts;
-  const auto visit = [&](const telemetry::TraceBatch& batch) -> Status {
+  const auto visit = [&](const telemetry::TraceBatch& batch, int64_t) -> Status {
     for (const telemetry::ResourceSpans& resource : batch) {
       for (const telemetry::ScopeSpans& scope : resource.scope_spans) {
         for (const telemetry::Span& span : scope.spans) {

@@ -58,6 +58,14 @@ const Value* find(const Attributes& attributes, std::string_view key) {
   return found == attributes.end() ? nullptr : &found->value;
 }
 
+int64_t span_count(const TraceBatch& batch) {
+  size_t count = 0;
+  for (const ResourceSpans& group : batch) {
+    for (const ScopeSpans& scope : group.scope_spans) count += scope.spans.size();
+  }
+  return static_cast<int64_t>(count);
+}
+
 const char* to_string(SpanKind kind) {
   switch (kind) {
     case SpanKind::kUnspecified:

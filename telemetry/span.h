@@ -67,10 +67,13 @@ enum class SpanKind { kUnspecified, kInternal, kServer, kClient, kProducer, kCon
 const char* to_string(SpanKind kind);  // "SERVER", …
 enum class StatusCode { kUnset, kOk, kError };
 
+// Every dropped_*_count: how many the sender's limits threw away before it sent the rest.
+
 struct Event {
   int64_t time_unix_ns = 0;
   std::string name;
   Attributes attributes;
+  uint32_t dropped_attributes_count = 0;
   bool operator==(const Event&) const = default;
 };
 
@@ -79,6 +82,8 @@ struct Link {
   SpanId span_id;
   std::string trace_state;
   Attributes attributes;
+  uint32_t dropped_attributes_count = 0;
+  uint32_t flags = 0;  ///< as a span's
   bool operator==(const Link&) const = default;
 };
 
@@ -99,6 +104,9 @@ struct Span {
   Attributes attributes;
   std::vector<Event> events;
   std::vector<Link> links;
+  uint32_t dropped_attributes_count = 0;
+  uint32_t dropped_events_count = 0;
+  uint32_t dropped_links_count = 0;
   StatusCode status = StatusCode::kUnset;
   std::string status_message;
   bool operator==(const Span&) const = default;
@@ -106,12 +114,14 @@ struct Span {
 
 struct Resource {
   Attributes attributes;
+  uint32_t dropped_attributes_count = 0;
   bool operator==(const Resource&) const = default;
 };
 struct Scope {
   std::string name;
   std::string version;
   Attributes attributes;
+  uint32_t dropped_attributes_count = 0;
   bool operator==(const Scope&) const = default;
 };
 struct ScopeSpans {
@@ -128,5 +138,6 @@ struct ResourceSpans {
 };
 /// One ExportTraceServiceRequest, or one line of the Collector's file exporter.
 using TraceBatch = std::vector<ResourceSpans>;
+int64_t span_count(const TraceBatch& batch);
 
 }  // namespace touchstone::telemetry

@@ -5,6 +5,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -58,6 +59,16 @@ class Input final {
     return rest_;
   }
   void consume(size_t count) { rest_.remove_prefix(count); }
+  /// Between archives: goes to the next byte that is not zero. As available() then.
+  Result<std::string_view> skip_zeros() {
+    for (;;) {
+      Result<std::string_view> input = available();
+      if (!input || input->empty()) return input;
+      const size_t zeros = std::min(input->find_first_not_of('\0'), input->size());
+      consume(zeros);
+      if (!rest_.empty()) return rest_;
+    }
+  }
 
  private:
   std::unique_ptr<ByteSource> file_;
@@ -77,11 +88,11 @@ class GzipSource final : public ByteSource {
 
   Result<size_t> read(std::span<char> buffer) override {
     for (;;) {
-      Result<std::string_view> input = input_.available();
+      Result<std::string_view> input = between_members_ ? input_.skip_zeros() : input_.available();
       if (!input) return std::move(input).error();
       if (input->empty()) {
         if (between_members_) return size_t{0};
-        return malformed("the gzip data ends before its end; the file was cut short");
+        return unavailable("the gzip data ends before its end");
       }
       stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input->data()));
       stream_.avail_in = static_cast<uInt>(input->size());
@@ -115,7 +126,7 @@ class ZstdSource final : public ByteSource {
 
   Result<size_t> read(std::span<char> buffer) override {
     for (;;) {
-      Result<std::string_view> input = input_.available();
+      Result<std::string_view> input = between_frames_ ? input_.skip_zeros() : input_.available();
       if (!input) return std::move(input).error();
       if (input->empty() && between_frames_) return size_t{0};
       ZSTD_inBuffer in{input->data(), input->size(), 0};
@@ -128,7 +139,7 @@ class ZstdSource final : public ByteSource {
       between_frames_ = code == 0;
       if (out.pos > 0) return out.pos;
       if (input->empty()) {
-        return malformed("the zstd data ends before its end; the file was cut short");
+        return unavailable("the zstd data ends before its end");
       }
     }
   }

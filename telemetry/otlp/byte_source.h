@@ -1,5 +1,6 @@
 // A file's bytes, decompressed on the way: plain, gzip (RFC 1952, several members) or zstd
-// (RFC 8878, several frames). Told by the first bytes. Thread-compatible.
+// (RFC 8878, several frames), each with zeros after it as block devices and tapes leave them. Told
+// by the first bytes. Thread-compatible.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,8 @@ namespace touchstone::telemetry {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  /// Fills the start of `buffer`; 0 at the end. ERRORS: kIo; kMalformed for a damaged archive or
-  /// one that ends before its end, after everything before the damage was given.
+  /// Fills the start of `buffer`; 0 at the end. ERRORS: kIo; kMalformed for a damaged archive,
+  /// kUnavailable for one that ends before its end, after everything before it was given.
   virtual Result<size_t> read(std::span<char> buffer) = 0;
 };
 

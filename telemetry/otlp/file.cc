@@ -2,39 +2,38 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <string_view>
 #include <utility>
 
 #include "base/text.h"
-#include "telemetry/otlp/byte_source.h"
 #include "telemetry/otlp/json.h"
 
 namespace touchstone::telemetry {
 namespace {
 
 constexpr size_t kChunkBytes = size_t{1} << 17;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // some editors and shells begin so
 
-/// Cuts chunks into lines and reads each.
+/// Cuts chunks into lines and reads each: in the chunk where it lies whole, else put together.
 class LineReader final {
  public:
-  LineReader(const std::string& path, const OtlpFileOptions& options,
-             const std::function<Status(TraceBatch)>& visit)
-      : path_(path), options_(options), visit_(visit) {}
+  LineReader(const std::string& name, const OtlpFileOptions& options, const OtlpVisitor& visit)
+      : name_(name), options_(options), visit_(visit) {}
 
   Status add(std::string_view chunk) {
     while (!chunk.empty()) {
       const size_t end = std::min(chunk.find('\n'), chunk.size());
       const std::string_view part = chunk.substr(0, end);
-      if (line_.size() + part.size() > options_.line_bytes_max) {
-        too_long_ = true;
-        line_.clear();
-        line_.shrink_to_fit();
+      const bool whole = end < chunk.size();
+      if (whole && line_bytes_ == 0 && part.size() <= options_.line_bytes_max) {
+        ++number_;
+        RETURN_IF_ERROR(read(part, /*closed=*/true));
+      } else {
+        keep(part);
+        if (whole) RETURN_IF_ERROR(finish_line(/*closed=*/true));
       }
-      if (!too_long_) line_ += part;
-      line_bytes_ += part.size();
-      if (end == chunk.size()) return {};
-      RETURN_IF_ERROR(finish_line(""));
-      chunk.remove_prefix(end + 1);
+      chunk.remove_prefix(whole ? end + 1 : end);
     }
     return {};
   }
@@ -42,80 +41,102 @@ class LineReader final {
   /// A line that no line end closes may be whole or cut short; only its JSON can tell.
   Status finish() {
     if (line_bytes_ == 0) return {};
-    return finish_line(" (the last line has no line end: was the file cut short?)");
+    return finish_line(/*closed=*/false);
   }
 
-  void problem(const std::string& text) {
-    ++summary_.problem_count;
-    if (summary_.problems.size() < options_.problems_max) {
-      summary_.problems.push_back(path_ + ":" + std::to_string(number_) + ": " + text);
-    }
-  }
-  /// The line that was being read when the bytes ended.
-  void problem_in_line(const std::string& text) {
+  /// The archive ends inside the line that is being read, or is damaged there.
+  void end_early(const Error& error) {
     ++number_;
-    problem(text);
-    line_bytes_ = 0;
+    if (error.code == ErrorCode::kUnavailable) {
+      torn(error.message);
+    } else {
+      problem(error.message);
+    }
   }
   OtlpFileSummary take() { return std::move(summary_); }
 
  private:
-  Status finish_line(const char* remark) {
+  void keep(std::string_view part) {
+    if (line_.size() + part.size() > options_.line_bytes_max) {
+      too_long_ = true;
+      line_ = {};
+    }
+    if (!too_long_) line_ += part;
+    line_bytes_ += part.size();
+  }
+
+  Status finish_line(bool closed) {
     ++number_;
-    const bool too_long = std::exchange(too_long_, false);
     const size_t bytes = std::exchange(line_bytes_, 0);
-    const std::string line = std::exchange(line_, {});
-    if (too_long) {
+    if (std::exchange(too_long_, false)) {
       ++summary_.lines;
       problem("got a line of " + std::to_string(bytes) + " bytes, expected at most " +
               std::to_string(options_.line_bytes_max));
       return {};
     }
+    Status status = read(line_, closed);
+    line_.clear();
+    return status;
+  }
+
+  Status read(std::string_view line, bool closed) {
+    if (number_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
     if (trim(line).empty()) return {};
     ++summary_.lines;
-    Result<OtlpJsonLine> read = decode_otlp_json_line(line);
-    if (!read) {
-      problem(read.error().message + remark);
+    const Result<OtlpSignal> signal =
+        decoder_.decode(line, batch_, [this](const std::string& text) { problem(text); });
+    if (!signal) {
+      const bool begins = signal.error().code == ErrorCode::kMalformed && line.starts_with('{');
+      if (closed || !begins) {
+        problem(signal.error().message);
+      } else {
+        torn("the last line stops after " + std::to_string(line.size()) +
+             " bytes, inside its JSON");
+      }
       return {};
     }
-    if (read->signal != OtlpSignal::kTraces) {
+    if (*signal != OtlpSignal::kTraces) {
       ++summary_.other_signal_lines;
       return {};
     }
-    for (const ResourceSpans& group : read->batch) {
-      for (const ScopeSpans& scope : group.scope_spans) {
-        summary_.spans += static_cast<int64_t>(scope.spans.size());
-      }
-    }
-    return visit_(std::move(read->batch));
+    summary_.spans += span_count(batch_);
+    return visit_(batch_, number_);
   }
 
-  const std::string& path_;
+  std::string at() const { return name_ + ":" + std::to_string(number_) + ": "; }
+  void problem(const std::string& text) {
+    ++summary_.problem_count;
+    if (summary_.problems.size() < options_.problems_max) summary_.problems.push_back(at() + text);
+  }
+  void torn(const std::string& text) {
+    summary_.torn_tail = at() + text + "; is the file still being written, or was it cut short?";
+  }
+
+  const std::string& name_;
   const OtlpFileOptions& options_;
-  const std::function<Status(TraceBatch)>& visit_;
+  const OtlpVisitor& visit_;
+  OtlpJsonDecoder decoder_;
+  TraceBatch batch_;
   OtlpFileSummary summary_;
-  int64_t number_ = 0;  // of the last finished line
-  std::string line_;
+  int64_t number_ = 0;  // of the last line that was begun and ended
+  std::string line_;    // its beginning, when it began in an earlier chunk
   size_t line_bytes_ = 0;
   bool too_long_ = false;
 };
 
 }  // namespace
 
-Result<OtlpFileSummary> read_otlp_file(const std::string& path,
-                                       const std::function<Status(TraceBatch)>& visit,
-                                       const OtlpFileOptions& options) {
-  Result<std::unique_ptr<ByteSource>> source = open_bytes(path);
-  if (!source) return std::move(source).error();
-  LineReader lines(path, options, visit);
+Result<OtlpFileSummary> read_otlp_lines(ByteSource& source, const std::string& name,
+                                        const OtlpVisitor& visit, const OtlpFileOptions& options) {
+  LineReader lines(name, options, visit);
   std::vector<char> chunk(kChunkBytes);
   for (;;) {
-    Result<size_t> got = (*source)->read(chunk);
-    if (!got && got.error().code == ErrorCode::kMalformed) {
-      lines.problem_in_line(got.error().message);
+    Result<size_t> got = source.read(chunk);
+    if (!got && got.error().code != ErrorCode::kIo) {
+      lines.end_early(got.error());
       return lines.take();
     }
-    if (!got) return std::move(got).error().with_context(path);
+    if (!got) return std::move(got).error().with_context(name);
     if (*got == 0) break;
     RETURN_IF_ERROR(lines.add({chunk.data(), *got}));
   }
@@ -123,12 +144,20 @@ Result<OtlpFileSummary> read_otlp_file(const std::string& path,
   return lines.take();
 }
 
+Result<OtlpFileSummary> read_otlp_file(const std::string& path, const OtlpVisitor& visit,
+                                       const OtlpFileOptions& options) {
+  Result<std::unique_ptr<ByteSource>> source = open_bytes(path);
+  if (!source) return std::move(source).error();
+  return read_otlp_lines(**source, path, visit, options);
+}
+
 Result<OtlpFile> read_otlp_file(const std::string& path, const OtlpFileOptions& options) {
   OtlpFile file;
   Result<OtlpFileSummary> summary = read_otlp_file(
       path,
-      [&](TraceBatch batch) -> Status {
+      [&](TraceBatch& batch, int64_t) -> Status {
         std::move(batch.begin(), batch.end(), std::back_inserter(file.batch));
+        batch.clear();
         return {};
       },
       options);

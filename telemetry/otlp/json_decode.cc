@@ -1,156 +1,82 @@
+// simdjson's DOM parser, not its on-demand one: it checks the whole text (a field that nobody reads
+// can be broken too) and is faster here (bench/telemetry_bench.cc).
 #include <openssl/evp.h>
 #include <simdjson.h>
 
-#include <cmath>
+#include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "telemetry/otlp/json.h"
+#include "telemetry/otlp/json_fields.h"
 
 namespace touchstone::telemetry {
 namespace {
 
 using simdjson::dom::element;
-using simdjson::dom::element_type;
 
 constexpr size_t kDepthMax = 256;  // OTLP itself needs 10; the rest is nested attribute values
 
-std::string shown(const element& value) {
-  if (value.is_string()) return quote(std::string_view(value));
-  std::string text = simdjson::minify(value);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
+/// The value's content as a T, the one it has if it has one.
+template <typename T>
+T& hold(Value& value) {
+  T* held = std::get_if<T>(&value.data);
+  return held != nullptr ? *held : value.data.emplace<T>();
 }
 
-/// What is wrong and where. The path grows from the inside out as the calls return.
-struct Problem {
-  std::string path;
-  std::string text;
-};
-
-class JsonDecoder final {
+/// Each reader overwrites all of its target, which still holds what was read into it before.
+class Reader final : private JsonFields {
  public:
-  /// False: see problem().
-  bool request(const element& root, OtlpJsonLine& out) {
-    return fields(root, [&](std::string_view key, const element& value) {
-      if (is(key, "resourceSpans", "resource_spans")) {
-        return list(key, value, out.batch, &JsonDecoder::resource_spans);
-      }
-      if (is(key, "resourceMetrics", "resource_metrics")) out.signal = OtlpSignal::kMetrics;
-      if (is(key, "resourceLogs", "resource_logs")) out.signal = OtlpSignal::kLogs;
-      return true;
-    });
+  using JsonFields::JsonFields;
+
+ private:
+  template <typename T>
+  auto reads(bool (Reader::*read)(const element&, T&)) {
+    return [this, read](const element& item, T& out) { return (this->*read)(item, out); };
   }
-  std::string problem() const {
-    return problem_.path + (problem_.path.empty() ? "" : ": ") + problem_.text;
+
+ public:
+  Result<OtlpSignal> request(const element& root, TraceBatch& batch) {
+    simdjson::dom::object object;
+    if (root.get(object) != simdjson::SUCCESS) {
+      return Error{ErrorCode::kUnsupported, "got " + shown(root) + ", expected an object", {}};
+    }
+    std::optional<OtlpSignal> signal;
+    std::vector<std::string> others;
+    Refill<ResourceSpans> groups(batch);
+    for (const auto& [key, value] : object) {
+      if (is(key, "resourceSpans", "resource_spans")) {
+        signal = OtlpSignal::kTraces;
+        if (!value.is_null() && !each(key, value, groups, reads(&Reader::resource_spans))) report();
+      } else if (const auto other = other_signal(key)) {
+        signal = signal.value_or(*other);
+      } else {
+        others.emplace_back(key);
+      }
+    }
+    if (!signal) return no_signal(others);
+    return *signal;
   }
 
  private:
-  static bool is(std::string_view key, std::string_view camel, std::string_view snake) {
-    return key == camel || key == snake;
+  static std::optional<OtlpSignal> other_signal(std::string_view key) {
+    if (is(key, "resourceMetrics", "resource_metrics")) return OtlpSignal::kMetrics;
+    if (is(key, "resourceLogs", "resource_logs")) return OtlpSignal::kLogs;
+    if (is(key, "resourceProfiles", "resource_profiles")) return OtlpSignal::kProfiles;
+    return std::nullopt;
   }
-
-  bool fail(const element& got, const std::string& expected) {
-    problem_.text = "got " + shown(got) + ", expected " + expected;
-    return false;
+  static bool is_dropped_attributes(std::string_view key) {
+    return is(key, "droppedAttributesCount", "dropped_attributes_count");
   }
-  bool in_field(std::string_view key, bool good) {
-    if (!good) {
-      const bool nested = !problem_.path.empty() && problem_.path[0] != '[';
-      problem_.path = std::string(key) + (nested ? "." : "") + problem_.path;
-    }
-    return good;
-  }
-
-  /// Calls `visit(key, value)` for each member that is not null; null is as absent in proto3 JSON.
-  template <typename Visit>
-  bool fields(const element& value, const Visit& visit) {
-    simdjson::dom::object object;
-    if (value.get(object) != simdjson::SUCCESS) return fail(value, "an object");
-    for (const auto& [key, member] : object) {
-      if (member.is_null()) continue;
-      if (!visit(key, member)) return false;
-    }
-    return true;
-  }
-
-  template <typename T>
-  bool list(std::string_view key, const element& value, std::vector<T>& out,
-            bool (JsonDecoder::*read)(const element&, T&)) {
-    simdjson::dom::array items;
-    if (value.get(items) != simdjson::SUCCESS) return in_field(key, fail(value, "a list"));
-    out.reserve(out.size() + items.size());
-    size_t index = 0;
-    for (const element item : items) {
-      if (!(this->*read)(item, out.emplace_back())) {
-        in_field("[" + std::to_string(index) + "]", false);
-        return in_field(key, false);
-      }
-      ++index;
-    }
-    return true;
-  }
-
-  bool text(std::string_view key, const element& value, std::string& out) {
-    std::string_view view;
-    if (value.get(view) != simdjson::SUCCESS) return in_field(key, fail(value, "a string"));
-    out = view;
-    return true;
-  }
-
-  template <typename Id>
-  bool id(std::string_view key, const element& value, Id& out) {
-    std::string_view view;
-    constexpr size_t kDigits = 2 * std::tuple_size_v<decltype(out.bytes)>;
-    if (value.get(view) != simdjson::SUCCESS ||
-        (!view.empty() && !from_hex(view, out.bytes.data(), out.bytes.size()))) {
-      return in_field(key, fail(value, std::to_string(kDigits) + " hex digits"));
-    }
-    return true;
-  }
-
-  /// A number, or a string with one, as proto3 JSON has 64-bit integers.
-  bool integer(std::string_view key, const element& value, int64_t& out, int64_t low,
-               const char* expected) {
-    std::string_view view;
-    double number = 0;
-    std::optional<int64_t> result;
-    if (value.type() == element_type::INT64) {
-      result = int64_t(value);
-    } else if (value.get(view) == simdjson::SUCCESS) {
-      result = parse_int(view);
-    } else if (value.type() == element_type::DOUBLE && value.get(number) == simdjson::SUCCESS &&
-               std::abs(number) < 9e15 && std::trunc(number) == number) {
-      result = static_cast<int64_t>(number);
-    }
-    if (!result || *result < low) return in_field(key, fail(value, expected));
-    out = *result;
-    return true;
-  }
-  bool time(std::string_view key, const element& value, int64_t& out) {
-    return integer(key, value, out, 0, "nanoseconds from 0 to 2^63 - 1");
-  }
-
-  template <typename E, size_t N>
-  bool enumeration(std::string_view key, const element& value, E& out, std::string_view prefix,
-                   const std::array<std::string_view, N>& names) {
-    std::string_view view;
-    int64_t number = 0;
-    if (value.type() == element_type::INT64 && value.get(number) == simdjson::SUCCESS) {
-      // A value that OTLP does not define is as good as none, as in the binary form.
-      out = number >= 0 && number < static_cast<int64_t>(N) ? static_cast<E>(number) : E{};
-      return true;
-    }
-    if (value.get(view) == simdjson::SUCCESS && view.starts_with(prefix)) {
-      for (size_t i = 0; i < N; ++i) {
-        if (view.substr(prefix.size()) != names[i]) continue;
-        out = static_cast<E>(i);
-        return true;
-      }
-    }
-    return in_field(key,
-                    fail(value, "an integer, or a name that starts with " + std::string(prefix)));
+  static Error no_signal(const std::vector<std::string>& keys) {
+    return {ErrorCode::kUnsupported,
+            "got " +
+                (keys.empty() ? "an object without a key" : "an object with " + quote(keys[0])) +
+                ", expected one with resourceSpans, resourceMetrics, resourceLogs or "
+                "resourceProfiles",
+            {}};
   }
 
   bool double_value(const element& value, Value& out) {
@@ -160,22 +86,20 @@ class JsonDecoder final {
       out.data = number;
       return true;
     }
-    if (value.get(view) == simdjson::SUCCESS) {
-      constexpr double kInfinity = std::numeric_limits<double>::infinity();
-      if (view == "NaN") {
-        out.data = std::numeric_limits<double>::quiet_NaN();
-      } else if (view == "Infinity") {
-        out.data = kInfinity;
-      } else if (view == "-Infinity") {
-        out.data = -kInfinity;
-      } else if (const auto parsed = parse_double(view)) {
-        out.data = *parsed;
-      } else {
-        return fail(value, "a number");
-      }
-      return true;
+    if (value.get(view) != simdjson::SUCCESS) return fail(value, "a number");
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    if (view == "NaN") {
+      out.data = std::numeric_limits<double>::quiet_NaN();
+    } else if (view == "Infinity") {
+      out.data = kInfinity;
+    } else if (view == "-Infinity") {
+      out.data = -kInfinity;
+    } else if (const auto parsed = parse_double(view)) {
+      out.data = *parsed;
+    } else {
+      return fail(value, "a number");
     }
-    return fail(value, "a number");
+    return true;
   }
 
   bool bytes_value(const element& value, Value& out) {
@@ -198,68 +122,88 @@ class JsonDecoder final {
   }
 
   bool any_value(const element& from, Value& out) {
-    return fields(from, [&](std::string_view key, const element& value) {
-      if (is(key, "stringValue", "string_value")) {
-        return text(key, value, out.data.emplace<std::string>());
-      }
-      if (is(key, "intValue", "int_value")) {
-        return integer(key, value, out.data.emplace<int64_t>(), std::numeric_limits<int64_t>::min(),
-                       "a 64-bit integer");
-      }
+    bool set = false;
+    const bool good = fields(from, [&](std::string_view key, const element& value) {
+      const bool was_set = std::exchange(set, true);
+      if (is(key, "stringValue", "string_value")) return text(key, value, hold<std::string>(out));
       if (is(key, "doubleValue", "double_value")) return in_field(key, double_value(value, out));
+      if (is(key, "intValue", "int_value")) {
+        return integer(key, value, hold<int64_t>(out), std::numeric_limits<int64_t>::min(),
+                       std::numeric_limits<int64_t>::max(), "a 64-bit integer");
+      }
       if (is(key, "boolValue", "bool_value")) {
-        bool flag = false;
-        if (value.get(flag) != simdjson::SUCCESS) {
-          return in_field(key, fail(value, "true or false"));
-        }
-        out.data = flag;
-        return true;
+        if (value.get(hold<bool>(out)) == simdjson::SUCCESS) return true;
+        return in_field(key, fail(value, "true or false"));
       }
       if (is(key, "arrayValue", "array_value")) {
-        auto& items = out.data.emplace<Value::Array>();
-        return in_field(key, values(value, items, &JsonDecoder::any_value));
+        return in_field(key, values(value, hold<Value::Array>(out), reads(&Reader::any_value)));
       }
       if (is(key, "kvlistValue", "kvlist_value")) {
-        auto& items = out.data.emplace<Value::Map>();
-        return in_field(key, values(value, items, &JsonDecoder::key_value));
+        return in_field(key, values(value, hold<Value::Map>(out), reads(&Reader::key_value)));
       }
       if (is(key, "bytesValue", "bytes_value")) return in_field(key, bytes_value(value, out));
+      set = was_set;
       return true;
     });
+    if (!set) out.data = std::monostate();
+    return good;
   }
 
   /// ArrayValue and KeyValueList: an object with `values`.
-  template <typename T>
-  bool values(const element& from, std::vector<T>& out,
-              bool (JsonDecoder::*read)(const element&, T&)) {
+  template <typename T, typename Read>
+  bool values(const element& from, std::vector<T>& out, const Read& read) {
+    Refill<T> items(out);
     return fields(from, [&](std::string_view key, const element& value) {
-      return key != "values" || list(key, value, out, read);
+      return key != "values" || list(key, value, items, read);
     });
   }
 
   bool key_value(const element& from, KeyValue& out) {
-    return fields(from, [&](std::string_view key, const element& value) {
+    bool has_value = false;
+    out.key.clear();
+    const bool good = fields(from, [&](std::string_view key, const element& value) {
       if (key == "key") return text(key, value, out.key);
-      if (key == "value") return in_field(key, any_value(value, out.value));
+      if (key == "value") {
+        has_value = true;
+        return in_field(key, any_value(value, out.value));
+      }
       return true;
     });
+    if (!has_value) out.value.data = std::monostate();
+    return good;
+  }
+  bool attributes(const element& value, Refill<KeyValue>& out) {
+    return list("attributes", value, out, reads(&Reader::key_value));
   }
 
   bool event(const element& from, Event& out) {
+    Refill<KeyValue> list_of_attributes(out.attributes);
+    out.time_unix_ns = 0;
+    out.name.clear();
+    out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
       if (is(key, "timeUnixNano", "time_unix_nano")) return time(key, value, out.time_unix_ns);
       if (key == "name") return text(key, value, out.name);
-      if (key == "attributes") return list(key, value, out.attributes, &JsonDecoder::key_value);
+      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
       return true;
     });
   }
 
   bool link(const element& from, Link& out) {
+    Refill<KeyValue> list_of_attributes(out.attributes);
+    out.trace_id = {};
+    out.span_id = {};
+    out.trace_state.clear();
+    out.dropped_attributes_count = 0;
+    out.flags = 0;
     return fields(from, [&](std::string_view key, const element& value) {
       if (is(key, "traceId", "trace_id")) return id(key, value, out.trace_id);
       if (is(key, "spanId", "span_id")) return id(key, value, out.span_id);
       if (is(key, "traceState", "trace_state")) return text(key, value, out.trace_state);
-      if (key == "attributes") return list(key, value, out.attributes, &JsonDecoder::key_value);
+      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
+      if (key == "flags") return flags(key, value, out.flags);
       return true;
     });
   }
@@ -273,7 +217,12 @@ class JsonDecoder final {
     });
   }
 
-  bool span_field(std::string_view key, const element& value, Span& out) {
+  struct SpanLists {
+    Refill<KeyValue> attributes;
+    Refill<Event> events;
+    Refill<Link> links;
+  };
+  bool span_field(std::string_view key, const element& value, Span& out, SpanLists& lists) {
     static constexpr std::array<std::string_view, 6> kKinds = {
         "UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"};
     if (is(key, "traceId", "trace_id")) return id(key, value, out.trace_id);
@@ -286,89 +235,158 @@ class JsonDecoder final {
       return time(key, value, out.start_unix_ns);
     }
     if (is(key, "endTimeUnixNano", "end_time_unix_nano")) return time(key, value, out.end_unix_ns);
-    if (key == "attributes") return list(key, value, out.attributes, &JsonDecoder::key_value);
-    if (key == "events") return list(key, value, out.events, &JsonDecoder::event);
-    if (key == "links") return list(key, value, out.links, &JsonDecoder::link);
+    if (key == "attributes") return attributes(value, lists.attributes);
+    if (key == "events") return list(key, value, lists.events, reads(&Reader::event));
+    if (key == "links") return list(key, value, lists.links, reads(&Reader::link));
     if (key == "status") return in_field(key, status(value, out));
-    if (key == "flags") {
-      int64_t flags = 0;
-      if (!integer(key, value, flags, 0, "flags from 0 to 2^32 - 1")) return false;
-      if (flags > std::numeric_limits<uint32_t>::max()) {
-        return in_field(key, fail(value, "flags from 0 to 2^32 - 1"));
-      }
-      out.flags = static_cast<uint32_t>(flags);
+    if (key == "flags") return flags(key, value, out.flags);
+    if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
+    if (is(key, "droppedEventsCount", "dropped_events_count")) {
+      return unsigned32(key, value, out.dropped_events_count);
+    }
+    if (is(key, "droppedLinksCount", "dropped_links_count")) {
+      return unsigned32(key, value, out.dropped_links_count);
     }
     return true;
   }
 
+  static void clear_scalars(Span& span) {
+    span.trace_id = {};
+    span.span_id = {};
+    span.parent_span_id = {};
+    span.trace_state.clear();
+    span.flags = 0;
+    span.name.clear();
+    span.kind = SpanKind::kUnspecified;
+    span.start_unix_ns = 0;
+    span.end_unix_ns = 0;
+    span.dropped_attributes_count = 0;
+    span.dropped_events_count = 0;
+    span.dropped_links_count = 0;
+    span.status = StatusCode::kUnset;
+    span.status_message.clear();
+  }
   bool span(const element& from, Span& out) {
+    clear_scalars(out);
+    SpanLists lists{Refill(out.attributes), Refill(out.events), Refill(out.links)};
     return fields(from, [&](std::string_view key, const element& value) {
-      return span_field(key, value, out);
+      return span_field(key, value, out, lists);
     });
   }
 
   bool scope(const element& from, Scope& out) {
+    Refill<KeyValue> list_of_attributes(out.attributes);
+    out.name.clear();
+    out.version.clear();
+    out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
       if (key == "name") return text(key, value, out.name);
       if (key == "version") return text(key, value, out.version);
-      if (key == "attributes") return list(key, value, out.attributes, &JsonDecoder::key_value);
-      return true;
-    });
-  }
-
-  bool scope_spans(const element& from, ScopeSpans& out) {
-    return fields(from, [&](std::string_view key, const element& value) {
-      if (key == "scope") return in_field(key, scope(value, out.scope));
-      if (key == "spans") return list(key, value, out.spans, &JsonDecoder::span);
-      if (is(key, "schemaUrl", "schema_url")) return text(key, value, out.schema_url);
+      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
       return true;
     });
   }
 
   bool resource(const element& from, Resource& out) {
+    Refill<KeyValue> list_of_attributes(out.attributes);
+    out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
-      return key != "attributes" || list(key, value, out.attributes, &JsonDecoder::key_value);
-    });
-  }
-
-  bool resource_spans(const element& from, ResourceSpans& out) {
-    return fields(from, [&](std::string_view key, const element& value) {
-      if (key == "resource") return in_field(key, resource(value, out.resource));
-      if (is(key, "scopeSpans", "scope_spans")) {
-        return list(key, value, out.scope_spans, &JsonDecoder::scope_spans);
-      }
-      if (is(key, "schemaUrl", "schema_url")) return text(key, value, out.schema_url);
+      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
       return true;
     });
   }
 
-  Problem problem_;
+  /// What belongs to many spans costs none of them: it is reported and kept as far as it was read.
+  bool report_unless(bool good) {
+    if (!good) report();
+    return true;
+  }
+
+  bool scope_spans(const element& from, ScopeSpans& out) {
+    bool has_scope = false;
+    out.schema_url.clear();
+    Refill<Span> spans(out.spans);
+    const bool good = fields(from, [&](std::string_view key, const element& value) {
+      if (key == "scope") {
+        has_scope = true;
+        return report_unless(in_field(key, scope(value, out.scope)));
+      }
+      if (key == "spans") return report_unless(each(key, value, spans, reads(&Reader::span)));
+      if (is(key, "schemaUrl", "schema_url")) {
+        return report_unless(text(key, value, out.schema_url));
+      }
+      return true;
+    });
+    if (!has_scope) out.scope = {};
+    return good;
+  }
+
+  bool resource_spans(const element& from, ResourceSpans& out) {
+    bool has_resource = false;
+    out.schema_url.clear();
+    Refill<ScopeSpans> scopes(out.scope_spans);
+    const bool good = fields(from, [&](std::string_view key, const element& value) {
+      if (key == "resource") {
+        has_resource = true;
+        return report_unless(in_field(key, resource(value, out.resource)));
+      }
+      if (is(key, "scopeSpans", "scope_spans")) {
+        return report_unless(each(key, value, scopes, reads(&Reader::scope_spans)));
+      }
+      if (is(key, "schemaUrl", "schema_url")) {
+        return report_unless(text(key, value, out.schema_url));
+      }
+      // OTLP before 0.15; its spans would be lost in silence.
+      if (is(key, "instrumentationLibrarySpans", "instrumentation_library_spans")) {
+        return report_unless(in_field(key, fail(value, "scopeSpans, its name since OTLP 0.15")));
+      }
+      return true;
+    });
+    if (!has_resource) out.resource = {};
+    return good;
+  }
 };
 
 }  // namespace
 
-Result<OtlpJsonLine> decode_otlp_json_line(std::string_view text) {
+struct OtlpJsonDecoder::Parser {
+  simdjson::dom::parser parser;
+};
+
+OtlpJsonDecoder::OtlpJsonDecoder() : parser_(std::make_unique<Parser>()) {}
+OtlpJsonDecoder::~OtlpJsonDecoder() = default;
+
+Result<OtlpSignal> OtlpJsonDecoder::decode(std::string_view text, TraceBatch& batch,
+                                           const OnProblem& on_problem) {
   // simdjson may hand a null pointer to memcpy for an empty text.
   if (text.empty()) return malformed("not valid JSON: got nothing, expected an object");
-  simdjson::dom::parser parser;
+  simdjson::dom::parser& parser = parser_->parser;
   element root;
-  auto error = parser.allocate(std::max<size_t>(text.size(), 64), kDepthMax);
+  auto error = simdjson::SUCCESS;
+  if (parser.capacity() < text.size() || parser.max_depth() != kDepthMax) {
+    error = parser.allocate(std::max<size_t>(text.size() + text.size() / 2, 4096), kDepthMax);
+  }
   if (error == simdjson::SUCCESS) {
     error = parser.parse(text.data(), text.size(), /*realloc_if_needed=*/true).get(root);
   }
   if (error != simdjson::SUCCESS) {
     return malformed(std::string("not valid JSON: ") + simdjson::error_message(error));
   }
-  OtlpJsonLine line;
-  JsonDecoder decoder;
-  if (!decoder.request(root, line)) return malformed(decoder.problem());
-  return line;
+  return Reader(on_problem).request(root, batch);
 }
 
 Result<TraceBatch> decode_otlp_json(std::string_view text) {
-  Result<OtlpJsonLine> line = decode_otlp_json_line(text);
-  if (!line) return std::move(line).error();
-  return std::move(line->batch);
+  OtlpJsonDecoder decoder;
+  TraceBatch batch;
+  std::optional<Error> first;
+  const Result<OtlpSignal> signal = decoder.decode(text, batch, [&](std::string problem) {
+    if (!first) first = malformed(std::move(problem));
+  });
+  if (!signal) return signal.error();
+  if (first) return *std::move(first);
+  return batch;
 }
 
 }  // namespace touchstone::telemetry

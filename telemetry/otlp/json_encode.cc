@@ -66,10 +66,16 @@ void write_text(JsonText& json, const char* key, const std::string& value) {
   if (!value.empty()) json.key(key).string(value);
 }
 
-void write_named_attributes(JsonText& json, const Attributes& attributes) {
-  if (attributes.empty()) return;
-  json.key("attributes");
-  write_attributes(json, attributes);
+void write_count(JsonText& json, const char* key, uint32_t count) {
+  if (count != 0) json.key(key).unsigned_integer(count);
+}
+
+void write_named_attributes(JsonText& json, const Attributes& attributes, uint32_t dropped) {
+  if (!attributes.empty()) {
+    json.key("attributes");
+    write_attributes(json, attributes);
+  }
+  write_count(json, "droppedAttributesCount", dropped);
 }
 
 void write_events_and_links(JsonText& json, const Span& span) {
@@ -78,22 +84,25 @@ void write_events_and_links(JsonText& json, const Span& span) {
     for (const Event& event : span.events) {
       json.begin_object().key("timeUnixNano").string(std::to_string(event.time_unix_ns));
       write_text(json, "name", event.name);
-      write_named_attributes(json, event.attributes);
+      write_named_attributes(json, event.attributes, event.dropped_attributes_count);
       json.end_object();
     }
     json.end_array();
   }
+  write_count(json, "droppedEventsCount", span.dropped_events_count);
   if (!span.links.empty()) {
     json.key("links").begin_array();
     for (const Link& link : span.links) {
       json.begin_object().key("traceId").string(link.trace_id.hex());
       json.key("spanId").string(link.span_id.hex());
       write_text(json, "traceState", link.trace_state);
-      write_named_attributes(json, link.attributes);
+      write_named_attributes(json, link.attributes, link.dropped_attributes_count);
+      write_count(json, "flags", link.flags);
       json.end_object();
     }
     json.end_array();
   }
+  write_count(json, "droppedLinksCount", span.dropped_links_count);
 }
 
 void write_span(JsonText& json, const Span& span) {
@@ -105,13 +114,13 @@ void write_span(JsonText& json, const Span& span) {
   json.key("kind").integer(static_cast<int64_t>(span.kind));
   json.key("startTimeUnixNano").string(std::to_string(span.start_unix_ns));
   json.key("endTimeUnixNano").string(std::to_string(span.end_unix_ns));
-  write_named_attributes(json, span.attributes);
+  write_named_attributes(json, span.attributes, span.dropped_attributes_count);
   write_events_and_links(json, span);
   json.key("status").begin_object();
   write_text(json, "message", span.status_message);
   if (span.status != StatusCode::kUnset) json.key("code").integer(static_cast<int>(span.status));
   json.end_object();
-  if (span.flags != 0) json.key("flags").unsigned_integer(span.flags);
+  write_count(json, "flags", span.flags);
   json.end_object();
 }
 
@@ -119,7 +128,7 @@ void write_scope_spans(JsonText& json, const ScopeSpans& group) {
   json.begin_object().key("scope").begin_object();
   write_text(json, "name", group.scope.name);
   write_text(json, "version", group.scope.version);
-  write_named_attributes(json, group.scope.attributes);
+  write_named_attributes(json, group.scope.attributes, group.scope.dropped_attributes_count);
   json.end_object().key("spans").begin_array();
   for (const Span& span : group.spans) write_span(json, span);
   json.end_array();
@@ -135,7 +144,8 @@ std::string encode_otlp_json(const TraceBatch& batch) {
   json.begin_object().key("resourceSpans").begin_array();
   for (const ResourceSpans& group : batch) {
     json.begin_object().key("resource").begin_object();
-    write_named_attributes(json, group.resource.attributes);
+    write_named_attributes(json, group.resource.attributes,
+                           group.resource.dropped_attributes_count);
     json.end_object().key("scopeSpans").begin_array();
     for (const ScopeSpans& scope : group.scope_spans) write_scope_spans(json, scope);
     json.end_array();

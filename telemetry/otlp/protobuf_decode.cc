@@ -22,7 +22,8 @@ class Decoder final {
     result.reserve(static_cast<size_t>(request.resource_spans_size()));
     for (const trace::ResourceSpans& from : request.resource_spans()) {
       ResourceSpans& group = result.emplace_back();
-      group.resource.attributes = attributes(from.resource().attributes());
+      group.resource = {attributes(from.resource().attributes()),
+                        from.resource().dropped_attributes_count()};
       group.schema_url = from.schema_url();
       for (const trace::ScopeSpans& scope : from.scope_spans()) {
         group.scope_spans.push_back(scope_spans(scope));
@@ -102,7 +103,7 @@ class Decoder final {
   ScopeSpans scope_spans(const trace::ScopeSpans& from) {
     ScopeSpans result;
     result.scope = {from.scope().name(), from.scope().version(),
-                    attributes(from.scope().attributes())};
+                    attributes(from.scope().attributes()), from.scope().dropped_attributes_count()};
     result.schema_url = from.schema_url();
     result.spans.reserve(static_cast<size_t>(from.spans_size()));
     for (const trace::Span& each : from.spans()) result.spans.push_back(span(each));
@@ -126,13 +127,17 @@ class Decoder final {
     result.attributes = attributes(from.attributes());
     for (const trace::Span::Event& event : from.events()) {
       result.events.push_back({time(event.time_unix_nano(), "time_unix_nano"), event.name(),
-                               attributes(event.attributes())});
+                               attributes(event.attributes()), event.dropped_attributes_count()});
     }
     for (const trace::Span::Link& link : from.links()) {
       result.links.push_back({id<TraceId>(link.trace_id(), "links.trace_id"),
                               id<SpanId>(link.span_id(), "links.span_id"), link.trace_state(),
-                              attributes(link.attributes())});
+                              attributes(link.attributes()), link.dropped_attributes_count(),
+                              link.flags()});
     }
+    result.dropped_attributes_count = from.dropped_attributes_count();
+    result.dropped_events_count = from.dropped_events_count();
+    result.dropped_links_count = from.dropped_links_count();
     if (trace::Status::StatusCode_IsValid(from.status().code())) {
       result.status = static_cast<StatusCode>(from.status().code());
     }

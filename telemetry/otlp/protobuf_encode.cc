@@ -81,7 +81,10 @@ class ReverseWriter final {
     varint(value);
     tag(field, 0);
   }
-  /// Proto3 leaves zero out.
+  // Proto3 leaves zero out.
+  void count_field(uint32_t field, uint32_t count) {
+    if (count != 0) varint_field(field, count);
+  }
   void time_field(uint32_t field, int64_t unix_ns) {
     if (unix_ns != 0) fixed_field(field, static_cast<uint64_t>(unix_ns));
   }
@@ -161,6 +164,7 @@ void write_attributes(ReverseWriter& out, uint32_t field, const Attributes& attr
 
 void write_event(ReverseWriter& out, const Event& event) {
   const size_t end = out.size();
+  out.count_field(4, event.dropped_attributes_count);
   write_attributes(out, 3, event.attributes);
   out.string_field(2, event.name);
   out.time_field(1, event.time_unix_ns);
@@ -169,6 +173,8 @@ void write_event(ReverseWriter& out, const Event& event) {
 
 void write_link(ReverseWriter& out, const Link& link) {
   const size_t end = out.size();
+  if (link.flags != 0) out.fixed_field(6, link.flags);
+  out.count_field(5, link.dropped_attributes_count);
   write_attributes(out, 4, link.attributes);
   out.string_field(3, link.trace_state);
   out.bytes_field(2, view(link.span_id));
@@ -186,10 +192,13 @@ void write_span(ReverseWriter& out, const Span& span) {
   }
   out.string_field(2, span.status_message);
   out.length_delimited(15, status_end);
+  out.count_field(14, span.dropped_links_count);
   for (auto link = span.links.rbegin(); link != span.links.rend(); ++link) write_link(out, *link);
+  out.count_field(12, span.dropped_events_count);
   for (auto event = span.events.rbegin(); event != span.events.rend(); ++event) {
     write_event(out, *event);
   }
+  out.count_field(10, span.dropped_attributes_count);
   write_attributes(out, 9, span.attributes);
   out.time_field(8, span.end_unix_ns);
   out.time_field(7, span.start_unix_ns);
@@ -209,6 +218,7 @@ void write_scope_spans(ReverseWriter& out, const ScopeSpans& group) {
   out.string_field(3, group.schema_url);
   for (auto span = group.spans.rbegin(); span != group.spans.rend(); ++span) write_span(out, *span);
   const size_t scope_end = out.size();
+  out.count_field(4, group.scope.dropped_attributes_count);
   write_attributes(out, 3, group.scope.attributes);
   out.string_field(2, group.scope.version);
   out.string_field(1, group.scope.name);
@@ -220,11 +230,7 @@ void write_scope_spans(ReverseWriter& out, const ScopeSpans& group) {
 
 std::string encode_otlp_protobuf(const TraceBatch& batch) {
   constexpr size_t kTypicalSpanBytes = 640;
-  size_t span_count = 0;
-  for (const ResourceSpans& group : batch) {
-    for (const ScopeSpans& scope : group.scope_spans) span_count += scope.spans.size();
-  }
-  ReverseWriter out(1024 + kTypicalSpanBytes * span_count);
+  ReverseWriter out(1024 + kTypicalSpanBytes * static_cast<size_t>(span_count(batch)));
   for (auto group = batch.rbegin(); group != batch.rend(); ++group) {
     const size_t end = out.size();
     out.string_field(3, group->schema_url);
@@ -232,6 +238,7 @@ std::string encode_otlp_protobuf(const TraceBatch& batch) {
       write_scope_spans(out, *scope);
     }
     const size_t resource_end = out.size();
+    out.count_field(2, group->resource.dropped_attributes_count);
     write_attributes(out, 1, group->resource.attributes);
     out.length_delimited(1, resource_end);
     out.length_delimited(1, end);

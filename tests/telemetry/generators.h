@@ -51,6 +51,8 @@ inline Attributes any_attributes() {
   return attributes;
 }
 
+inline uint32_t any_dropped() { return *rc::gen::element<uint32_t>(0, 0, 1, 300, ~0u); }
+
 inline Span any_span() {
   Span span;
   span.trace_id = *gen_id<TraceId>();
@@ -64,9 +66,13 @@ inline Span any_span() {
   span.end_unix_ns = *gen_count();
   span.attributes = any_attributes();
   for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
-    span.events.push_back({*gen_count(), *gen_text(), any_attributes()});
-    span.links.push_back({*gen_id<TraceId>(), *gen_id<SpanId>(), *gen_text(), any_attributes()});
+    span.events.push_back({*gen_count(), *gen_text(), any_attributes(), any_dropped()});
+    span.links.push_back({*gen_id<TraceId>(), *gen_id<SpanId>(), *gen_text(), any_attributes(),
+                          any_dropped(), *rc::gen::arbitrary<uint32_t>()});
   }
+  span.dropped_attributes_count = any_dropped();
+  span.dropped_events_count = any_dropped();
+  span.dropped_links_count = any_dropped();
   span.status = static_cast<StatusCode>(*rc::gen::inRange(0, 3));
   span.status_message = *gen_text();
   return span;
@@ -77,11 +83,11 @@ inline rc::Gen<TraceBatch> gen_batch() {
     TraceBatch batch;
     for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
       ResourceSpans& group = batch.emplace_back();
-      group.resource.attributes = any_attributes();
+      group.resource = {any_attributes(), any_dropped()};
       group.schema_url = *gen_text();
       for (int j = *rc::gen::inRange(0, 3); j > 0; --j) {
         ScopeSpans& scope = group.scope_spans.emplace_back();
-        scope.scope = {*gen_text(), *gen_text(), any_attributes()};
+        scope.scope = {*gen_text(), *gen_text(), any_attributes(), any_dropped()};
         scope.schema_url = *gen_text();
         for (int k = *rc::gen::inRange(0, 3); k > 0; --k) scope.spans.push_back(any_span());
       }
