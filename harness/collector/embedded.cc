@@ -17,7 +17,8 @@ class Receiver final : public EmbeddedCollector {
 
   Status listen(uint16_t port) {
     auto receiver = telemetry::OtlpReceiver::start(
-        {.port = port, .on_batch = [this](const telemetry::TraceBatch& batch) { write(batch); }});
+        {.port = port,
+         .take = [this](const telemetry::OtlpExport& request) { return write(request.batch); }});
     if (!receiver) return std::move(receiver).error();
     receiver_ = std::move(*receiver);
     return {};
@@ -30,12 +31,15 @@ class Receiver final : public EmbeddedCollector {
   }
 
  private:
-  /// On a thread of the receiver. Flushed at once: what was acknowledged is in the file.
-  void write(const telemetry::TraceBatch& batch) {
+  /// On a thread of the receiver. Flushed at once: what was acknowledged is in the file. After a
+  /// first failure everything is refused, for good: the file may end inside a line.
+  telemetry::OtlpAnswer write(const telemetry::TraceBatch& batch) {
     const std::lock_guard lock(mutex_);
-    Status written = file_->write(telemetry::encode_otlp_json(batch));
-    if (written) written = file_->flush();
-    if (!written && first_problem_) first_problem_ = std::move(written);
+    if (first_problem_) first_problem_ = file_->write(telemetry::encode_otlp_json(batch));
+    if (first_problem_) first_problem_ = file_->flush();
+    if (first_problem_) return {};
+    constexpr int kInternal = 13;
+    return {.grpc_code = kInternal, .message = first_problem_.error().message};
   }
 
   std::mutex mutex_;

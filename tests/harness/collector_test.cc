@@ -6,7 +6,10 @@
 #include "base/files.h"
 #include "harness/collector/build.h"
 #include "harness/collector/config.h"
+#include "harness/collector/embedded.h"
 #include "harness/collector/find.h"
+#include "harness/process/ports.h"
+#include "telemetry/export/transports.h"
 #include "tests/support/paths.h"
 
 namespace touchstone::harness {
@@ -157,6 +160,24 @@ TEST_F(RealCollector, TakesTheShippedConfigurationAndRefusesABrokenOne) {
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code, ErrorCode::kInvalidArgument);
   EXPECT_NE(bad.error().message.find("eror_mode_"), std::string::npos) << bad.error().message;
+}
+
+TEST(EmbeddedCollector, RefusesWhatItCannotWrite) {
+  const RealClock clock;
+  PortReservation ports;
+  const auto port = ports.take();
+  ASSERT_TRUE(port);
+  auto collector = EmbeddedCollector::start(*port, "/dev/full");
+  ASSERT_TRUE(collector) << collector.error().message;
+  const auto options = telemetry::otlp_options("http://127.0.0.1:" + std::to_string(*port), {});
+  ASSERT_TRUE(options);
+  auto exporter = telemetry::make_otlp_exporter(*options, {}, clock);
+  ASSERT_TRUE(exporter);
+  const telemetry::SpanOrigin origin;
+  (*exporter)->submit(origin, {});
+  EXPECT_FALSE((*exporter)->shutdown(20 * kNsPerSecond));
+  EXPECT_EQ((*exporter)->counters().failed, 1);
+  EXPECT_FALSE((*collector)->stop());
 }
 
 }  // namespace

@@ -11,10 +11,10 @@
 #include "base/files.h"
 #include "records/request_record.h"
 #include "records/trace_context.h"
-#include "telemetry/export/otlp_receiver.h"
 #include "telemetry/otlp/file.h"
 #include "tests/support/exchange_compare.h"
 #include "tests/support/paths.h"
+#include "tests/support/recording_receiver.h"
 #include "tests/support/server_process.h"
 
 namespace touchstone::testing {
@@ -188,7 +188,7 @@ TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
   const auto recording = telemetry::read_otlp_file(kRecordedSpans);
   ASSERT_TRUE(recording) << recording.error().message;
   const Spans recorded = sort_spans(recording->batch);
-  auto receiver = telemetry::OtlpReceiver::start({});
+  auto receiver = RecordingReceiver::start();
   ASSERT_TRUE(receiver) << receiver.error().message;
   ServerProcessOptions options = recorded_options();
   options.flags.insert(options.flags.end(), {"--otlp-traces-endpoint", (*receiver)->endpoint(),

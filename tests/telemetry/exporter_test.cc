@@ -6,11 +6,13 @@
 #include <thread>
 
 #include "telemetry/export/batch_exporter.h"
-#include "telemetry/export/otlp_receiver.h"
 #include "telemetry/export/transports.h"
+#include "tests/support/recording_receiver.h"
 
 namespace touchstone::telemetry {
 namespace {
+
+using touchstone::testing::RecordingReceiver;
 
 constexpr int64_t kLong = 20 * kNsPerSecond;
 const SpanOrigin kScope{{"test", "1", {}}, "", {}};
@@ -33,7 +35,7 @@ void expect_balanced(const ExporterCounters& counters) {
 class ExporterTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto receiver = OtlpReceiver::start({});
+    auto receiver = RecordingReceiver::start();
     ASSERT_TRUE(receiver) << receiver.error().message;
     receiver_ = *std::move(receiver);
   }
@@ -58,7 +60,7 @@ class ExporterTest : public ::testing::Test {
   }
 
   RealClock clock_;
-  std::unique_ptr<OtlpReceiver> receiver_;
+  std::unique_ptr<RecordingReceiver> receiver_;
 };
 
 TEST_F(ExporterTest, SpansArriveWithTheirResourceAndScope) {
@@ -117,7 +119,7 @@ TEST_F(ExporterTest, RetryableCodesAreRetriedAndOthersAreNot) {
   for (const auto& [code, retryable] : rows) {
     const int64_t before = receiver_->spans_received();
     const int64_t requests_before = receiver_->requests_seen();
-    receiver_->behave({.grpc_code = code, .message = "go away", .requests = 2});
+    receiver_->behave({.grpc_code = code, .message = "go away"}, 2);
     const auto exporter = make(fast());
     exporter->submit(kScope, named("x"));
     EXPECT_EQ(exporter->shutdown(kLong), retryable) << code;
@@ -204,9 +206,7 @@ TEST_F(ExporterTest, SpansOutliveAReceiverThatComesBack) {
   receiver_.reset();
   exporter->submit(kScope, named("b"));
   while (exporter->counters().retries == 0) std::this_thread::yield();
-  OtlpReceiver::Options options;
-  options.port = port;
-  auto again = OtlpReceiver::start(options);
+  auto again = RecordingReceiver::start(port);
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE((*again)->wait_for_spans(1, kLong));
   EXPECT_TRUE(exporter->shutdown(kLong));
@@ -242,9 +242,7 @@ TEST_F(ExporterTest, ManyThreadsLoseNothing) {
 }
 
 TEST_F(ExporterTest, ABusyPortIsAnError) {
-  OtlpReceiver::Options options;
-  options.port = receiver_->port();
-  const auto second = OtlpReceiver::start(options);
+  const auto second = RecordingReceiver::start(receiver_->port());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kIo);
 }
