@@ -3,28 +3,18 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/text.h"
+#include "base/utf8.h"
 
 namespace touchstone::reports {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
-/// Length of the well-formed UTF-8 sequence at the front of `text`; 0 when it is ill-formed.
-size_t sequence_length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  const size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (length > text.size() || !is_valid_utf8(text.substr(0, length))) return 0;
-  return length;
-}
-
 /// Calls `visit(piece)` for each character, the replacement character for ill-formed bytes.
 template <typename Visit>
 void for_each_character(std::string_view text, const Visit& visit) {
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = sequence_length(text.substr(i));
-    visit(length == 0 ? kReplacement : text.substr(i, length));
-    i += length == 0 ? 1 : length;
+  while (!text.empty()) {
+    const Utf8Sequence next = next_sequence(text);
+    visit(next.kind == Utf8Kind::kValid ? text.substr(0, next.size) : kReplacementCharacter);
+    text.remove_prefix(next.size);
   }
 }
 
@@ -67,7 +57,7 @@ std::string escape_markup(std::string_view text) {
     if (const auto entity = entity_of(character[0])) {
       out += *entity;
     } else if ((is_control(character) && !space) || is_noncharacter(character)) {
-      out += kReplacement;
+      out += kReplacementCharacter;
     } else {
       out += character;
     }
@@ -81,7 +71,7 @@ std::string plain_line(std::string_view text) {
     if (character == "\n" || character == "\t" || character == "\r") {
       out += ' ';
     } else {
-      out += is_control(character) ? kReplacement : character;
+      out += is_control(character) ? kReplacementCharacter : character;
     }
   });
   return out;

@@ -94,6 +94,8 @@ TEST(OtlpProtobuf, ReplacesBytesThatWouldLoseTheWholeBatch) {
             "a\xef\xbf\xbd"
             "b");
   EXPECT_EQ((*read)[0].resource.attributes[0].key, "k\xef\xbf\xbd");
+  EXPECT_EQ(*(*read)[0].resource.attributes[0].value.string(), "\xef\xbf\xbd")
+      << "a character that is cut short is one, as for the tokenizers";
 }
 
 std::string in_span(const std::string& fields) {
