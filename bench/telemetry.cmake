@@ -1,1 +1,1 @@
-touchstone_benchmark(telemetry SOURCES telemetry_bench.cc LINKS touchstone_telemetry)
+touchstone_benchmark(telemetry SOURCES telemetry_bench.cc LINKS touchstone_telemetry touchstone_otlp_messages)

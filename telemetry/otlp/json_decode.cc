@@ -32,9 +32,10 @@ class Reader final : private JsonFields {
   using JsonFields::JsonFields;
 
  private:
-  template <typename T>
-  auto reads(bool (Reader::*read)(const element&, T&)) {
-    return [this, read](const element& item, T& out) { return (this->*read)(item, out); };
+  /// A member as a callable, known when it is compiled, so that it can be inlined.
+  template <auto kRead>
+  auto reads() {
+    return [this](const element& item, auto& out) { return (this->*kRead)(item, out); };
   }
 
  public:
@@ -49,7 +50,8 @@ class Reader final : private JsonFields {
     for (const auto& [key, value] : object) {
       if (is(key, "resourceSpans", "resource_spans")) {
         signal = OtlpSignal::kTraces;
-        if (!value.is_null() && !each(key, value, groups, reads(&Reader::resource_spans))) report();
+        if (!value.is_null() && !each(key, value, groups, reads<&Reader::resource_spans>()))
+          report();
       } else if (const auto other = other_signal(key)) {
         signal = signal.value_or(*other);
       } else {
@@ -136,10 +138,10 @@ class Reader final : private JsonFields {
         return in_field(key, fail(value, "true or false"));
       }
       if (is(key, "arrayValue", "array_value")) {
-        return in_field(key, values(value, hold<Value::Array>(out), reads(&Reader::any_value)));
+        return in_field(key, values(value, hold<Value::Array>(out), reads<&Reader::any_value>()));
       }
       if (is(key, "kvlistValue", "kvlist_value")) {
-        return in_field(key, values(value, hold<Value::Map>(out), reads(&Reader::key_value)));
+        return in_field(key, values(value, hold<Value::Map>(out), reads<&Reader::key_value>()));
       }
       if (is(key, "bytesValue", "bytes_value")) return in_field(key, bytes_value(value, out));
       set = was_set;
@@ -154,7 +156,7 @@ class Reader final : private JsonFields {
   bool values(const element& from, std::vector<T>& out, const Read& read) {
     Refill<T> items(out);
     return fields(from, [&](std::string_view key, const element& value) {
-      return key != "values" || list(key, value, items, read);
+      return !is(key, "values") || list(key, value, items, read);
     });
   }
 
@@ -162,8 +164,8 @@ class Reader final : private JsonFields {
     bool has_value = false;
     out.key.clear();
     const bool good = fields(from, [&](std::string_view key, const element& value) {
-      if (key == "key") return text(key, value, out.key);
-      if (key == "value") {
+      if (is(key, "key")) return text(key, value, out.key);
+      if (is(key, "value")) {
         has_value = true;
         return in_field(key, any_value(value, out.value));
       }
@@ -173,7 +175,7 @@ class Reader final : private JsonFields {
     return good;
   }
   bool attributes(const element& value, Refill<KeyValue>& out) {
-    return list("attributes", value, out, reads(&Reader::key_value));
+    return list("attributes", value, out, reads<&Reader::key_value>());
   }
 
   bool event(const element& from, Event& out) {
@@ -183,8 +185,8 @@ class Reader final : private JsonFields {
     out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
       if (is(key, "timeUnixNano", "time_unix_nano")) return time(key, value, out.time_unix_ns);
-      if (key == "name") return text(key, value, out.name);
-      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is(key, "name")) return text(key, value, out.name);
+      if (is(key, "attributes")) return attributes(value, list_of_attributes);
       if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
       return true;
     });
@@ -201,9 +203,9 @@ class Reader final : private JsonFields {
       if (is(key, "traceId", "trace_id")) return id(key, value, out.trace_id);
       if (is(key, "spanId", "span_id")) return id(key, value, out.span_id);
       if (is(key, "traceState", "trace_state")) return text(key, value, out.trace_state);
-      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is(key, "attributes")) return attributes(value, list_of_attributes);
       if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
-      if (key == "flags") return flags(key, value, out.flags);
+      if (is(key, "flags")) return flags(key, value, out.flags);
       return true;
     });
   }
@@ -211,8 +213,8 @@ class Reader final : private JsonFields {
   bool status(const element& from, Span& out) {
     static constexpr std::array<std::string_view, 3> kCodes = {"UNSET", "OK", "ERROR"};
     return fields(from, [&](std::string_view key, const element& value) {
-      if (key == "message") return text(key, value, out.status_message);
-      if (key == "code") return enumeration(key, value, out.status, "STATUS_CODE_", kCodes);
+      if (is(key, "message")) return text(key, value, out.status_message);
+      if (is(key, "code")) return enumeration(key, value, out.status, "STATUS_CODE_", kCodes);
       return true;
     });
   }
@@ -229,17 +231,17 @@ class Reader final : private JsonFields {
     if (is(key, "spanId", "span_id")) return id(key, value, out.span_id);
     if (is(key, "parentSpanId", "parent_span_id")) return id(key, value, out.parent_span_id);
     if (is(key, "traceState", "trace_state")) return text(key, value, out.trace_state);
-    if (key == "name") return text(key, value, out.name);
-    if (key == "kind") return enumeration(key, value, out.kind, "SPAN_KIND_", kKinds);
+    if (is(key, "name")) return text(key, value, out.name);
+    if (is(key, "kind")) return enumeration(key, value, out.kind, "SPAN_KIND_", kKinds);
     if (is(key, "startTimeUnixNano", "start_time_unix_nano")) {
       return time(key, value, out.start_unix_ns);
     }
     if (is(key, "endTimeUnixNano", "end_time_unix_nano")) return time(key, value, out.end_unix_ns);
-    if (key == "attributes") return attributes(value, lists.attributes);
-    if (key == "events") return list(key, value, lists.events, reads(&Reader::event));
-    if (key == "links") return list(key, value, lists.links, reads(&Reader::link));
-    if (key == "status") return in_field(key, status(value, out));
-    if (key == "flags") return flags(key, value, out.flags);
+    if (is(key, "attributes")) return attributes(value, lists.attributes);
+    if (is(key, "events")) return list(key, value, lists.events, reads<&Reader::event>());
+    if (is(key, "links")) return list(key, value, lists.links, reads<&Reader::link>());
+    if (is(key, "status")) return in_field(key, status(value, out));
+    if (is(key, "flags")) return flags(key, value, out.flags);
     if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
     if (is(key, "droppedEventsCount", "dropped_events_count")) {
       return unsigned32(key, value, out.dropped_events_count);
@@ -280,9 +282,9 @@ class Reader final : private JsonFields {
     out.version.clear();
     out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
-      if (key == "name") return text(key, value, out.name);
-      if (key == "version") return text(key, value, out.version);
-      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is(key, "name")) return text(key, value, out.name);
+      if (is(key, "version")) return text(key, value, out.version);
+      if (is(key, "attributes")) return attributes(value, list_of_attributes);
       if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
       return true;
     });
@@ -292,7 +294,7 @@ class Reader final : private JsonFields {
     Refill<KeyValue> list_of_attributes(out.attributes);
     out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
-      if (key == "attributes") return attributes(value, list_of_attributes);
+      if (is(key, "attributes")) return attributes(value, list_of_attributes);
       if (is_dropped_attributes(key)) return unsigned32(key, value, out.dropped_attributes_count);
       return true;
     });
@@ -309,11 +311,11 @@ class Reader final : private JsonFields {
     out.schema_url.clear();
     Refill<Span> spans(out.spans);
     const bool good = fields(from, [&](std::string_view key, const element& value) {
-      if (key == "scope") {
+      if (is(key, "scope")) {
         has_scope = true;
         return report_unless(in_field(key, scope(value, out.scope)));
       }
-      if (key == "spans") return report_unless(each(key, value, spans, reads(&Reader::span)));
+      if (is(key, "spans")) return report_unless(each(key, value, spans, reads<&Reader::span>()));
       if (is(key, "schemaUrl", "schema_url")) {
         return report_unless(text(key, value, out.schema_url));
       }
@@ -328,12 +330,12 @@ class Reader final : private JsonFields {
     out.schema_url.clear();
     Refill<ScopeSpans> scopes(out.scope_spans);
     const bool good = fields(from, [&](std::string_view key, const element& value) {
-      if (key == "resource") {
+      if (is(key, "resource")) {
         has_resource = true;
         return report_unless(in_field(key, resource(value, out.resource)));
       }
       if (is(key, "scopeSpans", "scope_spans")) {
-        return report_unless(each(key, value, scopes, reads(&Reader::scope_spans)));
+        return report_unless(each(key, value, scopes, reads<&Reader::scope_spans>()));
       }
       if (is(key, "schemaUrl", "schema_url")) {
         return report_unless(text(key, value, out.schema_url));

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -55,8 +56,14 @@ class JsonFields {
  protected:
   ~JsonFields() = default;
 
-  static bool is(std::string_view key, std::string_view camel, std::string_view snake) {
-    return key == camel || key == snake;
+  /// Literals, so that the compiler compares words instead of calling memcmp.
+  template <size_t N>
+  static bool is(std::string_view key, const char (&name)[N]) {
+    return key.size() == N - 1 && std::memcmp(key.data(), name, N - 1) == 0;
+  }
+  template <size_t N, size_t M>
+  static bool is(std::string_view key, const char (&camel)[N], const char (&snake)[M]) {
+    return is(key, camel) || is(key, snake);
   }
 
   static std::string shown(const Element& value) {
