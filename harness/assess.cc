@@ -101,15 +101,10 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
                            {.budgets = options.budgets,
                             .suppressions = options.suppressions,
                             .fail_on = options.fail_on});
-  RETURN_IF_ERROR(conformance::read_spans(run.span_files(), *evidence,
-                                          [&](const telemetry::TraceBatch& batch) -> Status {
-                                            judge.add(batch);
-                                            return {};
-                                          }));
-  // The Collector has stopped: nobody writes the rest.
-  evidence->span_problems.insert(evidence->span_problems.end(), evidence->torn_tails.begin(),
-                                 evidence->torn_tails.end());
-  evidence->torn_tails.clear();
+  RETURN_IF_ERROR(read_run_spans(run, *evidence, [&](const telemetry::TraceBatch& batch) -> Status {
+    judge.add(batch);
+    return {};
+  }));
   const int64_t spans = judge.spans();
   result::Report report = judge.finish();
   auto files = unaltered(run);

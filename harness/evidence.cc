@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "conformance/evidence_reader.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
@@ -67,6 +68,15 @@ Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int
   evidence.metrics_before = metrics_page(run, run_files::kMetricsBefore);
   evidence.collector_metrics = metrics_page(run, run_files::kCollectorMetrics);
   return evidence;
+}
+
+Status read_run_spans(const records::RunFolder& run, conformance::Evidence& evidence,
+                      const std::function<Status(const telemetry::TraceBatch&)>& visit) {
+  RETURN_IF_ERROR(conformance::read_spans(run.span_files(), evidence, visit));
+  evidence.span_problems.insert(evidence.span_problems.end(), evidence.torn_tails.begin(),
+                                evidence.torn_tails.end());
+  evidence.torn_tails.clear();
+  return {};
 }
 
 }  // namespace touchstone::harness

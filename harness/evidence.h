@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "base/result.h"
 #include "conformance/judge.h"
@@ -13,5 +14,10 @@ namespace touchstone::harness {
 /// stays nullopt. The spans (RunFolder::span_files()) are for conformance::read_spans(), so that
 /// they never are in memory all at once. ERRORS: kInvalidArgument for a broken ledger, kIo.
 Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int64_t now_unix_ns);
+
+/// As conformance::read_spans(), of a run that is over: nobody writes the rest of a torn last line,
+/// so it is a problem.
+Status read_run_spans(const records::RunFolder& run, conformance::Evidence& evidence,
+                      const std::function<Status(const telemetry::TraceBatch&)>& visit);
 
 }  // namespace touchstone::harness

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "base/files.h"
-#include "conformance/evidence_reader.h"
 
 namespace touchstone::harness {
 namespace {
@@ -30,11 +29,11 @@ class RunFolder : public ::testing::Test {
     if (!run) return run.error();
     auto evidence = evidence_of_run(*run, 7);
     if (!evidence) return evidence;
-    RETURN_IF_ERROR(conformance::read_spans(run->span_files(), *evidence,
-                                            [&](const telemetry::TraceBatch& batch) -> Status {
-                                              evidence->spans.push_back(batch);
-                                              return {};
-                                            }));
+    RETURN_IF_ERROR(
+        read_run_spans(*run, *evidence, [&](const telemetry::TraceBatch& batch) -> Status {
+          evidence->spans.push_back(batch);
+          return {};
+        }));
     return evidence;
   }
   std::unique_ptr<TemporaryDirectory> folder_;
