@@ -20,6 +20,18 @@ const AccountingRule& rule_of(const Accounting& accounting, const records::Ledge
   return accounting.failed;
 }
 
+int64_t spans_of(AccountingRule::Amount amount, int64_t all) {
+  switch (amount) {
+    case AccountingRule::Amount::kNone:
+      return 0;
+    case AccountingRule::Amount::kOne:
+      return 1;
+    case AccountingRule::Amount::kAll:
+      return all;
+  }
+  return all;
+}
+
 }  // namespace
 
 const char* to_string(RequestClass kind) {
@@ -78,10 +90,12 @@ Matching::Matching(const std::vector<records::LedgerEntry>& ledger, const Profil
   for (const records::LedgerEntry& entry : ledger) {
     RequestMatch match;
     match.entry = &entry;
-    match.all = profile.accounting->per == Accounting::Per::kChoice ? entry.choices : 1;
+    // Whoever asks for no choice, which is refused, is a request all the same.
+    const bool per_choice = profile.accounting->per == Accounting::Per::kChoice;
+    match.all = per_choice ? std::max<int64_t>(1, entry.choices) : 1;
     const AccountingRule& rule = rule_of(*profile.accounting, entry);
-    match.least = rule.least == AccountingRule::Amount::kAll ? match.all : 0;
-    match.most = rule.most == AccountingRule::Amount::kAll ? match.all : 0;
+    match.least = spans_of(rule.least, match.all);
+    match.most = spans_of(rule.most, match.all);
     match.sums.resize(profile.reconciliations.size());
     if (entry.trace_id.is_valid()) {
       of_trace_[entry.trace_id].push_back(requests_.size());

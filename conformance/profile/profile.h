@@ -174,9 +174,9 @@ struct Rename {
   std::string where;
 };
 
-/// How many spans a request of one outcome owes: none, or all that a request can have.
+/// How many spans a request of one outcome owes: none, one, or all that a request can have.
 struct AccountingRule {
-  enum class Amount { kNone, kAll };
+  enum class Amount { kNone, kOne, kAll };  ///< in this order
   Amount least = Amount::kNone;
   Amount most = Amount::kNone;
   std::string reason;  ///< why, when it is not what one would want ("vLLM records nothing …")

@@ -34,12 +34,14 @@ std::string scalar_text(const nlohmann::json& value) {
 
 void read_accounting_rule(const Fields& fields, Accounting::Per per, AccountingRule& rule) {
   using Amount = AccountingRule::Amount;
-  const std::string all = per == Accounting::Per::kChoice ? "choices" : "one";
-  const Words<Amount> amounts = {{"none", Amount::kNone}, {all, Amount::kAll}};
+  Words<Amount> amounts = {{"none", Amount::kNone}, {"one", Amount::kAll}};
+  if (per == Accounting::Per::kChoice) {
+    amounts = {{"none", Amount::kNone}, {"one", Amount::kOne}, {"choices", Amount::kAll}};
+  }
   const auto least = fields.optional_enum("least", amounts);
   rule.least = least.value_or(rule.least);
   rule.most = fields.optional_enum("most", amounts).value_or(least ? *least : rule.most);
-  if (rule.least == Amount::kAll && rule.most == Amount::kNone) {
+  if (rule.least > rule.most) {
     fields.fail("most", "is less than `least`");
   }
   read(fields, "reason", rule.reason);

@@ -221,7 +221,7 @@ class StreamedGeneration final : public Generation {
 
 http::Reply start_generation(GenerationStart start, engine::Engine& engine,
                              const api::ApiContext& context, int32_t block_size) {
-  const std::function<void()> on_overload = std::move(start.on_overload);
+  const auto on_refusal = std::move(start.on_refusal);
   std::unique_ptr<Generation> generation;
   if (start.request->stream) {
     generation = std::make_unique<StreamedGeneration>(std::move(start), engine, context);
@@ -232,12 +232,12 @@ http::Reply start_generation(GenerationStart start, engine::Engine& engine,
   if (admission == engine::Engine::Admission::kAccepted) {
     return {.response = {}, .pending = std::move(generation), .route = {}};
   }
-  if (admission == engine::Engine::Admission::kOverloaded && on_overload) on_overload();
   const api::ApiError error =
       engine.failed() ? api::internal_error(engine.failure())
       : admission == engine::Engine::Admission::kOverloaded
           ? api::overloaded("The server has too many requests waiting; try again later.")
           : api::overloaded("The server is shutting down.");
+  if (on_refusal) on_refusal(error, admission);
   return {.response = {.status = error.status,
                        .content_type = std::string(api::kJsonContentType),
                        .headers = {},

@@ -32,7 +32,8 @@ class InFlight final {
 struct GenerationStart : ArrivedRequest {
   http::HttpHeaders headers;  ///< of the reply
   std::unique_ptr<InFlight> in_flight;
-  std::function<void()> on_overload;  ///< called when the engine's queue is full
+  /// Called when the engine does not take it, with what the client is told.
+  std::function<void(const api::ApiError&, engine::Engine::Admission)> on_refusal;
 };
 
 /// Gives the request to the engine. The reply is pending, or 503 when the engine takes no more.

@@ -13,6 +13,7 @@
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/generation.h"
+#include "reference_engine/server/refusal.h"
 
 namespace touchstone::server {
 namespace {
@@ -82,13 +83,14 @@ struct Service::Route {
   std::string_view path;
   http::Reply (Service::*handle)(http::HttpRequest&);
   http::Admission::Place place;
+  bool generates = false;
 };
 
 const std::vector<Service::Route>& Service::routes() {
   using enum http::Admission::Place;
   static const std::vector<Route> kRoutes = {
-      {"POST", "/v1/completions", &Service::completions, kWorker},
-      {"POST", "/v1/chat/completions", &Service::chat_completions, kWorker},
+      {"POST", "/v1/completions", &Service::completions, kWorker, true},
+      {"POST", "/v1/chat/completions", &Service::chat_completions, kWorker, true},
       {"GET", "/v1/models", &Service::models, kIoThread},
       {"POST", "/tokenize", &Service::tokenize, kWorker},
       {"POST", "/detokenize", &Service::detokenize, kWorker},
@@ -123,12 +125,16 @@ Service::Service(const ServiceOptions& options, const Clock& clock, const api::A
 
 http::Admission Service::admit(const http::HttpRequest& head) {
   http::Admission admission{.refusal = refusal(head)};
+  const Route* route = find_route(head);
   if (admission.refusal) {
+    if (route != nullptr && route->generates && admission.refusal->response.status == 401) {
+      record_refusal(head, {.status = 401, .type = "Unauthorized", .message = {}, .param = {}});
+    }
     for (auto& header : common_headers(head)) {
       admission.refusal->response.headers.push_back(std::move(header));
     }
   } else {
-    admission.place = find_route(head)->place;
+    admission.place = route->place;
   }
   return admission;
 }
@@ -215,29 +221,53 @@ void Service::tell_of_unknown(const std::vector<std::string>& fields) {
 }
 
 /// Has the request hold `bytes` of the server's budget, or says why it may not.
-std::optional<http::Reply> Service::take_memory(http::HttpRequest& request, int64_t bytes) const {
+std::optional<api::ApiError> Service::take_memory(http::HttpRequest& request, int64_t bytes) const {
   if (request.memory.resize(bytes)) return std::nullopt;
   const std::string limit = std::to_string(request.memory.limit_bytes());
-  const api::ApiError error =
-      bytes > request.memory.limit_bytes()
-          ? api::bad_request("This request needs about " + std::to_string(bytes) +
-                             " bytes of memory; this server has " + limit +
-                             " for all requests together (--max-request-memory-bytes).")
-          : api::overloaded("The requests under way hold nearly all of the " + limit +
-                            " bytes that this server has for them; try again later.");
+  return bytes > request.memory.limit_bytes()
+             ? api::bad_request("This request needs about " + std::to_string(bytes) +
+                                " bytes of memory; this server has " + limit +
+                                " for all requests together (--max-request-memory-bytes).")
+             : api::overloaded("The requests under way hold nearly all of the " + limit +
+                               " bytes that this server has for them; try again later.");
+}
+
+http::Reply Service::error_reply(const api::ApiError& error) const {
   return reply(error.status, api::kJsonContentType, api::error_body(error));
 }
 
+std::optional<records::TraceContext> Service::trace_of(const http::HttpRequest& request) const {
+  const auto traceparent = request.header("traceparent");
+  if (!traceparent) return options_.process_trace;
+  return records::parse_trace_context(*traceparent, request.header("tracestate").value_or(""));
+}
+
+void Service::record_refusal(const http::HttpRequest& request, const api::ApiError& error) {
+  const bool completions = request.path == "/v1/completions";
+  const auto prefix = api::response_id_prefix(completions ? api::Endpoint::kCompletions
+                                                          : api::Endpoint::kChatCompletions);
+  records::RequestRecord record = refused_record(
+      request, error, std::string(prefix) + random_hex(16) + (completions ? "-0" : ""), context_,
+      clock_.monotonic_ns());
+  record.trace = trace_of(request);
+  telemetry_.on_refused(record);
+}
+
+http::Reply Service::refuse(const http::HttpRequest& request, const api::ApiError& error) {
+  record_refusal(request, error);
+  return error_reply(error);
+}
+
 http::Reply Service::completions(http::HttpRequest& request) {
-  if (auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
-    return std::move(*refused);
+  if (const auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
+    return refuse(request, *refused);
   }
   return generate(request, api::parse_completion);
 }
 
 http::Reply Service::chat_completions(http::HttpRequest& request) {
-  if (auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
-    return std::move(*refused);
+  if (const auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
+    return refuse(request, *refused);
   }
   return generate(request, api::parse_chat);
 }
@@ -248,37 +278,39 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   if (!draining_.load()) parsed = parse(request.body, request_headers(request), context_);
   const int64_t parsed_ns = clock_.monotonic_ns();
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
-    return reply(error->status, api::kJsonContentType, api::error_body(*error));
+    return refuse(request, *error);
   }
   GenerationStart start;
   auto& generation = std::get<api::GenerationRequest>(parsed);
   tell_of_unknown(generation.unknown_fields);
-  if (auto refused = take_memory(request, bytes_of(generation))) return std::move(*refused);
+  if (const auto refused = take_memory(request, bytes_of(generation))) {
+    return refuse(request, *refused);
+  }
   start.response_id = std::string(api::response_id_prefix(generation.endpoint)) +
                       (generation.request_id_base ? *generation.request_id_base : random_hex(16));
   start.request = std::make_shared<const api::GenerationRequest>(std::move(generation));
   start.arrival_unix_ns = request.arrival_unix_ns;
   start.arrival_ns = request.arrival_ns;
   start.tokenize_ns = parsed_ns - parse_start_ns;
-  const auto traceparent = request.header("traceparent");
-  start.trace = traceparent ? records::parse_trace_context(
-                                  *traceparent, request.header("tracestate").value_or(""))
-                            : options_.process_trace;
+  start.trace = trace_of(request);
   start.headers = common_headers(request);
   if (options_.enable_server_load_tracking) {
     start.in_flight = std::make_unique<InFlight>(in_flight_);
   }
-  start.on_overload = [this] { telemetry_.on_rejection(); };
+  start.on_refusal = [&](const api::ApiError& error, engine::Engine::Admission admission) {
+    if (admission == engine::Engine::Admission::kOverloaded) telemetry_.on_rejection();
+    record_refusal(request, error);
+  };
   return start_generation(std::move(start), engine_, context_, options_.block_size);
 }
 
 http::Reply Service::tokenize(http::HttpRequest& request) {
-  if (auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
-    return std::move(*refused);
+  if (const auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
+    return error_reply(*refused);
   }
   const auto parsed = api::parse_tokenize(request.body, request_headers(request), context_);
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
-    return reply(error->status, api::kJsonContentType, api::error_body(*error));
+    return error_reply(*error);
   }
   tell_of_unknown(std::get<api::TokenizeRequest>(parsed).unknown_fields);
   return reply(200, api::kJsonContentType,
@@ -286,12 +318,12 @@ http::Reply Service::tokenize(http::HttpRequest& request) {
 }
 
 http::Reply Service::detokenize(http::HttpRequest& request) {
-  if (auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
-    return std::move(*refused);
+  if (const auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
+    return error_reply(*refused);
   }
   const auto parsed = api::parse_detokenize(request.body, request_headers(request), context_);
   if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
-    return reply(error->status, api::kJsonContentType, api::error_body(*error));
+    return error_reply(*error);
   }
   tell_of_unknown(std::get<api::DetokenizeRequest>(parsed).unknown_fields);
   return reply(200, api::kJsonContentType,

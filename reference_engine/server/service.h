@@ -47,6 +47,8 @@ class ServiceTelemetry {
   virtual MetricsText metrics() const = 0;
   /// A request was turned away because too many wait.
   virtual void on_rejection() = 0;
+  /// A generation request that the engine will never see was refused.
+  virtual void on_refused(const records::RequestRecord& record) = 0;
 };
 
 class Service final : public http::HttpHandler {
@@ -78,11 +80,16 @@ class Service final : public http::HttpHandler {
                                                     const api::RequestHeaders& headers,
                                                     const api::ApiContext& context);
   http::Reply generate(http::HttpRequest& request, ParseGeneration parse);
+  /// The answer to a refused generation request, which goes on the record.
+  http::Reply refuse(const http::HttpRequest& request, const api::ApiError& error);
+  void record_refusal(const http::HttpRequest& request, const api::ApiError& error);
+  std::optional<records::TraceContext> trace_of(const http::HttpRequest& request) const;
   void tell_of_unknown(const std::vector<std::string>& fields);
-  std::optional<http::Reply> take_memory(http::HttpRequest& request, int64_t bytes) const;
+  std::optional<api::ApiError> take_memory(http::HttpRequest& request, int64_t bytes) const;
   bool authorized(const http::HttpRequest& request) const;
   http::HttpHeaders common_headers(const http::HttpRequest& request);
   http::Reply reply(int status, std::string_view content_type, std::string body) const;
+  http::Reply error_reply(const api::ApiError& error) const;
   std::string random_hex(size_t digits);
 
   const ServiceOptions options_;

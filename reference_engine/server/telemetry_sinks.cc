@@ -67,6 +67,7 @@ Status TelemetrySinks::open_spans(const Options& options) {
   auto exporter = telemetry::make_otlp_exporter(*otlp, std::move(made.resource), clock_);
   if (!exporter) return std::move(exporter).error();
   exporter_ = std::move(*exporter);
+  const MutexLock lock(spans_mutex_);
   spans_ = std::make_unique<telemetry::SpanPipeline>(*std::move(dialects), seed, *exporter_);
   return {};
 }
@@ -101,9 +102,16 @@ void TelemetrySinks::on_stats(const records::StepStats& stats) {
 
 void TelemetrySinks::on_request(const records::RequestRecord& record) {
   if (log_stats_) metrics_.on_finish(record);
-  for (const auto& metrics : dialect_metrics_) metrics->on_finish(record);
-  if (spans_) spans_->on_request(record);
+  tell_dialects(record);
   if (requests_) keep_unless_failed(requests_, requests_->write(to_json_line(record)));
+}
+
+void TelemetrySinks::on_refused(const records::RequestRecord& record) { tell_dialects(record); }
+
+void TelemetrySinks::tell_dialects(const records::RequestRecord& record) {
+  for (const auto& metrics : dialect_metrics_) metrics->on_finish(record);
+  const MutexLock lock(spans_mutex_);
+  if (spans_) spans_->on_request(record);
 }
 
 void TelemetrySinks::on_idle() {

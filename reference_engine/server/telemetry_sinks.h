@@ -1,6 +1,6 @@
 // Where the engine's telemetry goes: step log, request log, metrics, spans. Called on the engine
-// thread; a sink that fails (disk full) is reported once and then left out: telemetry never fails a
-// request.
+// thread, but for what is marked; a sink that fails (disk full) is reported once and then left out:
+// telemetry never fails a request.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/scheduler/config.h"
@@ -62,11 +63,15 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   // Thread-safe, for the I/O threads:
   void on_http(const http::HttpExchange& exchange);
   void on_rejection() override;
+  /// Goes to the dialects alone: vLLM counts no such request, and logs hold what the engine took.
+  void on_refused(const records::RequestRecord& record) override;
   MetricsText metrics() const override;
   /// Warns of spans that were lost since the last call.
   void report_problems(ServerLog& log);
 
  private:
+  /// Spans and metrics of the dialects. Thread-safe.
+  void tell_dialects(const records::RequestRecord& record);
   Status open_spans(const Options& options);
   void keep_unless_failed(std::unique_ptr<LineWriter>& writer, const Status& status);
 
@@ -77,7 +82,9 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   std::unique_ptr<LineWriter> steps_;
   std::unique_ptr<LineWriter> requests_;
   std::vector<std::unique_ptr<telemetry::DialectMetrics>> dialect_metrics_;
-  std::unique_ptr<telemetry::SpanPipeline> spans_;  // null: no spans; outlives the exporter
+  Mutex spans_mutex_;  // the engine thread and those that refuse requests make spans
+  // Null: no spans. Outlives the exporter.
+  std::unique_ptr<telemetry::SpanPipeline> spans_ GUARDED_BY(spans_mutex_);
   std::unique_ptr<telemetry::SpanExporter> exporter_;
   int64_t lost_spans_reported_ = 0;
 };

@@ -2,6 +2,8 @@
 // request, with the same name, told apart by their scope.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/conformance/recorded.h"
 
 namespace touchstone::conformance {
@@ -38,8 +40,9 @@ Span audited(Span span) {
   return span;
 }
 
-/// The span of a request whose client hung up.
-Span aborted(const records::LedgerEntry& entry, uint8_t number) {
+/// The span of a request that did not end well.
+Span unwell(const records::LedgerEntry& entry, uint8_t number, const char* reason,
+            const char* error_type) {
   Span span;
   span.trace_id = entry.trace_id;
   span.span_id.bytes[7] = number;
@@ -58,15 +61,15 @@ Span aborted(const records::LedgerEntry& entry, uint8_t number) {
                      {"gen_ai.latency.time_in_model_prefill", 0.0},
                      {"gen_ai.latency.time_in_model_decode", 0.0},
                      {"gen_ai.latency.time_in_model_inference", 0.0},
-                     {"gen_ai.request.id", "cmpl-1-0"},
+                     {"gen_ai.request.id", "cmpl-" + std::to_string(number) + "-0"},
                      {"gen_ai.request.n", 1},
                      {"gen_ai.model.id", "m"},
                      {"gen_ai.system", "vllm"},
                      {"gen_ai.request.model", "m"},
                      {"gen_ai.response.model", "m"},
                      {"gen_ai.operation.name", "chat"},
-                     {"error.type", "client_disconnected"}};
-  add_reason(span, "abort");
+                     {"error.type", error_type}};
+  add_reason(span, reason);
   return span;
 }
 
@@ -85,10 +88,16 @@ Evidence both() {
       for (const Span& span : scoped.spans) spans.push_back(audited(span));
     }
   }
-  uint8_t aborts = 0;
+  uint8_t number = 0;
   for (const records::LedgerEntry& entry : *evidence.ledger) {
-    if (entry.outcome != records::ClientOutcome::kHungUp) continue;
-    spans.push_back(aborted(entry, ++aborts));
+    if (entry.outcome == records::ClientOutcome::kRefused) {
+      spans.push_back(unwell(entry, ++number, "refused", "BadRequestError"));
+    }
+  }
+  for (const records::LedgerEntry& entry : *evidence.ledger) {
+    if (entry.outcome == records::ClientOutcome::kHungUp) {
+      spans.push_back(unwell(entry, ++number, "abort", "client_disconnected"));
+    }
   }
   batch.push_back(std::move(audit));
   return evidence;
@@ -102,8 +111,8 @@ TEST(SeveralProfiles, EachJudgesItsOwnSpans) {
   const result::Report report = judge(both(), {vllm_v1(), audit_profile()}, {});
   EXPECT_EQ(findings_text(report), "");
   EXPECT_EQ(report.verdict, Verdict::kPass) << report.summary;
-  // 72 spans of vLLM's, 72 audited and 2 of requests that were aborted.
-  EXPECT_EQ(outcome_of(report, "span.known_type").examined, 146);
+  // 72 spans of vLLM's, 72 audited, 2 of requests that were aborted and 40 of refused ones.
+  EXPECT_EQ(outcome_of(report, "span.known_type").examined, 186);
   EXPECT_EQ(outcome_of(report, "span.kind").examined, 72);
 }
 
@@ -118,6 +127,25 @@ TEST(SeveralProfiles, WhatOneLacksIsFoundInThatOne) {
     EXPECT_EQ(check.title, "Every owed span arrived [audit]");
     EXPECT_EQ(check.findings[0].context.at("profile"), "audit");
   }
+}
+
+TEST(SeveralProfiles, ARefusedRequestOwesOneSpanHoweverManyChoicesItAskedFor) {
+  Evidence evidence = both();
+  const auto refused = std::find_if(
+      evidence.ledger->begin(), evidence.ledger->end(),
+      [](const auto& entry) { return entry.outcome == records::ClientOutcome::kRefused; });
+  ASSERT_NE(refused, evidence.ledger->end());
+  refused->choices = 4;
+  EXPECT_EQ(judge(evidence, {vllm_v1(), audit_profile()}, {}).verdict, Verdict::kPass);
+  std::erase_if(audit_spans(evidence),
+                [&](const Span& span) { return span.trace_id == refused->trace_id; });
+  const result::Report report = judge(evidence, {vllm_v1(), audit_profile()}, {});
+  const auto missing =
+      std::find_if(report.checks.begin(), report.checks.end(),
+                   [](const auto& one) { return one.title == "Every owed span arrived [audit]"; });
+  ASSERT_NE(missing, report.checks.end());
+  EXPECT_EQ(missing->verdict, Verdict::kFail);
+  EXPECT_EQ(missing->findings.at(0).context.at("spans_lost"), "1");
 }
 
 TEST(SeveralProfiles, ASpanThatNoneKnowsIsFoundOnce) {

@@ -24,13 +24,6 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-/// `text` with `from`, which must be there, replaced by `to`.
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
-
 TEST_F(Check, TheQuickstartPasses) {
   const Ran ran = check("");
   EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;

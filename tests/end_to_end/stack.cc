@@ -22,6 +22,12 @@ const std::string kSource = support::source_dir();
 
 }  // namespace
 
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
 void Check::SetUp() {
   auto made = TemporaryDirectory::make("touchstone-end-to-end");
   ASSERT_TRUE(made);

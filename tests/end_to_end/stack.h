@@ -21,6 +21,9 @@ struct Ran {
   std::string errors;
 };
 
+/// `text` with `from`, which must be there, replaced by `to`.
+std::string replaced(std::string text, const std::string& from, const std::string& to);
+
 /// A folder for suites and reports; skips aloud where there is no real Collector.
 class Check : public ::testing::Test {
  protected:

@@ -132,7 +132,9 @@ TEST(Generation, OnlyAFullQueueCountsAsAnOverload) {
   int overloads = 0;
   const auto start = [&] {
     GenerationStart made = start_of(eight_choices(true));
-    made.on_overload = [&overloads] { overloads += 1; };
+    made.on_refusal = [&overloads](const api::ApiError&, engine::Engine::Admission admission) {
+      overloads += admission == engine::Engine::Admission::kOverloaded;
+    };
     return made;
   };
   EngineUnderTest full({.scheduler = roomy_config(), .max_num_queued_reqs = 7});

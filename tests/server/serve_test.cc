@@ -237,6 +237,29 @@ TEST(Serve, TooManyWaitingRequestsGetA503) {
             overloaded);
 }
 
+TEST(Serve, CountsWhatItRefusesInTheAuditDialectAlone) {
+  ServerProcess server(options({"--span-dialect", "vllm,audit", "--api-key", "secret"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  const auto post = [&](const std::string& body, const std::string& key) {
+    HttpClient client = server.connect();
+    EXPECT_TRUE(client.send(
+        request_text("POST", "/v1/completions", body,
+                     {{"content-type", "application/json"}, {"authorization", "Bearer " + key}})));
+    return client.read_answer().status;
+  };
+  EXPECT_EQ(post(request_json("To be", {{"max_tokens", 4}}), "secret"), 200);
+  EXPECT_EQ(post(request_json("To be", {{"temperature", -1}}), "secret"), 400);
+  EXPECT_EQ(post(request_json("To be", {{"model", "none"}}), "secret"), 404);
+  EXPECT_EQ(post(request_json("To be", {{"max_tokens", 4}}), "wrong"), 401);
+  const auto refused = [&](const std::string& model) {
+    return server.metric("touchstone_audit_requests_total",
+                         {{"model_name", model}, {"outcome", "refused"}});
+  };
+  EXPECT_EQ(refused("tiny"), 2) << "its body is not read when the key is wrong";
+  EXPECT_EQ(refused("other"), 1);
+  EXPECT_EQ(server.metric("vllm:e2e_request_latency_seconds_count"), 1);
+}
+
 struct BadStart {
   const char* what;
   std::vector<std::string> arguments;
