@@ -10,6 +10,10 @@ inline constexpr int64_t kNsPerUs = 1'000;
 inline constexpr int64_t kNsPerMs = 1'000'000;
 inline constexpr int64_t kNsPerSecond = 1'000'000'000;
 
+constexpr double to_seconds(int64_t ns) {
+  return static_cast<double>(ns) / static_cast<double>(kNsPerSecond);
+}
+
 /// Thread-safe unless an implementation says otherwise.
 class Clock {
  public:

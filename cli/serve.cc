@@ -15,6 +15,7 @@
 #include "base/environment.h"
 #include "base/text.h"
 #include "cli/config_flags.h"
+#include "cli/duration_flag.h"
 #include "reference_engine/backend/plugin_backend.h"
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/server/serve.h"
@@ -264,27 +265,14 @@ void add_http_flags(CLI::App& app, ServeFlags& flags) {
       ->capture_default_str();
 }
 
-/// Timeouts take a unit: "30s", "250ms".
-void add_duration(CLI::App& app, const std::string& name, int64_t& target,
-                  const std::string& help) {
-  const auto check = [](const std::string& text) -> std::string {
-    const Result<int64_t> parsed = parse_duration_ns(text);
-    return parsed && *parsed > 0 ? "" : "got " + quote(text) + ", expected a duration such as 30s";
-  };
-  app.add_option_function<std::string>(
-         name, [&target](const std::string& text) { target = parse_duration_ns(text).value(); },
-         help + " [" + format_duration(target) + "]")
-      ->check(CLI::Validator(check, "DURATION"));
-}
-
 void add_timeout_flags(CLI::App& app, ServeFlags& flags) {
   ServeOptions& options = flags.options;
-  add_duration(app, "--http-idle-timeout", options.http.idle_timeout_ns,
-               "Closes a connection without a request after this");
-  add_duration(app, "--http-read-timeout", options.http.read_timeout_ns,
-               "Longest wait for a header, and for a body");
-  add_duration(app, "--http-write-timeout", options.http.write_timeout_ns,
-               "Longest that a client may leave 64 KiB unread");
+  add_duration_flag(app, "--http-idle-timeout", options.http.idle_timeout_ns,
+                    "Closes a connection without a request after this");
+  add_duration_flag(app, "--http-read-timeout", options.http.read_timeout_ns,
+                    "Longest wait for a header, and for a body");
+  add_duration_flag(app, "--http-write-timeout", options.http.write_timeout_ns,
+                    "Longest that a client may leave 64 KiB unread");
 }
 
 void add_log_flags(CLI::App& app, ServeFlags& flags) {

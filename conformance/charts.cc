@@ -18,8 +18,6 @@ using result::FigureTable;
 using result::Waterfall;
 using result::WaterfallBar;
 
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
-
 Figure row(const std::string& name, int64_t count, const std::string& column) {
   return {.name = name, .unit = "", .values = {{column, static_cast<double>(count)}}};
 }
@@ -61,10 +59,10 @@ Waterfall waterfall_of(const Example& example, const std::string& what) {
   const bool has_client = entry != nullptr && entry->sent_unix_ns > 0;
   if (has_client) origin = std::min(origin, entry->sent_unix_ns);
   if (has_client) {
-    const double sent = seconds(entry->sent_unix_ns - origin);
+    const double sent = to_seconds(entry->sent_unix_ns - origin);
     WaterfallBar client{.label = "client: " + describe(*entry),
                         .start_s = sent,
-                        .end_s = sent + seconds(entry->done_ns),
+                        .end_s = sent + to_seconds(entry->done_ns),
                         .depth = 0,
                         .attributes = {{"http status", std::to_string(entry->status)},
                                        {"outcome", to_string(entry->outcome)}}};
@@ -73,11 +71,11 @@ Waterfall waterfall_of(const Example& example, const std::string& what) {
     }
     waterfall.bars.push_back(std::move(client));
   }
-  const double start = seconds(span.start_unix_ns - origin);
+  const double start = to_seconds(span.start_unix_ns - origin);
   WaterfallBar server{
       .label = "server: " + span.name,
       .start_s = start,
-      .end_s = seconds(span.end_unix_ns - origin),
+      .end_s = to_seconds(span.end_unix_ns - origin),
       .depth = 1,
       .attributes = {{"span id", span.span_id.hex()}, {"parent", span.parent_span_id.hex()}}};
   for (const telemetry::KeyValue& attribute : span.attributes) {

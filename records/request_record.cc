@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/clock.h"
 #include "base/document.h"
 #include "base/files.h"
 #include "base/json_text.h"
@@ -126,6 +127,10 @@ const char* to_string(Outcome outcome) {
     if (meaning == outcome) return word.c_str();
   }
   BASE_CHECK(false, static_cast<int>(outcome));
+}
+
+double seconds_between(const std::optional<int64_t>& from, const std::optional<int64_t>& to) {
+  return from && to ? to_seconds(*to - *from) : 0;
 }
 
 std::string to_json_line(const RequestRecord& record) {

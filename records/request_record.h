@@ -102,6 +102,9 @@ struct RequestRecord {
   std::vector<std::string> block_hashes;  ///< hex of the full blocks' chain, outputs included
 };
 
+/// Between two of its times; 0 when either was not reached.
+double seconds_between(const std::optional<int64_t>& from, const std::optional<int64_t>& to);
+
 std::string to_json_line(const RequestRecord& record);
 /// ERRORS: kInvalidArgument `file:line: field: got, expected`.
 Result<RequestRecord> parse_request_record(const std::string& file, int64_t line,

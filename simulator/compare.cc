@@ -50,8 +50,6 @@ class ColumnObserver final : public Observer {
   Column& column_;
 };
 
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
-
 Column measured_column(const MeasuredRun& run) {
   Column column{.name = "measured"};
   for (const records::StepRecord& step : run.log.steps) {
@@ -66,7 +64,7 @@ Column measured_column(const MeasuredRun& run) {
 std::vector<double> ttft_s(const Column& column) {
   std::vector<double> values;
   for (const records::RequestRecord& r : column.requests) {
-    if (r.first_token_ns) values.push_back(seconds(*r.first_token_ns - r.arrival_ns));
+    if (r.first_token_ns) values.push_back(to_seconds(*r.first_token_ns - r.arrival_ns));
   }
   return values;
 }
@@ -76,7 +74,7 @@ std::vector<double> e2e_s(const Column& column) {
   for (const records::RequestRecord& r : column.requests) {
     const bool whole =
         r.outcome == records::Outcome::kStop || r.outcome == records::Outcome::kLength;
-    if (whole) values.push_back(seconds(r.finished_ns - r.arrival_ns));
+    if (whole) values.push_back(to_seconds(r.finished_ns - r.arrival_ns));
   }
   return values;
 }
@@ -105,7 +103,7 @@ double makespan_s(const Column& column) {
   int64_t last_ns = column.origin_ns();
   for (const records::RequestRecord& r : column.requests)
     last_ns = std::max(last_ns, r.finished_ns);
-  return seconds(last_ns - column.origin_ns());
+  return to_seconds(last_ns - column.origin_ns());
 }
 
 double quantile_or_zero(const std::vector<double>& values, double q) {
@@ -148,7 +146,7 @@ result::Chart chart_over_time(const std::vector<Column>& columns, const char* ti
     const int64_t origin_ns = column.origin_ns();
     const size_t stride = column.steps.size() / kMaxChartPoints + 1;
     for (size_t i = 0; i < column.steps.size(); i += stride) {
-      series.x.push_back(seconds(column.steps[i].start_ns - origin_ns));
+      series.x.push_back(to_seconds(column.steps[i].start_ns - origin_ns));
       series.y.push_back(value(column.steps[i]));
     }
     chart.series.push_back(std::move(series));

@@ -9,8 +9,6 @@
 namespace touchstone::simulator {
 namespace {
 
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
-
 void add_latency(result::FigureTable& table, const char* name, const std::vector<double>& values) {
   if (values.empty()) return;
   table.rows.push_back({name,
@@ -50,12 +48,12 @@ void add_simulation(const Summary& s, const scheduler::Counters& counters, resul
   const auto row = [&table](const char* name, const char* unit, double value) {
     table.rows.push_back({name, unit, {{"value", value}}});
   };
-  const double makespan_s = seconds(s.makespan_ns());
+  const double makespan_s = to_seconds(s.makespan_ns());
   row("requests completed", "", static_cast<double>(s.completed));
   row("requests aborted", "", static_cast<double>(s.aborted));
   row("makespan", "s", makespan_s);
   row("steps", "", static_cast<double>(s.steps));
-  row("busy", "s", seconds(s.busy_ns));
+  row("busy", "s", to_seconds(s.busy_ns));
   row("preemptions", "", static_cast<double>(s.preemptions));
   row("peak running", "requests", static_cast<double>(s.peak_running));
   row("peak waiting", "requests", static_cast<double>(s.peak_waiting));
@@ -104,7 +102,7 @@ void add_replicas(const std::vector<Summary>& summaries,
   };
   count("requests completed", "", &Summary::completed);
   count("requests aborted", "", &Summary::aborted);
-  row("busy", "s", [&](size_t i) { return seconds(summaries[i].busy_ns); });
+  row("busy", "s", [&](size_t i) { return to_seconds(summaries[i].busy_ns); });
   count("preemptions", "", &Summary::preemptions);
   count("peak running", "requests", &Summary::peak_running);
   count("peak waiting", "requests", &Summary::peak_waiting);

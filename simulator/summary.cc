@@ -5,12 +5,6 @@
 #include "base/clock.h"
 
 namespace touchstone::simulator {
-namespace {
-
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
-
-}  // namespace
-
 void Summary::on_step(const StepView& step) {
   extrapolated_steps += step.extrapolated ? 1 : 0;
   count_step(step.duration_ns, std::ssize(step.plan.preempted), step.state);
@@ -44,14 +38,14 @@ void Summary::on_request(int32_t, const records::RequestRecord& r) {
   const bool aborted_one = r.outcome == records::Outcome::kAbort;
   ++(aborted_one ? aborted : completed);
   if (r.first_scheduled_ns) {
-    wait_s.push_back(seconds(*r.first_scheduled_ns - r.arrival_ns));
-    queue_s.push_back(seconds(*r.first_scheduled_ns - *r.queued_ns));
+    wait_s.push_back(to_seconds(*r.first_scheduled_ns - r.arrival_ns));
+    queue_s.push_back(to_seconds(*r.first_scheduled_ns - *r.queued_ns));
   }
-  if (r.first_token_ns) ttft_s.push_back(seconds(*r.first_token_ns - r.arrival_ns));
+  if (r.first_token_ns) ttft_s.push_back(to_seconds(*r.first_token_ns - r.arrival_ns));
   if (aborted_one) return;
-  e2e_s.push_back(seconds(r.finished_ns - r.arrival_ns));
+  e2e_s.push_back(to_seconds(r.finished_ns - r.arrival_ns));
   if (r.completion_tokens > 1 && r.first_token_ns && r.last_token_ns) {
-    tpot_s.push_back(seconds(*r.last_token_ns - *r.first_token_ns) /
+    tpot_s.push_back(to_seconds(*r.last_token_ns - *r.first_token_ns) /
                      static_cast<double>(r.completion_tokens - 1));
   }
 }

@@ -5,11 +5,6 @@
 namespace touchstone::telemetry {
 namespace {
 
-double seconds_between(const std::optional<int64_t>& from, const std::optional<int64_t>& to) {
-  if (!from || !to) return 0;
-  return static_cast<double>(*to - *from) / static_cast<double>(kNsPerSecond);
-}
-
 /// vLLM writes a sampling parameter only when Python calls it true: greedy has no temperature.
 template <typename T>
 void append_if_true(Attributes& attributes, const char* key, const std::optional<T>& value) {
@@ -21,17 +16,18 @@ Attributes attributes_of(const records::RequestRecord& record) {
   attributes.reserve(13);
   const auto add = [&](const char* key, auto value) { attributes.push_back({key, Value(value)}); };
   add("gen_ai.latency.time_to_first_token",
-      seconds_between(record.arrival_ns, record.first_token_ns));
-  add("gen_ai.latency.e2e", seconds_between(record.arrival_ns, record.finished_ns));
-  add("gen_ai.latency.time_in_queue", seconds_between(record.queued_ns, record.first_scheduled_ns));
+      records::seconds_between(record.arrival_ns, record.first_token_ns));
+  add("gen_ai.latency.e2e", records::seconds_between(record.arrival_ns, record.finished_ns));
+  add("gen_ai.latency.time_in_queue",
+      records::seconds_between(record.queued_ns, record.first_scheduled_ns));
   add("gen_ai.usage.prompt_tokens", record.prompt_tokens);
   add("gen_ai.usage.completion_tokens", record.completion_tokens);
   add("gen_ai.latency.time_in_model_prefill",
-      seconds_between(record.first_scheduled_ns, record.first_token_ns));
+      records::seconds_between(record.first_scheduled_ns, record.first_token_ns));
   add("gen_ai.latency.time_in_model_decode",
-      seconds_between(record.first_token_ns, record.last_token_ns));
+      records::seconds_between(record.first_token_ns, record.last_token_ns));
   add("gen_ai.latency.time_in_model_inference",
-      seconds_between(record.first_scheduled_ns, record.last_token_ns));
+      records::seconds_between(record.first_scheduled_ns, record.last_token_ns));
   add("gen_ai.request.id", record.request_id);
   append_if_true(attributes, "gen_ai.request.top_p", record.top_p);
   append_if_true(attributes, "gen_ai.request.max_tokens", record.max_tokens);

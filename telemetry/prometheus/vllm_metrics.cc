@@ -23,8 +23,6 @@ const std::vector<double> kIterationTokens = {1,   8,    16,   32,   64,   128, 
 const std::vector<double> kHttpSeconds = {0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5,
                                           0.75, 1,     1.5,  2,     2.5, 3,    3.5,
                                           4,    4.5,   5,    7.5,   10,  30,   60};
-constexpr std::array<std::string_view, 6> kUncountedHandlers = {
-    "/metrics", "/health", "/load", "/ping", "/version", "/server_info"};
 
 /// 1, 2, 5, 10, 20, 50, … up to `limit`.
 std::vector<double> one_two_five(int64_t limit) {
@@ -36,12 +34,6 @@ std::vector<double> one_two_five(int64_t limit) {
     if (scale > limit / 10) break;
   }
   return bounds;
-}
-
-double seconds(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerSecond); }
-
-double seconds_between(const std::optional<int64_t>& from, const std::optional<int64_t>& to) {
-  return from && to ? seconds(*to - *from) : 0;
 }
 
 std::string python_bool(bool value) { return value ? "True" : "False"; }
@@ -97,15 +89,6 @@ Labels cache_config_labels(const VllmMetricsConfig& config) {
           {"user_specified_block_size", python_bool(cache.user_specified_block_size)}};
 }
 
-/// As RFC 9110 and RFC 5789 name them; anything else is the client's invention.
-std::string known_method(const std::string& method) {
-  for (const char* name :
-       {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}) {
-    if (method == name) return method;
-  }
-  return "other";
-}
-
 }  // namespace
 
 /// Adds the families in the page's order.
@@ -115,7 +98,7 @@ class VllmMetrics::Builder final {
       : metrics_(metrics),
         registry_(metrics.engine_),
         config_(config),
-        created_(seconds(config.started_unix_ns)),
+        created_(to_seconds(config.started_unix_ns)),
         base_({{"engine", config.engine}, {"model_name", config.model_name}}),
         tokens_(one_two_five(config.max_model_len)) {}
 
@@ -328,7 +311,7 @@ VllmMetrics::VllmMetrics(const VllmMetricsConfig& config)
        "Latency with many buckets but no API specific labels. Made for more accurate percentile "
        "calculations. ",
        kHttpSeconds});
-  http_duration_highr_ = http_.add_series(highr, {}, seconds(config.started_unix_ns));
+  http_duration_highr_ = http_.add_series(highr, {}, to_seconds(config.started_unix_ns));
   http_duration_ = http_.add_family(
       {Type::kHistogram,
        "http_request_duration_seconds",
@@ -358,10 +341,10 @@ void VllmMetrics::on_step(const records::StepStats& stats) {
   engine_.observe(step_.iteration_tokens,
                   count(stats.prompt_tokens_computed + stats.generation_tokens));
   for (const int64_t ns : stats.time_to_first_token_ns) {
-    engine_.observe(step_.time_to_first_token, seconds(ns));
+    engine_.observe(step_.time_to_first_token, to_seconds(ns));
   }
   for (const int64_t ns : stats.inter_token_latency_ns) {
-    engine_.observe(step_.inter_token_latency, seconds(ns));
+    engine_.observe(step_.inter_token_latency, to_seconds(ns));
   }
 }
 
@@ -373,7 +356,7 @@ void VllmMetrics::on_finish(const records::RequestRecord& record) {
     return;
   }
   const auto tokens = static_cast<double>(record.completion_tokens);
-  const double decode = seconds_between(record.first_token_ns, record.last_token_ns);
+  const double decode = records::seconds_between(record.first_token_ns, record.last_token_ns);
   engine_.add(success->second, 1);
   engine_.observe(request_.prompt_tokens, static_cast<double>(record.prompt_tokens));
   engine_.observe(request_.generation_tokens, tokens);
@@ -382,12 +365,13 @@ void VllmMetrics::on_finish(const records::RequestRecord& record) {
   }
   engine_.observe(request_.time_per_output_token,
                   record.completion_tokens > 1 ? decode / (tokens - 1) : 0);
-  engine_.observe(request_.e2e, seconds(record.finished_ns - record.arrival_ns));
-  engine_.observe(request_.queue, seconds_between(record.queued_ns, record.first_scheduled_ns));
+  engine_.observe(request_.e2e, to_seconds(record.finished_ns - record.arrival_ns));
+  engine_.observe(request_.queue,
+                  records::seconds_between(record.queued_ns, record.first_scheduled_ns));
   engine_.observe(request_.inference,
-                  seconds_between(record.first_scheduled_ns, record.last_token_ns));
+                  records::seconds_between(record.first_scheduled_ns, record.last_token_ns));
   engine_.observe(request_.prefill,
-                  seconds_between(record.first_scheduled_ns, record.first_token_ns));
+                  records::seconds_between(record.first_scheduled_ns, record.first_token_ns));
   engine_.observe(request_.decode, decode);
   engine_.observe(request_.preemptions, static_cast<double>(record.preemptions));
   engine_.observe(request_.prefill_computed_tokens,
@@ -413,33 +397,6 @@ void VllmMetrics::observe_parent(const records::RequestRecord& record) {
 void VllmMetrics::on_rejection(Rejection reason) {
   const std::lock_guard lock(engine_mutex_);
   engine_.add(reason == Rejection::kQueuedRequests ? rejected_requests_ : rejected_tokens_, 1);
-}
-
-void VllmMetrics::on_http(const http::HttpExchange& exchange, int64_t now_unix_ns) {
-  if (std::find(kUncountedHandlers.begin(), kUncountedHandlers.end(), exchange.route) !=
-      kUncountedHandlers.end()) {
-    return;
-  }
-  const Labels handler = {{"handler", exchange.route.empty() ? "none" : exchange.route}};
-  Labels method = handler;
-  method["method"] = known_method(exchange.method);
-  Labels status = method;
-  status["status"] = std::to_string(exchange.status / 100) + "xx";
-
-  const std::lock_guard lock(http_mutex_);
-  const auto series = [&](PrometheusRegistry::FamilyId family, const Labels& labels) {
-    std::string key = std::to_string(family.index);
-    for (const auto& [name, value] : labels) key += '\n' + value;
-    const auto found = http_series_.find(key);
-    if (found != http_series_.end()) return found->second;
-    return http_series_.emplace(key, http_.add_series(family, labels, seconds(now_unix_ns)))
-        .first->second;
-  };
-  http_.add(series(http_requests_, status), 1);
-  http_.observe(series(http_request_size_, handler), static_cast<double>(exchange.request_bytes));
-  http_.observe(series(http_response_size_, handler), static_cast<double>(exchange.response_bytes));
-  http_.observe(http_duration_highr_, seconds(exchange.duration_ns));
-  http_.observe(series(http_duration_, method), seconds(exchange.duration_ns));
 }
 
 std::string VllmMetrics::render() const {

@@ -5,54 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/api/json_syntax.h"
-#include "reference_engine/server/api/known_fields.h"
 #include "reference_engine/server/api/python_text.h"
-#include "tests/api/recorded_context.h"
+#include "tests/api/parsing.h"
 
 namespace touchstone::server::api {
 namespace {
-
-using nlohmann::json;
-
-RequestHeaders json_headers() {
-  RequestHeaders headers;
-  headers.content_type = "Application/JSON; charset=utf-8";
-  return headers;
-}
-
-class Parsing : public testing::Test {
- protected:
-  GenerationRequest accept(const ParsedGeneration& parsed) {
-    const auto* error = std::get_if<ApiError>(&parsed);
-    EXPECT_EQ(error, nullptr) << error->message;
-    return error == nullptr ? std::get<GenerationRequest>(parsed) : GenerationRequest{};
-  }
-  GenerationRequest completion(json body) {
-    if (!body.contains("prompt")) body["prompt"] = "Speak, speak";
-    return accept(parse_completion(body.dump(), json_headers(), context_));
-  }
-  GenerationRequest chat(json body) {
-    if (!body.contains("messages")) body["messages"] = {{{"role", "user"}, {"content", "Hi"}}};
-    return accept(parse_chat(body.dump(), json_headers(), context_));
-  }
-  ApiError refuse(const ParsedGeneration& parsed) {
-    const auto* error = std::get_if<ApiError>(&parsed);
-    return error == nullptr ? ApiError{200, "accepted", "", std::nullopt} : *error;
-  }
-  ApiError refuse_completion(json body) {
-    if (!body.contains("prompt")) body["prompt"] = "Speak";
-    return refuse(parse_completion(body.dump(), json_headers(), context_));
-  }
-  ApiError refuse_chat(json body) {
-    if (!body.contains("messages")) body["messages"] = {{{"role", "user"}, {"content", "Hi"}}};
-    return refuse(parse_chat(body.dump(), json_headers(), context_));
-  }
-
-  RecordedContext server_;
-  ApiContext context_ = server_.context();
-};
 
 TEST_F(Parsing, DefaultsComeFromTheModelThenFromVllm) {
   EXPECT_EQ(completion({}).sampling.temperature, 1.0);
@@ -390,85 +348,6 @@ TEST_F(Parsing, ReasoningEffortReachesTheTemplate) {
   context_.chat_template = chat_template->get();
   EXPECT_EQ(chat({{"reasoning_effort", "low"}}).prompts[0].text, "low: Hi");
   EXPECT_EQ(refuse_chat({{"reasoning_effort", "extreme"}}).status, 400);
-}
-
-class Fields : public Parsing {
- protected:
-  std::string kind_name(BodyKind kind) { return std::to_string(static_cast<int>(kind)); }
-  ApiError with(BodyKind kind, const std::string& name, const json& value) {
-    json body = {{"model", context_.served_model_names.front()}};
-    if (kind == BodyKind::kCompletion) body["prompt"] = "Speak";
-    if (kind == BodyKind::kDetokenize) body["tokens"] = {1};
-    if (kind == BodyKind::kChat || (kind == BodyKind::kTokenize && name != "prompt")) {
-      body["messages"] = {{{"role", "user"}, {"content", "Hi"}}};
-    }
-    body[name] = value;
-    const auto refused = [](const auto& parsed) {
-      const auto* error = std::get_if<ApiError>(&parsed);
-      return error == nullptr ? ApiError{200, "", "", std::nullopt} : *error;
-    };
-    const std::string text = body.dump();
-    switch (kind) {
-      case BodyKind::kCompletion:
-        return refused(parse_completion(text, json_headers(), context_));
-      case BodyKind::kChat:
-        return refused(parse_chat(text, json_headers(), context_));
-      case BodyKind::kTokenize:
-        return refused(parse_tokenize(text, json_headers(), context_));
-      default:
-        return refused(parse_detokenize(text, json_headers(), context_));
-    }
-  }
-  static constexpr BodyKind kKinds[] = {BodyKind::kCompletion, BodyKind::kChat, BodyKind::kTokenize,
-                                        BodyKind::kDetokenize};
-};
-
-TEST_F(Fields, WhatTheTableCallsHonouredIsReadAndWhatItRefusesIsRefusedWithItsReason) {
-  // Passed on to the template as they are, whatever they are.
-  const std::set<std::string> any_value = {"documents", "tools"};
-  for (const KnownField& field : known_fields()) {
-    for (const BodyKind kind : kKinds) {
-      if ((field.kinds & static_cast<unsigned>(kind)) == 0) continue;
-      const std::string where = std::string(field.name) + " of " + kind_name(kind);
-      // No schema takes a list of a list with an object: who reads the field says so.
-      const ApiError odd = with(kind, field.name, json::parse(R"([[{"odd":1}]])"));
-      switch (field.use) {
-        case KnownField::Use::kHonoured:
-          EXPECT_TRUE(odd.status != 200 || any_value.contains(field.name)) << where;
-          break;
-        case KnownField::Use::kRefused:
-          if (field.is_boolean) break;
-          EXPECT_EQ(odd.status, 501) << where;
-          EXPECT_NE(odd.message.find(field.reason), std::string::npos) << odd.message;
-          for (const char* neutral : {"null", "[]", "{}", "\"\"", "false"}) {
-            EXPECT_EQ(with(kind, field.name, json::parse(neutral)).status, 200) << where << neutral;
-          }
-          if (field.neutral != nullptr) {
-            EXPECT_EQ(with(kind, field.name, json::parse(field.neutral)).status, 200) << where;
-          }
-          break;
-        case KnownField::Use::kHarmless:
-          EXPECT_STRNE(field.reason, "") << where;
-      }
-    }
-  }
-}
-
-TEST_F(Fields, NoFieldStandsTwiceForABody) {
-  std::map<std::string, unsigned> seen;
-  for (const KnownField& field : known_fields()) {
-    EXPECT_EQ(seen[field.name] & field.kinds, 0u) << field.name;
-    seen[field.name] |= field.kinds;
-  }
-}
-
-TEST_F(Fields, WhatNoRowNamesIsListed) {
-  EXPECT_EQ(completion({{"max_token", 3}, {"temprature", 1}}).unknown_fields,
-            (std::vector<std::string>{"max_token", "temprature"}));
-  EXPECT_TRUE(completion({{"user", "me"}}).unknown_fields.empty());
-  json many = json::object();
-  for (int i = 0; i < 30; ++i) many["x" + std::to_string(i)] = 1;
-  EXPECT_EQ(chat(many).unknown_fields.size(), 10u);
 }
 
 TEST(JsonExtent, TheEstimateIsAboveWhatATreeTakes) {

@@ -13,7 +13,7 @@
 namespace touchstone::architecture {
 namespace {
 
-constexpr int kMaxFileLines = 525;
+constexpr int kMaxFileLines = 450;
 constexpr int kMaxFunctionLines = 70;
 constexpr int kMaxReadmeLines = 40;
 
