@@ -20,16 +20,10 @@ struct Flags {
   std::string metrics;
   std::string metrics_before;
   std::string collector_metrics;
-  std::string fail_on = "must";
+  std::string fail_on = "MUST";
   std::string format = "text";
   std::string output;
 };
-
-result::Level level_of(const std::string& word) {
-  return word == "must"     ? result::Level::kMust
-         : word == "should" ? result::Level::kShould
-                            : result::Level::kMay;
-}
 
 std::string command_of(const Flags& flags) {
   std::string command = "touchstone audit";
@@ -42,7 +36,7 @@ std::string command_of(const Flags& flags) {
   add("--metrics", flags.metrics);
   add("--metrics-before", flags.metrics_before);
   add("--collector-metrics", flags.collector_metrics);
-  if (flags.fail_on != "must") add("--fail-on", flags.fail_on);
+  if (flags.fail_on != "MUST") add("--fail-on", flags.fail_on);
   return command;
 }
 
@@ -115,9 +109,7 @@ Verb audit_verb() {
         app.add_option("--collector-metrics", flags->collector_metrics,
                        "The Collector's own metrics at the end")
             ->type_name("FILE");
-        app.add_option("--fail-on", flags->fail_on, "Weakest level that fails the audit")
-            ->transform(CLI::IsMember({"must", "should", "may"}, CLI::ignore_case))
-            ->capture_default_str();
+        add_fail_on_flag(app, flags->fail_on);
         app.add_option("--format", flags->format, "What to print on stdout")
             ->check(CLI::IsMember(reports::format_words()))
             ->capture_default_str();

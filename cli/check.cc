@@ -45,11 +45,6 @@ struct Flags {
   bool dry_run = false;
 };
 
-result::Level level_of(const std::string& word) {
-  if (word == "SHOULD") return result::Level::kShould;
-  return word == "MAY" ? result::Level::kMay : result::Level::kMust;
-}
-
 /// DIR/run, which a new run replaces; with --keep the first of run, run-2, run-3, … that is free.
 std::string run_folder_for(const Flags& flags) {
   std::error_code error;
@@ -204,10 +199,7 @@ std::function<Exit()> set_up(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--output", flags->output, "Folder for reports and the run")
       ->capture_default_str();
-  app.add_option("--fail-on", flags->fail_on,
-                 "Weakest level whose findings fail: MUST, SHOULD, MAY")
-      ->transform(CLI::IsMember({"MUST", "SHOULD", "MAY"}, CLI::ignore_case))
-      ->capture_default_str();
+  add_fail_on_flag(app, flags->fail_on);
   app.add_option("--format", flags->format, "What to print")
       ->check(CLI::IsMember(reports::format_words()))
       ->capture_default_str();

@@ -63,6 +63,17 @@ Exit finish_report(const result::Report& report, reports::Format format,
   return static_cast<Exit>(result::exit_code(report));
 }
 
+void add_fail_on_flag(CLI::App& app, std::string& word) {
+  app.add_option("--fail-on", word, "Weakest level whose findings fail: MUST, SHOULD, MAY")
+      ->transform(CLI::IsMember({"MUST", "SHOULD", "MAY"}, CLI::ignore_case))
+      ->capture_default_str();
+}
+
+result::Level level_of(const std::string& word) {
+  if (word == "SHOULD") return result::Level::kShould;
+  return word == "MAY" ? result::Level::kMay : result::Level::kMust;
+}
+
 std::string shell_word(const std::string& word) {
   static constexpr char kPlain[] =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+";

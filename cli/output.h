@@ -19,6 +19,11 @@ Status print(const std::string& text);
 Exit finish_report(const result::Report& report, reports::Format format,
                    const std::string& directory);
 
+/// --fail-on: MUST, SHOULD or MAY in any case; `word` holds the default and gets the choice.
+void add_fail_on_flag(CLI::App& app, std::string& word);
+/// REQUIRES: a word that the flag takes.
+result::Level level_of(const std::string& word);
+
 /// `word` quoted for a shell where it needs to be, for Provenance::command.
 std::string shell_word(const std::string& word);
 
