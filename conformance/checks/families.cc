@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "conformance/checks/check.h"
-#include "conformance/profile/relation.h"
+#include "conformance/checks/relation_violation.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -195,18 +195,7 @@ void relations(const CheckInput& input, Recorder& recorder) {
       if (!values) continue;
       recorder.examined();
       if (values->holds) continue;
-      violation(
-          member,
-          {.level = relation.level,
-           .fold = member.type->name() + " " + relation.text,
-           .subject = relation.text + " of " + member.type->name(),
-           .message = relation.text + " does not hold: left is " + values->left + ", right is " +
-                      values->right + (relation.reason.empty() ? "" : " (" + relation.reason + ")"),
-           .expected = relation.text + " within " + format_double(relation.tolerance),
-           .actual = values->left + " and " + values->right,
-           .context = {{"relation", relation.text}},
-           .rule = relation.where},
-          recorder);
+      violation(member, relation_violation(relation, *values, member.type->name()), recorder);
     }
   }
 }

@@ -1,7 +1,6 @@
 // Relations between the numbers, or texts, of one span. Those across spans: families.cc.
-#include "base/text.h"
 #include "conformance/checks/check.h"
-#include "conformance/profile/relation.h"
+#include "conformance/checks/relation_violation.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -15,17 +14,7 @@ void relations(const CheckInput&, const SpanView& view, Recorder& recorder) {
     if (!values) continue;
     recorder.examined();
     if (values->holds) continue;
-    recorder.violation(
-        view,
-        {.level = relation.level,
-         .fold = view.type->name() + " " + relation.text,
-         .subject = relation.text + " of " + view.type->name(),
-         .message = relation.text + " does not hold: left is " + values->left + ", right is " +
-                    values->right + (relation.reason.empty() ? "" : " (" + relation.reason + ")"),
-         .expected = relation.text + " within " + format_double(relation.tolerance),
-         .actual = values->left + " and " + values->right,
-         .context = {{"relation", relation.text}},
-         .rule = relation.where});
+    recorder.violation(view, relation_violation(relation, *values, view.type->name()));
   }
 }
 
