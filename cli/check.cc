@@ -130,9 +130,7 @@ std::string command_of(const Flags& flags) {
 
 Exit judge(const records::RunFolder& run, const harness::CheckPlan& plan, const Flags& flags) {
   auto report = harness::assess(run, {.profiles = plan.profiles,
-                                      .budgets = plan.suite.budgets,
-                                      .suppressions = plan.suite.suppressions,
-                                      .fail_on = level_of(flags.fail_on),
+                                      .judge = judge_options(plan, level_of(flags.fail_on)),
                                       .simulate = simulator::add_comparison,
                                       .now_unix_ns = RealClock().unix_ns()});
   if (!report) return report_error(report.error());

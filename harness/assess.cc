@@ -97,10 +97,7 @@ void add_manifest(const records::RunManifest& run, result::Report& report) {
 Result<result::Report> assess(const records::RunFolder& run, const AssessOptions& options) {
   auto evidence = evidence_of_run(run, options.now_unix_ns);
   if (!evidence) return std::move(evidence).error();
-  conformance::Judge judge(*evidence, options.profiles,
-                           {.budgets = options.budgets,
-                            .suppressions = options.suppressions,
-                            .fail_on = options.fail_on});
+  conformance::Judge judge(*evidence, options.profiles, options.judge);
   RETURN_IF_ERROR(read_run_spans(run, *evidence, [&](const telemetry::TraceBatch& batch) -> Status {
     judge.add(batch);
     return {};
@@ -119,7 +116,7 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
   if (options.simulate) add_simulation(run, options, report);
   // Without a span nothing was decided, whatever the checks of the other signals found.
   if (spans > 0) {
-    result::decide(report, options.fail_on);
+    result::decide(report, options.judge.fail_on);
     report.summary = conformance::summary_of(report, spans);
   }
   return report;

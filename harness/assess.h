@@ -16,9 +16,7 @@ namespace touchstone::harness {
 
 struct AssessOptions {
   std::vector<conformance::Profile> profiles;
-  std::vector<conformance::Budget> budgets;
-  std::vector<conformance::Suppression> suppressions;
-  result::Level fail_on = result::Level::kMust;
+  conformance::JudgeOptions judge;
   /// Puts a simulation of the same run beside it; called for a folder that has a step log. An error
   /// becomes an undecided check, never a pass.
   std::function<Status(const std::string& folder, result::Report& report)> simulate;

@@ -17,10 +17,12 @@ namespace {
 
 namespace run_files = records::run_files;
 
+/// The suite's primary one leads where it is among them, else the first.
 Status load_profiles(const std::vector<std::string>& names, CheckPlan& plan) {
   for (const std::string& name : names) {
     auto profile = conformance::load_profile(name);
     if (!profile) return std::move(profile).error();
+    if (plan.profiles.empty() || name == plan.suite.primary) plan.primary = profile->name;
     plan.profiles.push_back(std::move(*profile));
   }
   return {};
@@ -144,6 +146,14 @@ Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions&
   }
   RETURN_IF_ERROR(load_profiles(profiles, plan));
   return plan;
+}
+
+conformance::JudgeOptions judge_options(const CheckPlan& plan, result::Level fail_on) {
+  return {.budgets = plan.suite.budgets,
+          .suppressions = plan.suite.suppressions,
+          .fail_on = fail_on,
+          .primary = plan.primary,
+          .answered_share = plan.suite.answered_share};
 }
 
 }  // namespace touchstone::harness

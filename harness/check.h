@@ -37,6 +37,7 @@ struct CheckOptions {
 struct CheckPlan {
   Suite suite;
   std::vector<conformance::Profile> profiles;
+  std::string primary;        ///< name of the one that leads, as JudgeOptions::primary
   std::vector<Fault> faults;  ///< the suite's, then those of the options
   int64_t last_arrival_ns = 0;
 };
@@ -54,5 +55,8 @@ Result<std::unique_ptr<records::RunFolderWriter>> run_check(
 /// The demands that a run of former days is judged by: the suite's or profiles' when given, else
 /// those it was run with. ERRORS: kNotFound, kInvalidArgument.
 Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions& options);
+
+/// How the run of the plan is judged.
+conformance::JudgeOptions judge_options(const CheckPlan& plan, result::Level fail_on);
 
 }  // namespace touchstone::harness

@@ -132,16 +132,21 @@ CollectorPlan read_collector(const Fields& fields, const Paths& paths) {
   return plan;
 }
 
+/// From 0 to 1.
+double share(const Fields& fields, const std::string& key, double fallback) {
+  const double share = fields.optional_double(key).value_or(fallback);
+  if (!(share >= 0 && share <= 1)) {
+    fields.fail(key, "got " + format_double(share) + ", expected a share from 0 to 1");
+  }
+  return share;
+}
+
 LoadPlan read_load(const Fields& fields, const Paths& paths) {
   LoadPlan load;
   load.workload = path_at(fields, "workload", paths, true);
   load.model = fields.optional_string("model").value_or("");
   load.seed = static_cast<uint64_t>(fields.int_in("seed", 0, 0, INT64_MAX));
-  const double sampled = fields.optional_double("sampled").value_or(1);
-  if (!(sampled >= 0 && sampled <= 1)) {
-    fields.fail("sampled", "got " + format_double(sampled) + ", expected a share from 0 to 1");
-  }
-  load.sampled_per_million = std::llround(sampled * 1e6);
+  load.sampled_per_million = std::llround(share(fields, "sampled", 1) * 1e6);
   load.timeout_ns = positive_duration(fields, "timeout", load.timeout_ns);
   load.samples = fields.strings("samples");
   return load;
@@ -255,31 +260,29 @@ void read_parts_2(const Fields& root, const Paths& paths, Suite& suite) {
     suite.loads.push_back(std::move(load));
   }
   if (suite.loads.empty()) root.fail("loads", "got none, expected what to send");
+  suite.answered_share = share(root, "answered_share", suite.answered_share);
   for (const Fields& fields : root.objects("faults")) {
     add_fault(fields, "", read_fault(fields), suite);
   }
 }
 
-/// The primary one, which phases and charts come from, goes first.
-std::vector<std::string> read_profiles(const Fields& root, const std::string& folder) {
-  std::vector<std::string> profiles;
-  const auto primary = root.optional_string("primary");
-  std::vector<std::string> names = root.strings("profiles");
-  if (primary) {
-    const auto found = std::find(names.begin(), names.end(), *primary);
-    if (found == names.end()) {
-      root.fail("primary", "got " + quote(*primary) + ", expected one of the profiles");
-    } else {
-      std::rotate(names.begin(), found, found + 1);
-    }
-  }
-  for (const std::string& name : names) {
+void read_profiles(const Fields& root, Suite& suite) {
+  const auto resolved = [&](const std::string& name) {
     const bool is_path = name.find('/') != std::string::npos || name.ends_with(".yaml");
-    profiles.push_back(is_path ? (fs::path(folder) / name).lexically_normal().string() : name);
+    return is_path ? (fs::path(suite.folder) / name).lexically_normal().string() : name;
+  };
+  for (const std::string& name : root.strings("profiles")) {
+    suite.profiles.push_back(resolved(name));
   }
-  if (profiles.empty())
-    root.fail("profiles", "got none, expected at least one profile to judge by");
-  return profiles;
+  if (suite.profiles.empty()) {
+    return root.fail("profiles", "got none, expected at least one profile to judge by");
+  }
+  const auto primary = root.optional_string("primary");
+  suite.primary = primary ? resolved(*primary) : suite.profiles.front();
+  if (std::find(suite.profiles.begin(), suite.profiles.end(), suite.primary) ==
+      suite.profiles.end()) {
+    root.fail("primary", "got " + quote(*primary) + ", expected one of the profiles");
+  }
 }
 
 Result<Suite> read_suite_file(const std::string& path, const Paths& paths) {
@@ -300,7 +303,7 @@ Result<Suite> read_suite_file(const std::string& path, const Paths& paths) {
   suite.title = root.optional_string("title").value_or(suite.name);
   suite.collector = read_collector(root.required_object("collector"), paths);
   (schema == 1 ? read_parts_1 : read_parts_2)(root, paths, suite);
-  suite.profiles = read_profiles(root, paths.folder);
+  read_profiles(root, suite);
   for (const Fields& budget : root.objects("budgets")) {
     suite.budgets.push_back(read_budget(budget));
   }

@@ -81,7 +81,9 @@ struct Suite {
   std::vector<SubjectPlan> subjects;  ///< at least one
   CollectorPlan collector;
   std::vector<LoadPlan> loads;        ///< at least one; they run at the same time
-  std::vector<std::string> profiles;  ///< shipped names, or absolute paths; the primary one first
+  std::vector<std::string> profiles;  ///< shipped names, or absolute paths
+  std::string primary;                ///< one of them, whose figures stand for the run
+  double answered_share = 1;          ///< of the requests, that must be answered as expected
   std::vector<conformance::Budget> budgets;
   std::vector<conformance::Suppression> suppressions;
   std::vector<Fault> faults;

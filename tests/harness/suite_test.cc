@@ -83,6 +83,8 @@ TEST_F(SuiteFile, EveryFieldArrives) {
   EXPECT_EQ(suite->loads[0].model, "tiny");
   EXPECT_EQ(suite->loads[0].seed, 7u);
   EXPECT_EQ(suite->profiles, (std::vector<std::string>{"vllm-v1", folder_->path() + "/own.yaml"}));
+  EXPECT_EQ(suite->primary, "vllm-v1") << "the first";
+  EXPECT_EQ(suite->answered_share, 1);
   ASSERT_EQ(suite->budgets.size(), 1u);
   EXPECT_EQ(suite->budgets[0].phase, "ttft");
   EXPECT_DOUBLE_EQ(suite->budgets[0].threshold_s, 0.5);
@@ -135,6 +137,7 @@ TEST_F(SuiteFile, BadRowsSayWhereAndWhat) {
       {"kill-collector@3s", "kill-engine@3s", "expected one of: collector, subject"},
       {"kill-collector@3s", "kill-collector", "got no @TIME"},
       {"kill-collector@3s", "kill-collector@3", "fault"},
+      {"name: tiny\n", "name: tiny\nanswered_share: 0.5\n", "answered_share"},
   };
   for (const auto& row : rows) {
     const auto suite = changed(row.from, row.to);
@@ -161,6 +164,7 @@ faults:
   - {fault: kill, target: collector, at: 3s}
 profiles: [vllm-v1, ./own.yaml]
 primary: ./own.yaml
+answered_share: 0.75
 )";
 
 TEST_F(SuiteFile, SeveralSubjectsLoadsFaultsAndProfiles) {
@@ -178,8 +182,9 @@ TEST_F(SuiteFile, SeveralSubjectsLoadsFaultsAndProfiles) {
   EXPECT_STREQ(suite->faults[0].kind->word, "stop");
   EXPECT_EQ(suite->faults[0].target, "stable");
   EXPECT_EQ(suite->faults[0].lasts_ns, 500 * kNsPerMs);
-  EXPECT_EQ(suite->profiles, (std::vector<std::string>{folder_->path() + "/own.yaml", "vllm-v1"}))
-      << "the primary one goes first";
+  EXPECT_EQ(suite->profiles, (std::vector<std::string>{"vllm-v1", folder_->path() + "/own.yaml"}));
+  EXPECT_EQ(suite->primary, folder_->path() + "/own.yaml");
+  EXPECT_EQ(suite->answered_share, 0.75);
   EXPECT_EQ(
       support::schema_problems("harness/suites/suite.schema.json", support::yaml_as_json(kTwo)),
       std::vector<std::string>());
@@ -203,6 +208,8 @@ TEST_F(SuiteFile, BadRowsOfSchema2SayWhereAndWhat) {
       {"at: 3s}", "at: 3s, for: 1s}", "this kind does not last"},
       {"for: 500ms", "for: 0s", "got a duration of 0 or less"},
       {"primary: ./own.yaml", "primary: other", "primary: got \"other\""},
+      {"answered_share: 0.75", "answered_share: 75", "answered_share: got 75, expected a share"},
+      {"answered_share: 0.75", "answered_share: most", "answered_share: got \"most\""},
       {"subjects:", "subject:", "subjects: got none"},
       {"loads:", "load:", "loads: got none"},
   };
@@ -222,7 +229,8 @@ TEST_F(SuiteFile, ARecordedCopyNeedsNothingThatItNames) {
   ASSERT_TRUE(write_file_atomic(copy, kTwo));
   const auto suite = read_recorded_suite(copy, "/elsewhere/two.yaml");
   ASSERT_TRUE(suite) << suite.error().message;
-  EXPECT_EQ(suite->profiles[0], "/elsewhere/own.yaml");
+  EXPECT_EQ(suite->profiles[1], "/elsewhere/own.yaml");
+  EXPECT_EQ(suite->primary, "/elsewhere/own.yaml");
 }
 
 TEST_F(SuiteFile, ThePlanStartsWhatIsUsedFirstAndStopsItLast) {
@@ -299,11 +307,10 @@ TEST(SuiteSchema, TakesEveryShippedSuite) {
 TEST(SuiteSchema, RefusesUnknownKeysAndWrongTypes) {
   const nlohmann::json good = support::yaml_as_json(kGood);
   EXPECT_EQ(support::schema_problems(kSchema, good), std::vector<std::string>());
-  const std::pair<const char*, nlohmann::json> bad[] = {{"/colour", "blue"},
-                                                        {"/schema", "1"},
-                                                        {"/subject/colour", "blue"},
-                                                        {"/load/colour", "blue"},
-                                                        {"/profiles", 7}};
+  const std::pair<const char*, nlohmann::json> bad[] = {
+      {"/colour", "blue"},      {"/schema", "1"},         {"/subject/colour", "blue"},
+      {"/load/colour", "blue"}, {"/answered_share", 0.5},  // of schema 2
+      {"/profiles", 7}};
   for (const auto& [pointer, value] : bad) {
     nlohmann::json odd = good;
     odd[nlohmann::json::json_pointer(pointer)] = value;
