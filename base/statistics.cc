@@ -105,4 +105,8 @@ int64_t quantile_upper_bound_samples(double q, double confidence) {
   return static_cast<int64_t>(std::ceil(std::log(1 - confidence) / std::log(q)));
 }
 
+int64_t quantile_lower_bound_samples(double q, double confidence) {
+  return quantile_upper_bound_samples(1 - q, confidence);
+}
+
 }  // namespace touchstone

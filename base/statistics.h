@@ -31,5 +31,7 @@ std::optional<double> quantile_upper_bound(std::vector<double> values, double q,
 std::optional<double> quantile_lower_bound(std::vector<double> values, double q, double confidence);
 /// The smallest sample for which quantile_upper_bound() has a result: 59 for p95 at 95 %.
 int64_t quantile_upper_bound_samples(double q, double confidence);
+/// The smallest sample for which quantile_lower_bound() has a result: 2 for p90 at 95 %.
+int64_t quantile_lower_bound_samples(double q, double confidence);
 
 }  // namespace touchstone

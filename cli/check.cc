@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/server_access.h"
 #include "harness/assess.h"
+#include "harness/budget_outlook.h"
 #include "harness/check.h"
 #include "harness/shipped.h"
 #include "harness/stack/plan.h"
@@ -72,6 +73,16 @@ Exit list_suites() {
   return Exit::kGood;
 }
 
+std::vector<std::string> budget_warnings(const harness::CheckPlan& plan) {
+  std::vector<std::string> warnings;
+  if (!plan.samples_most) return warnings;
+  for (const auto& budget : plan.suite.budgets) {
+    auto warning = harness::budget_warning(budget, *plan.samples_most);
+    if (warning) warnings.push_back(std::move(*warning));
+  }
+  return warnings;
+}
+
 Exit print_plan(const harness::CheckPlan& plan) {
   const harness::Suite& suite = plan.suite;
   std::printf("suite      %s: %s\n", suite.name.c_str(), suite.title.c_str());
@@ -84,9 +95,14 @@ Exit print_plan(const harness::CheckPlan& plan) {
                 profile.version.c_str());
   }
   for (const auto& budget : suite.budgets) {
-    std::printf("budget     %s p%s at most %s s\n", budget.phase.c_str(),
-                format_double(budget.quantile * 100).c_str(),
-                format_double(budget.threshold_s).c_str());
+    std::printf("budget     %s\n", harness::budget_text(budget).c_str());
+  }
+  if (plan.samples_most && !suite.budgets.empty()) {
+    std::printf("samples    at most %s, when every request comes to what the workload expects\n",
+                format_count(*plan.samples_most).c_str());
+  }
+  for (const std::string& warning : budget_warnings(plan)) {
+    std::printf("warning    %s\n", warning.c_str());
   }
   return Exit::kGood;
 }
@@ -135,7 +151,7 @@ Exit judge(const records::RunFolder& run, const harness::CheckPlan& plan, const 
                                       .now_unix_ns = RealClock().unix_ns()});
   if (!report) return report_error(report.error());
   report->provenance.command = command_of(flags);
-  return finish_report(*report, reports::format_of(flags.format), flags.output);
+  return finish_report(std::move(*report), reports::format_of(flags.format), flags.output);
 }
 
 Exit judge_again(const Flags& flags) {
@@ -166,6 +182,9 @@ Exit run_and_judge(Flags& flags) {
   std::fprintf(
       stderr, "check %s: about %s once the subject is up\n", plan->suite.name.c_str(),
       format_duration((plan->last_arrival_ns + kOverheadNs) / kNsPerSecond * kNsPerSecond).c_str());
+  for (const std::string& warning : budget_warnings(*plan)) {
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  }
   auto supervisor = Supervisor::start();
   if (!supervisor) return report_error(supervisor.error());
   Progress progress((*supervisor)->supervision().clock);

@@ -88,4 +88,9 @@ int64_t samples_needed(const Budget& budget) {
                   quantile_upper_bound_samples(budget.quantile, budget.confidence));
 }
 
+int64_t samples_to_fail(const Budget& budget) {
+  return std::max(budget.min_samples,
+                  quantile_lower_bound_samples(budget.quantile, budget.confidence));
+}
+
 }  // namespace touchstone::conformance

@@ -58,5 +58,7 @@ result::BudgetRow judge_budget(const Budget& budget, const std::vector<double>& 
 
 /// The smallest sample with which the budget can pass.
 int64_t samples_needed(const Budget& budget);
+/// The smallest sample with which it can fail.
+int64_t samples_to_fail(const Budget& budget);
 
 }  // namespace touchstone::conformance

@@ -142,4 +142,13 @@ RequestMatch* Matching::add(const telemetry::Span& span,
   return match;
 }
 
+std::optional<int64_t> spans_at_most(const std::vector<records::LedgerEntry>& ledger,
+                                     const Profile& profile) {
+  if (!profile.accounting) return std::nullopt;
+  int64_t most = 0;
+  const Matching matching(ledger, profile);
+  for (const RequestMatch& match : matching.requests()) most += match.most;
+  return most;
+}
+
 }  // namespace touchstone::conformance

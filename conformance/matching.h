@@ -76,6 +76,11 @@ class Matching final {
   int64_t unexplained_ = 0;
 };
 
+/// Request spans that all of `ledger` may leave together; nullopt when the profile accounts for
+/// none.
+std::optional<int64_t> spans_at_most(const std::vector<records::LedgerEntry>& ledger,
+                                     const Profile& profile);
+
 /// True when the request came to the status that the workload expects, or else to a whole answer.
 /// Whoever hangs up before the answer begins sees no status.
 bool answered_as_expected(const records::LedgerEntry& entry);

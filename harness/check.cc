@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
 #include "base/files.h"
 #include "base/sha256.h"
 #include "base/version.h"
+#include "conformance/matching.h"
 #include "harness/collector/config.h"
+#include "harness/load/planned.h"
 #include "harness/stack/run.h"
 #include "workload/workload.h"
 
@@ -76,6 +79,29 @@ Status describe(const CheckPlan& plan, const CheckOptions& options,
   return write_file_atomic(folder.file(run_files::kSuite), *suite);
 }
 
+/// When the last request leaves, and what its spans can tell.
+Status look_at_loads(const CheckOptions& options, CheckPlan& plan) {
+  const auto primary = std::find_if(plan.profiles.begin(), plan.profiles.end(),
+                                    [&](const auto& one) { return one.name == plan.primary; });
+  std::vector<records::LedgerEntry> ledger;
+  for (size_t i = 0; i < plan.suite.loads.size(); ++i) {
+    const LoadPlan& load = plan.suite.loads[i];
+    const auto workload = workload::read_workload(load.workload);
+    if (!workload) return workload.error();
+    if (workload->requests.empty()) continue;
+    plan.last_arrival_ns = std::max(plan.last_arrival_ns, workload->requests.back().arrival_ns);
+    LoadTarget target;
+    target.workload = &*workload;
+    target.seed = options.seed.value_or(load.seed);
+    target.sampled_per_million = load.sampled_per_million;
+    auto expected = expected_ledger(target, i);
+    ledger.insert(ledger.end(), std::make_move_iterator(expected.begin()),
+                  std::make_move_iterator(expected.end()));
+  }
+  plan.samples_most = conformance::spans_at_most(ledger, *primary);
+  return {};
+}
+
 }  // namespace
 
 Result<CheckPlan> plan_check(const CheckOptions& options) {
@@ -92,12 +118,7 @@ Result<CheckPlan> plan_check(const CheckOptions& options) {
     RETURN_IF_ERROR(check_target(*fault, plan.suite));
     plan.faults.push_back(std::move(*fault));
   }
-  for (const LoadPlan& load : plan.suite.loads) {
-    const auto workload = workload::read_workload(load.workload);
-    if (!workload) return workload.error();
-    if (workload->requests.empty()) continue;
-    plan.last_arrival_ns = std::max(plan.last_arrival_ns, workload->requests.back().arrival_ns);
-  }
+  RETURN_IF_ERROR(look_at_loads(options, plan));
   return plan;
 }
 

@@ -40,6 +40,9 @@ struct CheckPlan {
   std::string primary;        ///< name of the one that leads, as JudgeOptions::primary
   std::vector<Fault> faults;  ///< the suite's, then those of the options
   int64_t last_arrival_ns = 0;
+  /// Request spans of the leading profile that the loads give at most, when every request comes to
+  /// what its workload expects: no phase has more samples. nullopt: the profile accounts for none.
+  std::optional<int64_t> samples_most;
 };
 
 /// ERRORS: kNotFound, kInvalidArgument.

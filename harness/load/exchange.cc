@@ -179,6 +179,11 @@ records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
   return entry;
 }
 
+records::ClientOutcome outcome_of(int64_t status) {
+  if (status >= 200 && status < 300) return records::ClientOutcome::kCompleted;
+  return is_refusal(status) ? records::ClientOutcome::kRefused : records::ClientOutcome::kFailed;
+}
+
 void ResponseReader::on_status(int64_t status, bool event_stream, std::string_view request_id) {
   entry_.status = status;
   entry_.request_id = request_id;
@@ -240,16 +245,14 @@ void ResponseReader::on_end(int64_t offset_ns) {
   } else {
     on_whole_body();
   }
-  const bool good_status = entry_.status >= 200 && entry_.status < 300;
   if (!problem_.empty()) {
     entry_.outcome = records::ClientOutcome::kFailed;
     entry_.error = problem_;
-  } else if (good_status) {
-    entry_.outcome = records::ClientOutcome::kCompleted;
-  } else {
-    entry_.outcome = is_refusal(entry_.status) ? records::ClientOutcome::kRefused
-                                               : records::ClientOutcome::kFailed;
-    if (entry_.error.empty()) entry_.error = "status " + std::to_string(entry_.status);
+    return;
+  }
+  entry_.outcome = outcome_of(entry_.status);
+  if (entry_.outcome != records::ClientOutcome::kCompleted && entry_.error.empty()) {
+    entry_.error = "status " + std::to_string(entry_.status);
   }
 }
 

@@ -31,6 +31,9 @@ RequestBody request_body(const workload::Request& request, const std::string& mo
 records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
                                const std::string& model);
 
+/// What comes of a request that was answered in good order.
+records::ClientOutcome outcome_of(int64_t status);
+
 /// Reads one response into its entry, bytes as they come.
 class ResponseReader final {
  public:

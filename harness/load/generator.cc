@@ -19,9 +19,9 @@
 #include <optional>
 
 #include "base/files.h"
-#include "base/random.h"
 #include "harness/load/connection.h"
 #include "harness/load/exchange.h"
+#include "harness/load/planned.h"
 #include "http/url.h"
 #include "records/trace_context.h"
 
@@ -35,29 +35,6 @@ using asio::ip::tcp;
 using beast::error_code;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-constexpr int64_t kPerMillion = 1'000'000;
-
-TraceId draw_trace_id(RandomStream& stream) {
-  TraceId id;
-  for (size_t half = 0; half < 2; ++half) {
-    const uint64_t bits = stream.next();
-    for (size_t i = 0; i < 8; ++i) id.bytes[half * 8 + i] = static_cast<uint8_t>(bits >> (8 * i));
-  }
-  return id;
-}
-
-SpanId draw_span_id(RandomStream& stream) {
-  SpanId id;
-  const uint64_t bits = stream.next();
-  for (size_t i = 0; i < 8; ++i) id.bytes[i] = static_cast<uint8_t>(bits >> (8 * i));
-  return id;
-}
-
-/// "load.trace_ids" of the first target, "load.trace_ids.1" of the second: equal seeds must not
-/// give equal ids twice.
-std::string stream_name(const std::string& what, size_t target) {
-  return "load." + what + (target == 0 ? "" : "." + std::to_string(target));
-}
 
 class Generator final {
  public:
@@ -145,17 +122,9 @@ class Generator final {
   }
 
   void plan(Server& server, std::vector<Planned>& planned) {
-    const LoadTarget& target = *server.target;
-    RandomStream traces(target.seed, stream_name("trace_ids", servers_.size()));
-    RandomStream spans(target.seed, stream_name("span_ids", servers_.size()));
-    RandomStream samples(target.seed, stream_name("sampled", servers_.size()));
-    for (const workload::Request& request : target.workload->requests) {
-      auto entry = entry_for(request, 0, target.model);
-      entry.subject = target.name;
-      entry.trace_id = draw_trace_id(traces);
-      entry.span_id = draw_span_id(spans);
-      entry.sampled = samples.between(1, kPerMillion) <= target.sampled_per_million;
-      planned.push_back({&request, &server, std::move(entry)});
+    auto entries = planned_entries(*server.target, servers_.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+      planned.push_back({&server.target->workload->requests[i], &server, std::move(entries[i])});
     }
   }
 

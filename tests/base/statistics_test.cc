@@ -80,10 +80,13 @@ TEST(QuantileInterval, RanksAreThoseOfTheBinomialSum) {
 }
 
 TEST(QuantileBound, NeedsTheSampleThatItSays) {
-  for (const double q : {0.5, 0.9, 0.95, 0.99}) {
+  for (const double q : {0.01, 0.1, 0.5, 0.9, 0.95, 0.99}) {
     const int64_t needed = quantile_upper_bound_samples(q, 0.95);
     EXPECT_TRUE(quantile_upper_bound(std::vector<double>(needed, 1), q, 0.95)) << q;
     EXPECT_FALSE(quantile_upper_bound(std::vector<double>(needed - 1, 1), q, 0.95)) << q;
+    const int64_t below = quantile_lower_bound_samples(q, 0.95);
+    EXPECT_TRUE(quantile_lower_bound(std::vector<double>(below, 1), q, 0.95)) << q;
+    EXPECT_FALSE(quantile_lower_bound(std::vector<double>(below - 1, 1), q, 0.95)) << q;
   }
   EXPECT_EQ(quantile_upper_bound_samples(0.95, 0.95), 59);
   EXPECT_EQ(quantile_upper_bound_samples(0.99, 0.95), 299);

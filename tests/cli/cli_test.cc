@@ -194,5 +194,43 @@ TEST(CommandLine, EqualRunsPrintEqualBytes) {
   EXPECT_EQ(first.out, touchstone(audit).out);
 }
 
+/// The quickstart suite with other budgets, which nothing is started for.
+TEST(CommandLine, ADryRunSaysHowManySamplesABudgetNeedsAndWarnsWhenTheLoadIsTooSmall) {
+  auto folder = TemporaryDirectory::make("touchstone-cli-test");
+  ASSERT_TRUE(folder);
+  const std::string suites = support::source_dir() + "/harness/suites/";
+  auto text = read_file(suites + "quickstart.yaml");
+  ASSERT_TRUE(text);
+  *text = text->substr(0, text->find("budgets:"));
+  for (size_t at; (at = text->find("../../")) != std::string::npos;) {
+    text->replace(at, 6, support::source_dir() + "/");
+  }
+  const auto plan_with = [&](const std::string& rest) {
+    const std::string suite = folder->path() + "/suite.yaml";
+    EXPECT_TRUE(write_file_atomic(suite, *text + rest));
+    return touchstone({"check", suite, "--dry-run"});
+  };
+  const Answer small = plan_with(
+      "budgets:\n  - {phase: ttft, quantile: 0.9, at_most: 1s}\n"
+      "  - {phase: e2e, quantile: 0.99, at_most: 1s}\n"
+      "  - {phase: tpot, quantile: 0.5, at_most: 1s, min_samples: 1000}\n"
+      "  - {phase: queue, quantile: 0.01, at_most: 1s}\n");
+  EXPECT_EQ(small.code, 0) << small.err;
+  EXPECT_THAT(small.out, HasSubstr("budget     ttft p90 at most 1 s: can pass with 29 samples or "
+                                   "more, can fail with 2\n"));
+  // 60 completed requests with 64 choices, and two whose client hangs up, which may leave a span.
+  EXPECT_THAT(small.out, HasSubstr("samples    at most 66, when"));
+  EXPECT_THAT(small.out, HasSubstr("warning    the budget of e2e p99 cannot pass: the load gives "
+                                   "at most 66 samples, it needs 299\n"));
+  EXPECT_THAT(small.out, HasSubstr("warning    the budget of tpot p50 will be undecided: the load "
+                                   "gives at most 66 samples, it needs 1,000\n"));
+  EXPECT_THAT(small.out, HasSubstr("warning    the budget of queue p1 cannot fail: the load gives "
+                                   "at most 66 samples, it needs 299\n"));
+  EXPECT_THAT(small.out, testing::Not(HasSubstr("of ttft")));
+  const Answer sampled =
+      touchstone({"check", folder->path() + "/suite.yaml", "--dry-run", "--profile", "audit"});
+  EXPECT_THAT(sampled.out, HasSubstr("samples    at most 68, when")) << "refused ones owe a span";
+}
+
 }  // namespace
 }  // namespace touchstone::cli

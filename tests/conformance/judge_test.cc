@@ -62,6 +62,12 @@ TEST(Budgets, EverySampleOverItFailsHoweverFewThereAre) {
   p90.quantile = 0.9;
   EXPECT_EQ(judge_budget(p90, slow).verdict, Verdict::kFail);
   EXPECT_EQ(samples_needed(p90), 29);
+  EXPECT_EQ(samples_to_fail(p90), 2);
+  EXPECT_EQ(judge_budget(p90, {2.0}).verdict, Verdict::kUnknown);
+  EXPECT_EQ(judge_budget(p90, {2.0, 2.0}).verdict, Verdict::kFail);
+  p90.min_samples = 3;
+  EXPECT_EQ(samples_to_fail(p90), 3);
+  EXPECT_EQ(judge_budget(p90, {2.0, 2.0}).verdict, Verdict::kUnknown);
   EXPECT_EQ(judge_budget(p90, std::vector<double>(28, 0.5)).verdict, Verdict::kUnknown);
   EXPECT_EQ(judge_budget(p90, std::vector<double>(29, 0.5)).verdict, Verdict::kPass);
 }

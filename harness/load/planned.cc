@@ -1,0 +1,62 @@
+#include "harness/load/planned.h"
+
+#include <string>
+
+#include "base/random.h"
+#include "harness/load/exchange.h"
+
+namespace touchstone::harness {
+namespace {
+
+constexpr int64_t kPerMillion = 1'000'000;
+
+TraceId draw_trace_id(RandomStream& stream) {
+  TraceId id;
+  for (size_t half = 0; half < 2; ++half) {
+    const uint64_t bits = stream.next();
+    for (size_t i = 0; i < 8; ++i) id.bytes[half * 8 + i] = static_cast<uint8_t>(bits >> (8 * i));
+  }
+  return id;
+}
+
+SpanId draw_span_id(RandomStream& stream) {
+  SpanId id;
+  const uint64_t bits = stream.next();
+  for (size_t i = 0; i < 8; ++i) id.bytes[i] = static_cast<uint8_t>(bits >> (8 * i));
+  return id;
+}
+
+/// "load.trace_ids" of the first target, "load.trace_ids.1" of the second: equal seeds must not
+/// give equal ids twice.
+std::string stream_name(const std::string& what, size_t target) {
+  return "load." + what + (target == 0 ? "" : "." + std::to_string(target));
+}
+
+}  // namespace
+
+std::vector<records::LedgerEntry> planned_entries(const LoadTarget& target, size_t number) {
+  RandomStream traces(target.seed, stream_name("trace_ids", number));
+  RandomStream spans(target.seed, stream_name("span_ids", number));
+  RandomStream samples(target.seed, stream_name("sampled", number));
+  std::vector<records::LedgerEntry> entries;
+  for (const workload::Request& request : target.workload->requests) {
+    records::LedgerEntry& entry = entries.emplace_back(entry_for(request, 0, target.model));
+    entry.subject = target.name;
+    entry.trace_id = draw_trace_id(traces);
+    entry.span_id = draw_span_id(spans);
+    entry.sampled = samples.between(1, kPerMillion) <= target.sampled_per_million;
+  }
+  return entries;
+}
+
+std::vector<records::LedgerEntry> expected_ledger(const LoadTarget& target, size_t number) {
+  std::vector<records::LedgerEntry> entries = planned_entries(target, number);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const workload::Request& request = target.workload->requests[i];
+    entries[i].outcome = request.hang_up_after_chunks ? records::ClientOutcome::kHungUp
+                                                      : outcome_of(request.expect_status);
+  }
+  return entries;
+}
+
+}  // namespace touchstone::harness
