@@ -81,7 +81,7 @@ Exit run(const Flags& flags) {
     if (!digest) return report_error(digest.error());
     report.provenance.digests[path] = *digest;
   }
-  return finish_report(report, reports::format_of(flags.format), flags.output);
+  return finish_report(std::move(report), reports::format_of(flags.format), flags.output);
 }
 
 }  // namespace

@@ -8,6 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
+
+#include "base/sha256.h"
+#include "harness/shipped.h"
 
 namespace touchstone::cli {
 namespace {
@@ -48,8 +52,21 @@ Status print(const std::string& text) {
   return {};
 }
 
-Exit finish_report(const result::Report& report, reports::Format format,
-                   const std::string& directory) {
+Status add_program_digest(result::Report& report) {
+  auto own = file_sha256_hex(harness::program_path());
+  if (!own) return std::move(own).error();
+  auto& digests = report.provenance.digests;
+  const auto of_run = digests.find("touchstone");
+  if (of_run != digests.end() && of_run->second != *own) {
+    digests["touchstone of the run"] = of_run->second;
+  }
+  digests["touchstone"] = std::move(*own);
+  return {};
+}
+
+Exit finish_report(result::Report report, reports::Format format, const std::string& directory) {
+  const Status signed_by = add_program_digest(report);
+  if (!signed_by) return report_error(signed_by.error());
   reports::TextOptions options;
   options.color = wants_color();
   options.width = isatty(STDOUT_FILENO) != 0 ? terminal_width() : kWidth;

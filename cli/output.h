@@ -13,11 +13,14 @@ namespace touchstone::cli {
 /// Writes `text` to stdout. ERRORS: kIo when it could not all be written (disk full, closed pipe).
 Status print(const std::string& text);
 
-/// Prints `report` in `format` on stdout and, when `directory` is not empty, writes report.html,
-/// report.json and junit.xml there. The exit code is the report's, or kUndecided with a message
-/// when the report could not be written.
-Exit finish_report(const result::Report& report, reports::Format format,
-                   const std::string& directory);
+/// The digest of this program into the report's provenance, as "touchstone". One that judges a run
+/// of another program keeps that one's as "touchstone of the run". ERRORS: kIo.
+Status add_program_digest(result::Report& report);
+
+/// Signs `report` with add_program_digest(), prints it in `format` on stdout and, when `directory`
+/// is not empty, writes report.html, report.json and junit.xml there. The exit code is the
+/// report's, or kUndecided with a message when the report could not be written.
+Exit finish_report(result::Report report, reports::Format format, const std::string& directory);
 
 /// --fail-on: MUST, SHOULD or MAY in any case; `word` holds the default and gets the choice.
 void add_fail_on_flag(CLI::App& app, std::string& word);

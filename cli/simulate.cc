@@ -51,8 +51,10 @@ Status resolve_flags(Flags& flags) {
 Exit run(Flags& flags) {
   const Status usable = resolve_flags(flags);
   if (!usable) return report_error(usable.error());
-  const auto report = simulator::simulate(flags.options);
+  auto report = simulator::simulate(flags.options);
   if (!report) return report_error(Error(report.error()).with_context("simulate"));
+  const Status signed_by = add_program_digest(*report);
+  if (!signed_by) return report_error(signed_by.error());
   reports::TextOptions options;
   options.color = isatty(STDOUT_FILENO) != 0;
   const Status printed = print(reports::render(*report, reports::format_of(flags.format), options));

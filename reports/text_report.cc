@@ -252,6 +252,18 @@ void write_samples(const Report& report, TextWriter& writer) {
   }
 }
 
+/// What was judged and by what; the other reports have every digit.
+void write_digests(const Report& report, TextWriter& writer) {
+  constexpr size_t kDigitsMax = 12;
+  std::vector<std::string> items;
+  for (const auto& [name, digest] : report.provenance.digests) {
+    items.push_back(name + " " + digest.substr(0, kDigitsMax));
+  }
+  if (items.empty()) return;
+  writer.line("");
+  writer.flow("sha256", items, Color::kGray);
+}
+
 /// Whole paths, but a file beside the one before it by its name alone.
 std::string paths_text(const std::vector<std::string>& files) {
   std::string text;
@@ -288,6 +300,7 @@ std::string to_text(const Report& report, const TextOptions& options) {
   write_samples(report, writer);
   if (!report.notes.empty()) writer.line("");
   for (const std::string& note : report.notes) writer.line("note: " + plain_line(note));
+  write_digests(report, writer);
   if (!options.files.empty()) writer.line("\nreport: " + plain_line(paths_text(options.files)));
   return writer.take();
 }

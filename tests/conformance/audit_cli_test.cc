@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "result/result_json.h"
 #include "tests/support/paths.h"
@@ -62,6 +63,45 @@ TEST_F(AuditCli, TheRecordedVllmPassesAndWritesThreeReports) {
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->provenance.digests.at(kSpans),
             "9aac2387a9e8425032aa938482448ce5439175bd2d4640456a1f9417f779257f");
+}
+
+/// With real files: the profile's own text, its base, and the program that judged.
+TEST_F(AuditCli, EveryReportSaysByWhichProfileAndProgramAndAWeakerProfileIsAnother) {
+  const std::string yaml = "extends: vllm-v1\nprofile: mine\nversion: \"1\"\n";
+  const std::string demand =
+      "spans:\n  - type: llm_request\n    attributes: [{key: gen_ai.model.id, type: string}]\n";
+  const std::string profile = write("mine.yaml", yaml + demand);
+  const auto judged = [&] {
+    return run("audit --file " + kSpans + " --profile " + profile + " --output " + path("out"));
+  };
+  const Ran first = judged();
+  EXPECT_EQ(first.exit_code, 1) << first.output;
+  const auto digests_of = [&] {
+    const auto report =
+        result::report_from_json("report.json", *read_file(path("out/report.json")));
+    return report ? report->provenance.digests : std::map<std::string, std::string>();
+  };
+  const auto digests = digests_of();
+  const std::string shipped = support::source_dir() + "/conformance/profiles/vllm-v1.yaml";
+  const std::map<std::string, std::string> files = {{"profile " + profile, profile},
+                                                    {"profile vllm-v1.yaml", shipped},
+                                                    {"touchstone", support::touchstone_binary()}};
+  const auto html = read_file(path("out/report.html"));
+  ASSERT_TRUE(html);
+  for (const auto& [name, file] : files) {
+    const auto wanted = file_sha256_hex(file);
+    ASSERT_TRUE(wanted) << wanted.error().message;
+    ASSERT_TRUE(digests.contains(name)) << name << first.output;
+    EXPECT_EQ(digests.at(name), *wanted) << name;
+    EXPECT_NE(html->find(*wanted), std::string::npos) << name;
+    EXPECT_NE(first.output.find(wanted->substr(0, 12)), std::string::npos) << first.output;
+  }
+  // One demand less lets the same spans pass, and the report shows that it is another profile.
+  write("mine.yaml", yaml);
+  const Ran weaker = judged();
+  EXPECT_EQ(weaker.exit_code, 0) << weaker.output;
+  EXPECT_NE(digests_of()["profile " + profile], digests.at("profile " + profile)) << weaker.output;
+  EXPECT_EQ(digests_of()["touchstone"], digests.at("touchstone"));
 }
 
 TEST_F(AuditCli, AProfileEditedToDemandAModelIdFailsAndNamesTheSpans) {

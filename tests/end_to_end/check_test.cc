@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/sha256.h"
 #include "base/text.h"
 #include "conformance/judge.h"
 #include "harness/process/child.h"
@@ -48,7 +49,19 @@ TEST_F(Check, TheQuickstartPasses) {
   ASSERT_TRUE(evidence);
   EXPECT_EQ(evidence->ledger->size(), 64u);
   EXPECT_TRUE(evidence->span_problems.empty());
-  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 52) << "one screen";
+  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 55) << "one screen";
+  const auto html = read_file(path("report/report.html"));
+  ASSERT_TRUE(html);
+  for (const auto& [name, file] :
+       {std::pair<std::string, std::string>{"collector", collector_binary()},
+        {"touchstone", support::touchstone_binary()},
+        {"profile vllm-v1.yaml", support::source_dir() + "/conformance/profiles/vllm-v1.yaml"}}) {
+    const auto digest = file_sha256_hex(file);
+    ASSERT_TRUE(digest) << digest.error().message;
+    EXPECT_EQ(read.at("provenance").at("digests").value(name, ""), *digest);
+    EXPECT_THAT(*html, HasSubstr(*digest));
+    EXPECT_THAT(ran.output, HasSubstr(name + " " + digest->substr(0, 12)));
+  }
 }
 
 TEST_F(Check, ADemandThatIsNotMetFailsAndNamesTheSpans) {

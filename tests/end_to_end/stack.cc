@@ -44,6 +44,14 @@ void Check::TearDown() {
   EXPECT_EQ(join(survivors_at_last(), "\n"), "") << "processes were left behind";
 }
 
+std::string Check::collector_binary() const {
+  const auto found = harness::run_and_capture(
+      {.name = "find", .argv = {support::touchstone_binary(), "collector", "find"}}, supervision_,
+      kHang);
+  EXPECT_TRUE(found && found->status.good());
+  return found ? found->output.substr(0, found->output.find_first_of(" \n")) : "";
+}
+
 std::string Check::write(const std::string& name, const std::string& content) const {
   EXPECT_TRUE(write_file_atomic(path(name), content));
   return path(name);

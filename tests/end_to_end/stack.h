@@ -64,6 +64,9 @@ class Check : public ::testing::Test {
   /// Waits until none is left; what remains after a while.
   std::vector<std::string> survivors_at_last() const;
 
+  /// Path of the real Collector that runs.
+  std::string collector_binary() const;
+
   RealClock clock_;
   harness::Supervision supervision_{clock_};
   std::unique_ptr<TemporaryDirectory> folder_;

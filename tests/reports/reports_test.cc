@@ -71,7 +71,8 @@ TEST(Text, FitsOneScreenAndSaysWhatMatters) {
         "Once upon a time", "Measured beside simulated", "failed          coverage 1",
         "warned          schema 1", "undecided       completeness 1", "passed          schema 1",
         "not applicable  metrics 1", "on every span   gen_ai.usage 1",
-        "gen_ai.model: 0 of 1 attributes", "report: out/report.html, junit.xml"}) {
+        "gen_ai.model: 0 of 1 attributes", "sha256          spans.jsonl 9aac2387a9e8, touchstone 1",
+        "report: out/report.html, junit.xml"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
