@@ -40,6 +40,7 @@ struct ModelInfo {
   int32_t num_heads = 0;
   int32_t num_kv_heads = 0;
   int32_t head_dim = 0;
+  int32_t sliding_window = 0;  ///< tokens that every layer sees, its own included; 0: all
   int64_t num_parameters = 0;
   int64_t weight_bytes = 0;
   std::string dtype;    ///< "bfloat16", "float32"

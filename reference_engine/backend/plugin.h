@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised by every change that an older plugin or program would misread. */
-#define TOUCHSTONE_BACKEND_ABI_VERSION 1u
+#define TOUCHSTONE_BACKEND_ABI_VERSION 2u
 #define TOUCHSTONE_BACKEND_PLUGIN_SYMBOL "touchstone_backend_plugin"
 
 typedef enum TouchstoneCode {
@@ -79,6 +79,7 @@ typedef struct TouchstoneModelInfo {
   int32_t num_heads;
   int32_t num_kv_heads;
   int32_t head_dim;
+  int32_t sliding_window; /* 0: none */
   int64_t num_parameters;
   int64_t weight_bytes;
 } TouchstoneModelInfo;

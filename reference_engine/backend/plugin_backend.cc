@@ -128,6 +128,7 @@ Status PluginBackend::read_model() {
            .num_heads = info.num_heads,
            .num_kv_heads = info.num_kv_heads,
            .head_dim = info.head_dim,
+           .sliding_window = info.sliding_window,
            .num_parameters = info.num_parameters,
            .weight_bytes = info.weight_bytes,
            .dtype = get_text(info.dtype),

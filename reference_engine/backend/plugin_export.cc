@@ -104,6 +104,7 @@ int32_t model(TouchstoneBackend* backend, TouchstoneModelInfo* out, TouchstoneEr
     out->num_heads = info.num_heads;
     out->num_kv_heads = info.num_kv_heads;
     out->head_dim = info.head_dim;
+    out->sliding_window = info.sliding_window;
     out->num_parameters = info.num_parameters;
     out->weight_bytes = info.weight_bytes;
     return {};

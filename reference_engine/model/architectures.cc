@@ -4,8 +4,9 @@ namespace touchstone::model {
 namespace {
 
 constexpr Architecture kTable[] = {
-    {"LlamaForCausalLM", read_llama},
-    {"OPTForCausalLM", read_opt},
+    {"LlamaForCausalLM", read_llama}, {"MistralForCausalLM", read_mistral},
+    {"OPTForCausalLM", read_opt},     {"Qwen2ForCausalLM", read_qwen2},
+    {"Qwen3ForCausalLM", read_qwen3},
 };
 
 }  // namespace

@@ -25,7 +25,13 @@ std::vector<std::string> architecture_names();
 
 /// llama.cc
 Status read_llama(const Fields& root, Config& config);
+/// mistral.cc
+Status read_mistral(const Fields& root, Config& config);
 /// opt.cc
 Status read_opt(const Fields& root, Config& config);
+/// qwen2.cc
+Status read_qwen2(const Fields& root, Config& config);
+/// qwen3.cc
+Status read_qwen3(const Fields& root, Config& config);
 
 }  // namespace touchstone::model

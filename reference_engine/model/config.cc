@@ -33,6 +33,34 @@ std::vector<int32_t> token_ids(const Fields& root, const std::string& key) {
   return ids;
 }
 
+/// Keys of what no architecture here computes, whatever it calls itself.
+Status refuse_foreign_keys(const Fields& root) {
+  struct Foreign {
+    const char* key;
+    const char* what;
+  };
+  constexpr const char* kQuantized = "quantized weights are not implemented";
+  constexpr const char* kExperts = "mixtures of experts are not implemented";
+  constexpr const char* kSenses = "images and sound are not implemented";
+  constexpr const char* kCapped = "capped or scaled logits are not implemented";
+  for (const Foreign& row : {Foreign{"quantization_config", kQuantized},
+                             {"compression_config", kQuantized},
+                             {"num_local_experts", kExperts},
+                             {"num_experts", kExperts},
+                             {"n_routed_experts", kExperts},
+                             {"moe_intermediate_size", kExperts},
+                             {"vision_config", kSenses},
+                             {"audio_config", kSenses},
+                             {"attn_logit_softcapping", kCapped},
+                             {"final_logit_softcapping", kCapped},
+                             {"logit_scale", kCapped}}) {
+    if (root.raw(row.key).is_null()) continue;
+    return unsupported(root.where(row.key), std::string(row.key) + ": " + row.what,
+                       row.what == kQuantized ? "use the unquantized folder" : "");
+  }
+  return {};
+}
+
 void read_dtype(const Fields& root, Config& config) {
   const std::vector<std::pair<std::string, DType>> words = {
       {"float32", DType::kFloat32}, {"float16", DType::kFloat16}, {"bfloat16", DType::kBFloat16}};
@@ -70,11 +98,7 @@ Result<Config> parse_config(const std::string& name, std::string_view text) {
                            "], implemented: " + join(architecture_names(), ", "));
   }
   config.architecture = architectures[0];
-  if (!root.raw("quantization_config").is_null()) {
-    return unsupported(root.where("quantization_config"),
-                       "quantization_config: quantized weights are not implemented",
-                       "use the unquantized folder");
-  }
+  RETURN_IF_ERROR(refuse_foreign_keys(root));
   RETURN_IF_ERROR(find_architecture(config.architecture)->read(root, config));
   read_dtype(root, config);
   config.eos_token_ids = token_ids(root, "eos_token_id");

@@ -30,7 +30,7 @@ struct Config {
   int32_t num_heads = 0;
   int32_t num_kv_heads = 0;  ///< divides num_heads
   int32_t head_dim = 0;
-  int32_t max_position_embeddings = 0;
+  int32_t max_position_embeddings = 0;  ///< longest sequence, stretched as rope scaling says
   Spec spec;
   DType dtype = DType::kFloat32;  ///< what the folder says it was made in
   std::optional<int32_t> bos_token_id;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,10 @@ namespace touchstone::model {
 
 Error unsupported(const std::string& where, const std::string& what, const std::string& hint = {});
 
-/// A positive count. `fallback` 0: the key must be there.
+/// Whether the key is there with the value null.
+bool is_null(const Fields& root, const std::string& key);
+
+/// A positive count; `fallback` when it is null or absent, 0: the key must be there.
 int32_t read_count(const Fields& root, const std::string& key, int64_t fallback = 0);
 
 /// A key that would change the arithmetic.
@@ -27,10 +31,8 @@ struct KnownKey {
 /// ERRORS: kUnsupported naming the first key with another value.
 Status refuse_other_values(const Fields& root, const std::vector<KnownKey>& keys);
 
-/// num_attention_heads, num_key_value_heads and head_dim, checked against hidden_size.
-void read_heads(const Fields& root, Config& config);
-
-/// rope_theta, rope_scaling, rope_parameters. ERRORS: kUnsupported: a type other than "default".
-Result<RopeSpec> read_rope(const Fields& root, int32_t head_dim);
+/// num_attention_heads, num_key_value_heads and head_dim. Without `default_head_dim`, a head_dim
+/// that is not there is hidden_size / num_attention_heads, which must be whole.
+void read_heads(const Fields& root, Config& config, std::optional<int32_t> default_head_dim = {});
 
 }  // namespace touchstone::model

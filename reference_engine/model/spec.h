@@ -76,6 +76,12 @@ struct Spec {
   std::vector<std::optional<int32_t>> windows;
   bool tied_embeddings = false;  ///< the head is the embedding
   TensorNames names;
+
+  /// The window of layer `layer`; absent: none.
+  std::optional<int32_t> window(int32_t layer) const;
+  /// The window that all layers share, so that keys and values outside of it can be given up;
+  /// absent: some layer sees everything, or windows differ.
+  std::optional<int32_t> common_window() const;
 };
 
 /// Inverse frequencies theta^(-2i / head_dim) in f32 and in these steps, as transformers computes

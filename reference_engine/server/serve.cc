@@ -145,6 +145,7 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
   computing.kv_block_bytes = sizes->kv_block_bytes;
   config.num_blocks = sizing->num_blocks;
   config.max_model_len = sizing->max_model_len;
+  config.sliding_window = computing.backend->model().sliding_window;
   config.watermark_blocks =
       static_cast<int64_t>(options.watermark * static_cast<double>(sizing->num_blocks));
   RETURN_IF_ERROR(scheduler::validate(config));

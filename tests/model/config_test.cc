@@ -69,6 +69,80 @@ TEST(Config, AKeyThatIsSwitchedOffMayStandThere) {
   EXPECT_FALSE(parse(config).has_value());
 }
 
+std::vector<std::optional<int32_t>> windows_of(const json& config) {
+  const auto parsed = parse(config);
+  EXPECT_TRUE(parsed.has_value()) << parsed.error().message;
+  return parsed ? parsed->spec.windows : std::vector<std::optional<int32_t>>();
+}
+
+TEST(Config, MistralHasAWindowUnlessItIsNull) {
+  json config = small_config();
+  config["architectures"] = {"MistralForCausalLM"};
+  EXPECT_EQ(windows_of(config), (std::vector<std::optional<int32_t>>{4096, 4096}));
+  config["sliding_window"] = 16;
+  EXPECT_EQ(windows_of(config), (std::vector<std::optional<int32_t>>{16, 16}));
+  EXPECT_EQ(parse(config)->spec.common_window(), 16);
+  config["sliding_window"] = nullptr;
+  EXPECT_EQ(windows_of(config), (std::vector<std::optional<int32_t>>{}));
+}
+
+TEST(Config, QwenSaysWhichLayersHaveAWindow) {
+  for (const char* architecture : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
+    json config = small_config();
+    config["architectures"] = {architecture};
+    config["sliding_window"] = 16;
+    config["max_window_layers"] = 1;
+    EXPECT_TRUE(windows_of(config).empty());
+    config["use_sliding_window"] = true;
+    EXPECT_EQ(windows_of(config), (std::vector<std::optional<int32_t>>{std::nullopt, 16}));
+    EXPECT_EQ(parse(config)->spec.common_window(), std::nullopt);
+    config["layer_types"] = {"sliding_attention", "full_attention"};
+    EXPECT_EQ(windows_of(config), (std::vector<std::optional<int32_t>>{16, std::nullopt}));
+    config["layer_types"] = {"sliding_attention", "linear_attention"};
+    EXPECT_NE(parse(config).error().message.find("linear_attention"), std::string::npos);
+    config["layer_types"] = {"sliding_attention"};
+    EXPECT_NE(parse(config).error().message.find("num_hidden_layers"), std::string::npos);
+  }
+}
+
+TEST(Config, QwenHasBiasesAndNormsOfItsOwn) {
+  json config = small_config();
+  config["architectures"] = {"Qwen2ForCausalLM"};
+  const auto second = parse(config);
+  ASSERT_TRUE(second.has_value()) << second.error().message;
+  EXPECT_TRUE(second->spec.biases.qkv && !second->spec.biases.output && !second->spec.qk_norm);
+  config["architectures"] = {"Qwen3ForCausalLM"};
+  const auto third = parse(config);
+  ASSERT_TRUE(third.has_value()) << third.error().message;
+  EXPECT_TRUE(third->spec.qk_norm && !third->spec.biases.qkv);
+  EXPECT_EQ(third->head_dim, 128);
+}
+
+TEST(Config, RopeScalingStretchesTheLongestSequenceAsVllmDoes) {
+  struct Row {
+    json scaling;
+    int32_t longest;
+  };
+  const std::vector<Row> rows = {
+      {{{"type", "linear"}, {"factor", 2.0}}, 256},
+      {{{"rope_type", "dynamic"}, {"factor", 4.0}}, 512},
+      {{{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}}, 256},
+      {{{"rope_type", "llama3"},
+        {"factor", 8.0},
+        {"low_freq_factor", 1.0},
+        {"high_freq_factor", 4.0},
+        {"original_max_position_embeddings", 16}},
+       128}};
+  for (const Row& row : rows) {
+    json config = small_config();
+    config["rope_scaling"] = row.scaling;
+    const auto parsed = parse(config);
+    ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+    EXPECT_EQ(parsed->max_position_embeddings, row.longest) << row.scaling;
+    EXPECT_NE(parsed->spec.rope->inverse_frequencies, rope_table(5000.0, 8)) << row.scaling;
+  }
+}
+
 json opt_config() {
   return json::parse(R"({
     "architectures": ["OPTForCausalLM"], "vocab_size": 100, "hidden_size": 32, "ffn_dim": 64,
@@ -120,12 +194,21 @@ TEST(Config, RefusesWhatItDoesNotKnowByName) {
       {"quantization_config", {{"bits", 4}}, ErrorCode::kUnsupported, "quantization_config"},
       {"rope_scaling",
        {{"rope_type", "llama3"}, {"factor", 8.0}},
+       ErrorCode::kMalformed,
+       "low_freq_factor"},
+      {"rope_scaling", {{"type", "yarn"}}, ErrorCode::kMalformed, "factor"},
+      {"rope_parameters",
+       {{"rope_type", "linear"}, {"factor", 0.5}},
+       ErrorCode::kMalformed,
+       "factor"},
+      {"rope_scaling", {{"rope_type", "longrope"}}, ErrorCode::kUnsupported, "longrope"},
+      {"rope_scaling",
+       {{"type", "dynamic"}, {"factor", 2.0}, {"alpha", 1000.0}},
        ErrorCode::kUnsupported,
-       "llama3"},
-      {"rope_scaling", {{"type", "yarn"}}, ErrorCode::kUnsupported, "yarn"},
-      {"rope_parameters", {{"rope_type", "linear"}}, ErrorCode::kUnsupported, "linear"},
-      {"attention_bias", true, ErrorCode::kUnsupported, "attention_bias"},
-      {"mlp_bias", true, ErrorCode::kUnsupported, "mlp_bias"},
+       "alpha"},
+      {"num_local_experts", 8, ErrorCode::kUnsupported, "num_local_experts"},
+      {"vision_config", {{"depth", 2}}, ErrorCode::kUnsupported, "vision_config"},
+      {"attn_logit_softcapping", 50.0, ErrorCode::kUnsupported, "attn_logit_softcapping"},
       {"hidden_act", "gelu", ErrorCode::kUnsupported, "hidden_act"},
       {"sliding_window", 4096, ErrorCode::kUnsupported, "sliding_window"},
       {"vocab_size", nullptr, ErrorCode::kMalformed, "vocab_size"},

@@ -19,18 +19,18 @@ void read_vector(const model::Tensor& tensor, Rounding precision, std::vector<fl
   for (float& value : values) value = model::bf16_to_float(model::float_to_bf16(value));
 }
 
+/// The weight of a head's norm, padded with zeros.
+std::vector<float> read_head_norm(const model::Tensor& tensor, Rounding precision) {
+  std::vector<float> weight(static_cast<size_t>(padded(tensor.shape[0])), 0.0F);
+  read_vector(tensor, precision, weight);
+  return weight;
+}
+
 Status check_spec(const model::Spec& spec) {
-  const auto refuse = [](const std::string& what) {
-    return Error{ErrorCode::kUnsupported, "backend cpu: " + what + " are not implemented", {}};
-  };
-  for (const auto& window : spec.windows) {
-    if (window) return refuse("attention windows");
-  }
-  if (spec.qk_norm) return refuse("norms of queries and keys");
-  if (spec.gated != (spec.activation == model::Activation::kSilu)) {
-    return refuse("a gated ReLU and a SiLU without gate");
-  }
-  return {};
+  if (spec.gated == (spec.activation == model::Activation::kSilu)) return {};
+  return Error{ErrorCode::kUnsupported,
+               "backend cpu: a gated ReLU and a SiLU without gate are not implemented",
+               {}};
 }
 
 }  // namespace
@@ -99,6 +99,8 @@ Status Decoder::pack(const model::LoadedModel& model, Storage storage) {
     Layer layer;
     layer.attention_norm = read_norm(weights.attention_norm);
     layer.qkv = take(pack_linear({&weights.q, &weights.k, &weights.v}, storage));
+    if (weights.q_norm) layer.q_norm = read_head_norm(*weights.q_norm, precision_);
+    if (weights.k_norm) layer.k_norm = read_head_norm(*weights.k_norm, precision_);
     layer.o = take(pack_linear({&weights.o}, storage));
     layer.feed_forward_norm = read_norm(weights.feed_forward_norm);
     layer.gate_up = take(weights.gate ? pack_linear({&*weights.gate, &weights.up}, storage)
@@ -127,6 +129,7 @@ int64_t Decoder::weight_bytes() const {
       bytes += linear->matrix.bytes();
       floats += static_cast<int64_t>(linear->bias.size());
     }
+    floats += static_cast<int64_t>(layer.q_norm.size() + layer.k_norm.size());
     add_norm(layer.attention_norm);
     add_norm(layer.feed_forward_norm);
   }
@@ -244,26 +247,52 @@ void Decoder::rotate(float* head, int64_t row) const {
   }
 }
 
-void Decoder::rotate_and_store(int32_t layer, std::span<const Run> runs, const Rows& qkv,
-                               KvCache& cache) {
+/// RMS over each head. The kernel takes rows that are padded with zeros, so it works on a copy.
+void Decoder::norm_heads(float* heads, int32_t count, const std::vector<float>& weight,
+                         float* row) const {
+  const int64_t width = config_.head_dim;
+  std::fill(row + width, row + padded(width), 0.0F);
+  for (float* head = heads; head != heads + count * width; head += width) {
+    std::copy(head, head + width, row);
+    kernels_->add_rms_norm(row, nullptr, weight.data(), width,
+                           static_cast<float>(config_.spec.norm.eps), precision_, row);
+    std::copy(row, row + width, head);
+  }
+}
+
+/// Norms and rotates queries and keys, as far as the spec says so, and stores keys and values.
+void Decoder::store_heads(int32_t layer, std::span<const Run> runs, const Rows& qkv,
+                          KvCache& cache) {
+  const Layer& weights = layers_[static_cast<size_t>(layer)];
   const bool rotates = config_.spec.rope.has_value();
+  const int64_t head_dim = config_.head_dim;
   for (const Run& run : runs) {
-    pool_->run(static_cast<int64_t>(run.tokens.size()), [&](int64_t i, int) {
+    pool_->run(static_cast<int64_t>(run.tokens.size()), [&](int64_t i, int thread) {
       const int64_t row = run.first_row + i;
       const int32_t position = run.first_position + static_cast<int32_t>(i);
-      float* values = qkv.row(row);
+      float* queries = qkv.row(row);
+      float* keys = queries + k_column();
+      float* scratch = packed_[static_cast<size_t>(thread)].data();
+      if (!weights.q_norm.empty()) norm_heads(queries, config_.num_heads, weights.q_norm, scratch);
+      if (!weights.k_norm.empty()) norm_heads(keys, config_.num_kv_heads, weights.k_norm, scratch);
       for (int32_t head = 0; rotates && head < config_.num_heads; ++head) {
-        rotate(values + int64_t{head} * config_.head_dim, row);
+        rotate(queries + head * head_dim, row);
       }
       const int32_t block = run.block_table[static_cast<size_t>(position / cache.block_size())];
       for (int32_t head = 0; head < config_.num_kv_heads; ++head) {
-        float* key = values + k_column() + int64_t{head} * config_.head_dim;
+        float* key = keys + head * head_dim;
         if (rotates) rotate(key, row);
         cache.write(layer, head, block, position % cache.block_size(), key,
-                    values + v_column() + int64_t{head} * config_.head_dim);
+                    queries + v_column() + head * head_dim);
       }
     });
   }
+}
+
+/// The first position that a query at `position` sees.
+int32_t Decoder::first_seen(int32_t layer, int32_t position) const {
+  const auto window = config_.spec.window(layer);
+  return window ? std::max(0, position - *window + 1) : 0;
 }
 
 namespace {
@@ -304,14 +333,12 @@ std::vector<AttendItem> attend_items(std::span<const Run> runs, const model::Con
 void Decoder::attend(int32_t layer, std::span<const Run> runs, const Rows& qkv,
                      const KvCache& cache, const Rows& out) {
   const std::vector<AttendItem> items = attend_items(runs, config_);
-  const size_t threads = static_cast<size_t>(pool_->threads());
-  scores_.resize(threads);
-  packed_.resize(threads);
   const int64_t head_dim = config_.head_dim;
   pool_->run(static_cast<int64_t>(items.size()), [&](int64_t index, int thread) {
     const AttendItem& item = items[static_cast<size_t>(index)];
     std::array<const float*, kAttendRows> queries = {};
     std::array<float*, kAttendRows> outputs = {};
+    std::array<int32_t, kAttendRows> firsts = {};
     std::array<int32_t, kAttendRows> lengths = {};
     AttendTile tile;
     for (int32_t token = item.first_token; token < item.first_token + item.tokens; ++token) {
@@ -320,7 +347,9 @@ void Decoder::attend(int32_t layer, std::span<const Run> runs, const Rows& qkv,
         const size_t at = static_cast<size_t>(tile.rows++);
         queries[at] = qkv.row(row) + head * head_dim;
         outputs[at] = out.row(row) + head * head_dim;
-        lengths[at] = item.run->first_position + token + 1;
+        const int32_t position = item.run->first_position + token;
+        firsts[at] = first_seen(layer, position);
+        lengths[at] = position + 1;
       }
     }
     const int64_t longest = lengths[static_cast<size_t>(tile.rows - 1)];
@@ -328,10 +357,10 @@ void Decoder::attend(int32_t layer, std::span<const Run> runs, const Rows& qkv,
     auto& scores = scores_[static_cast<size_t>(thread)];
     auto& packed = packed_[static_cast<size_t>(thread)];
     scores.resize(std::max(scores.size(), static_cast<size_t>(tile.rows * tile.score_stride)));
-    packed.resize(static_cast<size_t>(2 * kAttendRows * padded(head_dim)));
     tile.storage = kv_shape().storage;
     tile.queries = queries.data();
     tile.outputs = outputs.data();
+    tile.firsts = firsts.data();
     tile.lengths = lengths.data();
     tile.block_table = item.run->block_table.data();
     tile.block_size = cache.block_size();
@@ -374,6 +403,11 @@ void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
   const Rows hidden = hidden_.resize(rows, width);
   const Rows normed = normed_.resize(rows, width);
   const Rows projected = projected_.resize(rows, width);
+  scores_.resize(static_cast<size_t>(pool_->threads()));
+  packed_.resize(scores_.size());
+  for (std::vector<float>& one : packed_) {
+    one.resize(static_cast<size_t>(2 * kAttendRows * padded(config_.head_dim)));
+  }
   embed(runs, hidden);
   compute_rotations(runs, rows);
   const Rows* added = nullptr;  // what the last block adds to the residual stream
@@ -384,7 +418,7 @@ void Decoder::forward(std::span<const Run> runs, KvCache& cache) {
     const Rows attended = attended_.resize(rows, k_column());
     add_and_norm(hidden, added, layer.attention_norm, normed);
     multiply(normed, layer.qkv, qkv);
-    rotate_and_store(index, runs, qkv, cache);
+    store_heads(index, runs, qkv, cache);
     attend(index, runs, qkv, cache, attended);
     multiply(attended, layer.o, projected);
     added = &projected;

@@ -1,10 +1,10 @@
 // The forward pass of a decoder-only transformer, as its spec (model/spec.h) says, over rows of
 // tokens from any mix of sequences. Source of the arithmetic: transformers 5.x modeling_llama.py,
-// modeling_opt.py. With bfloat16, sums and functions are still computed in f32, and these are
-// rounded: every matmul's result with its bias (logits included), rotary tables and rotated heads,
-// attention's output, activations and their product, and the residual stream; the norm sees the
-// residual sum before it is rounded, as vLLM's compiled graph fuses the two.
-// Thread-compatible.
+// modeling_opt.py, modeling_qwen3.py. With bfloat16, sums and functions are still computed in f32,
+// and these are rounded: every matmul's result with its bias (logits included), normed heads,
+// rotary tables and rotated heads, attention's output, activations and their product, and the
+// residual stream; the norm sees the residual sum before it is rounded, as vLLM's compiled graph
+// fuses the two. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ class Decoder final {
   /// `weights_storage`: how matrices are kept. `precision`: kBFloat16 rounds activations as vLLM
   /// does and keeps KV in bf16; kNone computes in f32 throughout.
   /// `kernels` and `pool` must outlive this. ERRORS: kUnavailable; kUnsupported: what the spec asks
-  /// for and this does not compute (attention windows, norms of queries and keys).
+  /// for and this does not compute (a gated ReLU, a SiLU without gate).
   static Result<Decoder> make(const model::LoadedModel& model, Storage weights_storage,
                               Rounding precision, const Kernels& kernels, ThreadPool& pool);
 
@@ -69,6 +69,7 @@ class Decoder final {
   struct Layer {
     Norm attention_norm;
     Linear qkv;
+    std::vector<float> q_norm, k_norm;  // (padded head_dim); empty: none
     Linear o;
     Norm feed_forward_norm;
     Linear gate_up;  // or up alone
@@ -88,13 +89,15 @@ class Decoder final {
   void embed(std::span<const Run> runs, const Rows& hidden);
   void compute_rotations(std::span<const Run> runs, int64_t rows);
   void add_and_norm(const Rows& hidden, const Rows* added, const Norm& norm, const Rows& out);
+  void norm_heads(float* heads, int32_t count, const std::vector<float>& weight, float* row) const;
   void rotate(float* head, int64_t row) const;
-  void rotate_and_store(int32_t layer, std::span<const Run> runs, const Rows& qkv, KvCache& cache);
+  void store_heads(int32_t layer, std::span<const Run> runs, const Rows& qkv, KvCache& cache);
   void attend(int32_t layer, std::span<const Run> runs, const Rows& qkv, const KvCache& cache,
               const Rows& out);
   void feed_forward(const Layer& layer, const Rows& normed, const Rows& projected);
   int64_t k_column() const;
   int64_t v_column() const;
+  int32_t first_seen(int32_t layer, int32_t position) const;
 
   model::Config config_;
   Rounding precision_;

@@ -52,6 +52,7 @@ ModelInfo describe(const model::LoadedModel& model, const Decoder& decoder, mode
   info.num_heads = model.config.num_heads;
   info.num_kv_heads = model.config.num_kv_heads;
   info.head_dim = model.config.head_dim;
+  info.sliding_window = model.config.spec.common_window().value_or(0);
   info.num_parameters = model.num_parameters();
   info.weight_bytes = decoder.weight_bytes();
   info.dtype = to_string(dtype);

@@ -46,7 +46,10 @@ struct AttendTile {
   int rows = 0;                           ///< in [1, kAttendRows]
   const float* const* queries = nullptr;  ///< per row (head_dim) f32
   float* const* outputs = nullptr;        ///< per row (head_dim) f32
-  const int32_t* lengths = nullptr;  ///< per row: attends to positions [0, length); not decreasing
+  /// Per row: attends to positions [first, length). Neither decreases, and first < length. Blocks
+  /// of the table that lie wholly before the first row's first position are not touched.
+  const int32_t* firsts = nullptr;
+  const int32_t* lengths = nullptr;
   const int32_t* block_table = nullptr;
   int32_t block_size = 0;
   int32_t head_dim = 0;

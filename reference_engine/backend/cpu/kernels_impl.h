@@ -200,43 +200,50 @@ TOUCHSTONE_INLINE void score_all(const AttendTile& t, const float* queries) {
   constexpr int kGroups = groups_at_once(R);
   KeyGroups<Element, kGroups> groups;
   const int32_t length = t.lengths[R - 1];
-  for (int32_t start = 0, block = 0; start < length; start += t.block_size, ++block) {
+  int32_t block = t.firsts[0] / t.block_size;
+  int32_t first_slot = (t.firsts[0] - block * t.block_size) / kKeyGroup * kKeyGroup;
+  for (int32_t start = block * t.block_size; start < length; start += t.block_size, ++block) {
     const auto* keys =
         reinterpret_cast<const Element*>(t.keys + t.block_table[block] * t.block_bytes);
     const int32_t end = smaller(t.block_size, length - start);
     // A block's last group may write beyond its positions; the next block's scores, which are
     // stored later, overwrite that.
-    for (int32_t slot = 0; slot < end; slot += kKeyGroup) {
+    for (int32_t slot = first_slot; slot < end; slot += kKeyGroup) {
       groups.keys[groups.count] = keys + slot * t.head_dim;
       groups.scores[groups.count] = t.scores + start + slot;
       if (++groups.count < kGroups) continue;
       score_groups<Cache, R, kGroups>(t, queries, groups, 0);
       groups.count = 0;
     }
+    first_slot = 0;
   }
   for (int i = 0; i < groups.count; ++i) score_groups<Cache, R, 1>(t, queries, groups, i);
 }
 
-/// Softmax of the first `length` scores in place; lanes are tied to absolute positions. Returns
+/// Softmax of the scores [first, length) in place; lanes are tied to absolute positions. Returns
 /// one over the sum; the weights stay unnormalised.
-inline float softmax(float* scores, int32_t length) {
+inline float softmax(float* scores, int32_t first, int32_t length) {
+  const int32_t begin = first / 16 * 16;
   const int32_t padded = (length + 15) / 16 * 16;
+  for (int32_t i = begin; i < first; ++i) scores[i] = -__builtin_inff();
   for (int32_t i = length; i < padded; ++i) scores[i] = -__builtin_inff();
-  Vec16 most = load(scores);
-  for (int32_t i = 16; i < padded; i += 16) most = max(most, load(scores + i));
+  Vec16 most = load(scores + begin);
+  for (int32_t i = begin + 16; i < padded; i += 16) most = max(most, load(scores + i));
   float lanes[16];
   store(lanes, most);
   float top = lanes[0];
   for (int i = 1; i < 16; ++i) top = lanes[i] > top ? lanes[i] : top;
   Vec16 sum = broadcast(0.0F);
-  for (int32_t i = 0; i < padded; i += 16) {
+  for (int32_t i = begin; i < padded; i += 16) {
     const Vec16 weight = exp(sub(load(scores + i), broadcast(top)));
     store(scores + i, weight);
-    if (i + 16 <= length) sum = add(sum, weight);
+    if (i >= first && i + 16 <= length) sum = add(sum, weight);
   }
-  // exp() of the padding is tiny, not zero: the last lanes are added one by one.
+  // exp() of the padding is tiny, not zero: the lanes at both ends are added one by one.
   store(lanes, sum);
-  for (int32_t i = length / 16 * 16; i < length; ++i) lanes[i % 16] = lanes[i % 16] + scores[i];
+  const int32_t inner = begin < first ? begin + 16 : begin;
+  for (int32_t i = first; i < smaller(inner, length); ++i) lanes[i % 16] += scores[i];
+  for (int32_t i = larger(inner, length / 16 * 16); i < length; ++i) lanes[i % 16] += scores[i];
   return 1.0F / sum_lanes(load(lanes));
 }
 
@@ -307,19 +314,27 @@ void attend_rows(const AttendTile& t) {
   float* sums[R];
   for (int r = 0; r < R; ++r) {
     float* scores = t.scores + r * t.score_stride;
-    inverse[r] = softmax(scores, t.lengths[r]);
+    inverse[r] = softmax(scores, t.firsts[r], t.lengths[r]);
     weights[r] = scores;
     sums[r] = t.packed + static_cast<int64_t>(R + r) * width;
     for (int32_t d = 0; d < width; ++d) sums[r][d] = 0.0F;
   }
-  // What all rows see, together; then each row what only it and later rows see. A row must never
-  // touch positions beyond its own: not even with weight zero, for they may hold anything.
-  const int32_t common = t.lengths[0];
-  if constexpr (R <= 4) {
-    weigh_rows<Cache, R>(t, weights, sums, 0, common);
-  } else {
-    weigh_rows<Cache, 4>(t, weights, sums, 0, common);
-    weigh_rows<Cache, R - 4>(t, weights + 4, sums + 4, 0, common);
+  // Each row what earlier rows see too, then what all see, together, then what later rows see too:
+  // always in the order of positions. A row must never touch positions that it does not see: not
+  // even with weight zero, for they may hold anything.
+  const int32_t last_first = t.firsts[R - 1];
+  const int32_t common = larger(last_first, t.lengths[0]);
+  for (int r = 0; r < R; ++r) {
+    const int32_t end = smaller(last_first, t.lengths[r]);
+    if (t.firsts[r] < end) weigh_rows<Cache, 1>(t, weights + r, sums + r, t.firsts[r], end);
+  }
+  if (last_first < common) {
+    if constexpr (R <= 4) {
+      weigh_rows<Cache, R>(t, weights, sums, last_first, common);
+    } else {
+      weigh_rows<Cache, 4>(t, weights, sums, last_first, common);
+      weigh_rows<Cache, R - 4>(t, weights + 4, sums + 4, last_first, common);
+    }
   }
   for (int r = 0; r < R; ++r) {
     if (t.lengths[r] > common) weigh_rows<Cache, 1>(t, weights + r, sums + r, common, t.lengths[r]);
