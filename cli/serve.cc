@@ -63,8 +63,6 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
        {"*"},
        "the CPU backend takes --kv-cache-memory-bytes or VLLM_CPU_KVCACHE_SPACE"},
       {"--enforce-eager", Kind::kSwitch, {"*"}, "there are no CUDA graphs to leave out"},
-      {"--async-scheduling", Kind::kSwitch, {}, "steps are scheduled one after the other"},
-      {"--no-async-scheduling", Kind::kSwitch, {"*"}, "steps are scheduled one after the other"},
       {"--trust-remote-code", Kind::kSwitch, {"*"}, "no code is ever loaded from a model folder"},
       {"--disable-fastapi-docs", Kind::kSwitch, {"*"}, "there are no such pages"},
       {"--enable-log-requests", Kind::kSwitch, {}, "use --request-log FILE"},
@@ -202,7 +200,7 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
   add_config_flags(app,
                    {.defaults = {.block_size = 128},
                     .else_than_default = "",
-                    .left_out = {"num_blocks", "max_model_len", "async_scheduling", "max_loras"}},
+                    .left_out = {"num_blocks", "max_model_len", "max_loras"}},
                    flags.scheduler);
   app.add_option("--watermark", options.watermark, "Part of the blocks that admission leaves free")
       ->check(CLI::Range(0.0, 1.0))

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "base/document.h"
 #include "base/files.h"
 #include "base/json_text.h"
@@ -13,13 +14,26 @@ namespace {
 constexpr const char* kVersionKey = "step_log";
 
 const char* to_string(StepInput::Kind kind) {
-  return kind == StepInput::Kind::kArrive ? "arrive" : "abort";
+  switch (kind) {
+    case StepInput::Kind::kArrive:
+      return "arrive";
+    case StepInput::Kind::kAbort:
+      return "abort";
+    case StepInput::Kind::kComplete:
+      return "complete";
+  }
+  BASE_CHECK(false, static_cast<int>(kind));
+}
+
+/// What its id is of.
+const char* id_key(StepInput::Kind kind) {
+  return kind == StepInput::Kind::kComplete ? "step" : "id";
 }
 
 /// Ids are unsigned; a negative one is a broken log, never a large number.
 uint64_t read_id(const Fields& fields, const std::string& key) {
   const int64_t id = fields.required_int(key);
-  if (id < 0) fields.fail(key, "got " + std::to_string(id) + ", expected a request id >= 0");
+  if (id < 0) fields.fail(key, "got " + std::to_string(id) + ", expected an id >= 0");
   return static_cast<uint64_t>(id);
 }
 
@@ -39,12 +53,14 @@ StepLogHeader read_header(const Fields& root) {
 
 StepInput read_input(const Fields& fields) {
   StepInput input;
-  input.kind = fields
-                   .optional_enum<StepInput::Kind>("kind", {{"arrive", StepInput::Kind::kArrive},
-                                                            {"abort", StepInput::Kind::kAbort}})
-                   .value_or(StepInput::Kind::kArrive);
+  input.kind =
+      fields
+          .optional_enum<StepInput::Kind>("kind", {{"arrive", StepInput::Kind::kArrive},
+                                                   {"abort", StepInput::Kind::kAbort},
+                                                   {"complete", StepInput::Kind::kComplete}})
+          .value_or(StepInput::Kind::kArrive);
   if (!fields.has("kind")) fields.fail("", "missing key \"kind\"");
-  input.id = read_id(fields, "id");
+  input.id = read_id(fields, id_key(input.kind));
   input.time_ns = fields.required_int("time_ns");
   return input;
 }
@@ -64,6 +80,7 @@ StepRecord read_step(const Fields& root) {
   StepRecord step;
   step.step = root.required_int("step");
   step.start_ns = root.required_int("start_ns");
+  step.planned_ns = root.optional_int("planned_ns").value_or(step.start_ns);
   step.duration_ns = root.required_int("duration_ns");
   for (const Fields& input : root.objects("inputs")) step.inputs.push_back(read_input(input));
   for (const Fields& entry : root.objects("requests")) step.requests.push_back(read_entry(entry));
@@ -112,12 +129,14 @@ std::string to_json_line(const StepRecord& record) {
   JsonText json(line);
   json.begin_object();
   json.key("step").integer(record.step);
+  if (record.planned_ns != record.start_ns) json.key("planned_ns").integer(record.planned_ns);
   json.key("start_ns").integer(record.start_ns);
   json.key("duration_ns").integer(record.duration_ns);
   json.key("inputs").begin_array();
   for (const StepInput& input : record.inputs) {
     json.begin_object().key("kind").string(to_string(input.kind));
-    json.key("id").unsigned_integer(input.id).key("time_ns").integer(input.time_ns).end_object();
+    json.key(id_key(input.kind)).unsigned_integer(input.id);
+    json.key("time_ns").integer(input.time_ns).end_object();
   }
   json.end_array().key("requests").begin_array();
   for (const StepEntry& entry : record.requests) {

@@ -3,7 +3,9 @@
 // Values; thread-compatible.
 //
 // Order within a step: `inputs` were applied in list order, then schedule() made the plan, the
-// backend ran, then complete() finished `finished`.
+// backend ran, then complete() finished `finished`. With asynchronous scheduling the next step is
+// planned meanwhile, so complete() stands among the inputs: of the first step that was planned
+// after it. One that came while no other plan was in flight followed a schedule() in vain.
 #pragma once
 
 #include <cstdint>
@@ -41,16 +43,18 @@ struct StepFinish {
 };
 /// One input event of the scheduler, in the order it was applied.
 struct StepInput {
-  enum class Kind { kArrive, kAbort };
+  enum class Kind { kArrive, kAbort, kComplete };
   Kind kind = Kind::kArrive;
-  uint64_t id = 0;
+  uint64_t id = 0;      ///< the request; of kComplete the step
   int64_t time_ns = 0;  ///< when the engine thread applied it
 };
 
 struct StepRecord {
   int64_t step = 0;
-  int64_t start_ns = 0;     ///< monotonic; after the inputs were applied
-  int64_t duration_ns = 0;  ///< schedule + backend + complete
+  int64_t planned_ns = 0;  ///< monotonic; schedule() was called, the inputs were applied
+  /// The backend turned to it: planned_ns, or the end of the step before when that is later.
+  int64_t start_ns = 0;
+  int64_t duration_ns = 0;  ///< from there to the end of complete()
   std::vector<StepInput> inputs;
   std::vector<StepEntry> requests;
   std::vector<uint64_t> preempted;

@@ -24,6 +24,7 @@ telemetry::VllmMetricsConfig metrics_config(const scheduler::Config& config) {
 
 records::StepRecord step_record(const StepView& step) {
   records::StepRecord record;
+  record.planned_ns = step.planned_ns;
   record.start_ns = step.start_ns;
   record.duration_ns = step.duration_ns;
   record.inputs.assign(step.inputs.begin(), step.inputs.end());

@@ -33,12 +33,16 @@ Result<MeasuredRun> read_measured_run(const std::string& folder) {
 }
 
 std::vector<StepSample> step_samples(const records::StepLog& log) {
+  // Steps that are planned ahead start at the end of the one before: nothing lies between them.
+  const auto ahead = log.header.config.find("async_scheduling");
+  const bool planned_ahead =
+      ahead != log.header.config.end() && ahead->second == records::Settings::mapped_type(true);
   std::vector<StepSample> samples;
   for (size_t i = 0; i < log.steps.size(); ++i) {
     const records::StepRecord& step = log.steps[i];
     if (step.requests.empty()) continue;
     int64_t duration_ns = step.duration_ns;
-    if (i + 1 < log.steps.size()) {
+    if (!planned_ahead && i + 1 < log.steps.size()) {
       const records::StepRecord& next = log.steps[i + 1];
       // Those whose clients went away meanwhile may have left nothing to do.
       const int64_t left = step.running + step.waiting - std::ssize(step.finished) -

@@ -24,7 +24,8 @@ struct MeasuredRun {
 Result<MeasuredRun> read_measured_run(const std::string& folder);
 
 /// Work and time of each step. The time runs to the start of the next step when that followed at
-/// once, so that what the engine does between steps is in it.
+/// once, so that what the engine does between steps is in it; with asynchronous scheduling it is
+/// in the logged time already.
 std::vector<StepSample> step_samples(const records::StepLog& log);
 
 }  // namespace touchstone::simulator

@@ -1,6 +1,7 @@
 #include "simulator/replay.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <span>
 #include <tuple>
@@ -87,10 +88,11 @@ class Replayer final {
   Result<Replay> run(const records::StepLog& log) {
     for (const records::StepRecord& logged : log.steps) {
       RETURN_IF_ERROR(apply_inputs(logged));
-      if (logged.requests.empty()) continue;  // inputs that no step followed
-      replay_step(logged);
+      if (!replay_.difference && !logged.requests.empty()) RETURN_IF_ERROR(plan_step(logged));
+      if (!config_.async_scheduling) complete_steps();
       if (replay_.difference) break;
     }
+    complete_steps();  // no step was planned after them
     replay_.counters = scheduler_.counters();
     return std::move(replay_);
   }
@@ -100,6 +102,11 @@ class Replayer final {
     for (const records::StepInput& input : logged.inputs) {
       if (input.kind == records::StepInput::Kind::kAbort) {
         hang_up(input);
+        continue;
+      }
+      if (input.kind == records::StepInput::Kind::kComplete) {
+        RETURN_IF_ERROR(complete_logged(input, logged.step));
+        if (replay_.difference) break;
         continue;
       }
       const auto record = records_.find(input.id);
@@ -153,38 +160,80 @@ class Replayer final {
     replay_.requests.push_back(lives_.finish(id, {.outcome = outcome}, time_ns, {}));
   }
 
-  void replay_step(const records::StepRecord& logged) {
+  Status plan_step(const records::StepRecord& logged) {
+    if (flights_.size() == 2) {
+      return invalid_argument("steps.jsonl: step " + std::to_string(logged.step) +
+                              ": inputs: got no completion of step " +
+                              std::to_string(flights_.front().ours.step) +
+                              ", expected it before a third step is planned");
+    }
     const scheduler::StepPlan& plan = scheduler_.schedule();
     records::StepRecord ours = step_record({.plan = plan,
                                             .state = scheduler_.state(),
+                                            .planned_ns = logged.planned_ns,
                                             .start_ns = logged.start_ns,
                                             .duration_ns = logged.duration_ns,
                                             .inputs = logged.inputs,
                                             .finished = {}});
     replay_.difference = compare_plans(logged, ours);
-    if (replay_.difference) return;  // ids may be unknown from here on
+    if (replay_.difference) return {};  // ids may be unknown from here on
+    lives_.planned(plan, logged.planned_ns);
+    flights_.push_back({&logged, &plan, std::move(ours)});
+    return {};
+  }
+
+  /// One that the log has among the inputs of a later step, as with asynchronous scheduling.
+  Status complete_logged(const records::StepInput& input, int64_t before_step) {
+    const bool expected = config_.async_scheduling && !flights_.empty() &&
+                          static_cast<uint64_t>(flights_.front().ours.step) == input.id;
+    if (!expected) {
+      return invalid_argument("steps.jsonl: step " + std::to_string(before_step) +
+                              ": inputs: got the completion of step " + std::to_string(input.id) +
+                              ", which is not the oldest in flight");
+    }
+    if (flights_.size() == 1 && scheduler_.has_requests()) {
+      // There was room for another plan, so the engine tried.
+      records::StepRecord ours;
+      lifecycle::add_plan(scheduler_.schedule(), {}, ours);
+      if (!ours.requests.empty()) {
+        replay_.difference = ScheduleDifference{before_step, std::nullopt, "scheduled requests",
+                                                join_ids({}), join_ids(ids_of(ours))};
+        return {};
+      }
+    }
+    complete_oldest();
+    return {};
+  }
+
+  void complete_steps() {
+    while (!flights_.empty() && !replay_.difference) complete_oldest();
+  }
+
+  void complete_oldest() {
+    Flight flight = std::move(flights_.front());
+    flights_.pop_front();
+    const records::StepRecord& logged = *flight.logged;
     const int64_t end_ns = logged.start_ns + logged.duration_ns;
-    lives_.planned(plan, logged.start_ns);
-    lives_.computed(plan, end_ns);
-    note_tokens(plan);
+    lives_.computed(*flight.plan, end_ns);
+    note_tokens(*flight.plan);
     const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
-    lifecycle::add_finished(finished, ours);
+    lifecycle::add_finished(finished, flight.ours);
     for (const scheduler::FinishedRequest& f : finished) {
       finish(f.id, lifecycle::outcome_of(f.reason), end_ns);
     }
-    if (join_finished(logged.finished) != join_finished(ours.finished)) {
+    if (join_finished(logged.finished) != join_finished(flight.ours.finished)) {
       replay_.difference =
           ScheduleDifference{logged.step, std::nullopt, "finished", join_finished(logged.finished),
-                             join_finished(ours.finished)};
+                             join_finished(flight.ours.finished)};
     }
-    replay_.steps.push_back(std::move(ours));
+    replay_.steps.push_back(std::move(flight.ours));
   }
 
   /// Which tokens end a request is known from its record only: the scheduler has no text.
   void note_tokens(const scheduler::StepPlan& plan) {
     sampled_.clear();
     for (const scheduler::ScheduledRequest& r : plan.scheduled) {
-      if (!r.samples_token) continue;
+      if (!r.samples_token || !lives_.knows(r.id)) continue;  // it was over before this step was
       const records::RequestRecord& logged = *records_.at(r.id);
       const bool stops = logged.outcome == records::Outcome::kStop &&
                          lives_.record(r.id).completion_tokens == logged.completion_tokens;
@@ -192,10 +241,17 @@ class Replayer final {
     }
   }
 
+  struct Flight {
+    const records::StepRecord* logged;
+    const scheduler::StepPlan* plan;
+    records::StepRecord ours;
+  };
+
   const scheduler::Config config_;
   scheduler::Scheduler scheduler_;
   std::map<uint64_t, const records::RequestRecord*> records_;
   lifecycle::RequestLives lives_;
+  std::deque<Flight> flights_;  // the oldest first
   std::vector<scheduler::SampledToken> sampled_;
   Replay replay_;
 };

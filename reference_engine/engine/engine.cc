@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "reference_engine/engine/sequence.h"
-#include "reference_engine/lifecycle/schedule_log.h"
 
 namespace touchstone::engine {
 
@@ -80,7 +79,6 @@ void Engine::run() {
 
 void Engine::serve() {
   while (apply_inputs()) {
-    if (!scheduler_.has_requests()) continue;
     const Status done = step();
     if (!done) return fail_all(done.error().message);
   }
@@ -151,8 +149,7 @@ void Engine::start(const std::shared_ptr<Answer>& answer, int64_t now_ns) {
   lives_.arrive(answer->record(choice, id), answer->queued_ns);
   const Status added = scheduler_.add(sequence->scheduler_request(options_.scheduler.block_size));
   if (!added) return refuse(*answer, id, added.error(), now_ns);
-  step_record_.inputs.push_back(
-      {.kind = records::StepInput::Kind::kArrive, .id = id, .time_ns = now_ns});
+  inputs_.push_back({.kind = records::StepInput::Kind::kArrive, .id = id, .time_ns = now_ns});
   answer->num_waiting += 1;
   sequences_.emplace(id, std::move(sequence));
   answer->running.push_back(id);
@@ -197,8 +194,7 @@ void Engine::abort_ticket(uint64_t ticket, int64_t now_ns) {
   answer->aborted = true;
   const std::vector<scheduler::RequestId> running = answer->running;
   for (const scheduler::RequestId id : running) {
-    step_record_.inputs.push_back(
-        {.kind = records::StepInput::Kind::kAbort, .id = id, .time_ns = now_ns});
+    inputs_.push_back({.kind = records::StepInput::Kind::kAbort, .id = id, .time_ns = now_ns});
     const Sequence& sequence = *sequences_.at(id);
     finish(sequence, {.outcome = records::Outcome::kAbort}, now_ns, scheduler_.block_hashes(id));
     scheduler_.abort(id);
@@ -223,101 +219,6 @@ void Engine::abort_remaining() {
   }
 }
 
-Status Engine::step() {
-  const int64_t start_ns = clock_.monotonic_ns();
-  const scheduler::StepPlan& plan = scheduler_.schedule();
-  BASE_CHECK(!plan.scheduled.empty(), "requests wait but none can run; free blocks ",
-             scheduler_.state().free_blocks);
-  step_record_.start_ns = start_ns;
-  RETURN_IF_ERROR(prepare(plan));
-  lives_.planned(plan, start_ns);
-  next_step_ = plan.step + 1;
-  lifecycle::add_plan(plan, scheduler_.state(), step_record_);
-  RETURN_IF_ERROR(backend_.submit({backend_entries_}));
-  RETURN_IF_ERROR(backend_.wait(backend_outputs_));
-  take_tokens(plan);
-  const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
-  const int64_t end_ns = clock_.monotonic_ns();
-  step_record_.duration_ns = end_ns - start_ns;
-  lifecycle::add_finished(finished, step_record_);
-  lives_.computed(plan, end_ns);
-  const auto answers = collect_outputs(plan, finished);
-  observer_.on_step(std::exchange(step_record_, {}));
-  report_stats();
-  for (const std::shared_ptr<Answer>& answer : answers) {
-    answer->submission.sink->deliver(std::exchange(answer->outputs, {}));
-    forget_if_done(*answer);
-  }
-  return {};
-}
-
-/// What the backend shall compute.
-Status Engine::prepare(const scheduler::StepPlan& plan) {
-  for (const scheduler::RequestId id : plan.preempted) backend_.preempted(id);
-  planned_.clear();
-  backend_entries_.clear();
-  for (const scheduler::ScheduledRequest& scheduled : plan.scheduled) {
-    Sequence& sequence = *sequences_.at(scheduled.id);
-    planned_.push_back(&sequence);
-    if (scheduled.first_schedule) {
-      RETURN_IF_ERROR(backend_.begin(sequence.id(), sequence.params(), sequence.prompt_tokens()));
-      sequence.set_begun();
-      queued_choices_.fetch_sub(1);
-      sequence.answer()->num_waiting -= 1;
-    }
-    backend_entries_.push_back(sequence.entry(scheduled));
-  }
-  return {};
-}
-
-/// Appends the sampled tokens to their sequences and to their texts.
-void Engine::take_tokens(const scheduler::StepPlan& plan) {
-  sampled_.clear();
-  int64_t before_ns = clock_.monotonic_ns();
-  for (size_t i = 0; i < plan.scheduled.size(); ++i) {
-    planned_[i]->keep_prompt_logprobs(backend_entries_[i].first_position, backend_outputs_, i);
-    if (!plan.scheduled[i].samples_token) continue;
-    sampled_.push_back(planned_[i]->add(backend_outputs_.tokens[i]));
-    const int64_t now_ns = clock_.monotonic_ns();
-    planned_[i]->add_detokenize_time(now_ns - std::exchange(before_ns, now_ns));
-  }
-}
-
-/// What each choice has to say now; finishes those that ended. Returns the answers with outputs, in
-/// plan order.
-std::vector<std::shared_ptr<Answer>> Engine::collect_outputs(
-    const scheduler::StepPlan& plan, std::span<const scheduler::FinishedRequest> finished) {
-  std::vector<std::shared_ptr<Answer>> answers;
-  size_t next_finished = 0;
-  for (size_t i = 0; i < plan.scheduled.size(); ++i) {
-    if (!plan.scheduled[i].samples_token) continue;
-    Sequence& sequence = *planned_[i];
-    const bool ends =
-        next_finished < finished.size() && finished[next_finished].id == sequence.id();
-    const scheduler::FinishedRequest* const end = ends ? &finished[next_finished++] : nullptr;
-    const std::shared_ptr<Answer> answer = sequence.answer();
-    if (answer->outputs.empty()) answers.push_back(answer);
-    answer->outputs.push_back(
-        sequence.output(static_cast<int32_t>(lives_.record(sequence.id()).cached_tokens),
-                        backend_outputs_.sampled_logprobs(i), end));
-    if (end == nullptr) continue;
-    const std::string stop_reason = end->stop_token && sequence.stop_string().empty()
-                                        ? std::to_string(*end->stop_token)
-                                        : sequence.stop_string();
-    // Its own instant, as in vLLM: siblings that end in one step are told apart by it.
-    finish(sequence, {.outcome = lifecycle::outcome_of(end->reason), .stop_reason = stop_reason},
-           clock_.monotonic_ns(), end->block_hashes);
-  }
-  BASE_CHECK(next_finished == finished.size(), "a request finished that was not sampled");
-  return answers;
-}
-
-void Engine::report_stats() {
-  records::StepStats stats = lives_.take_stats(scheduler_);
-  for (const std::shared_ptr<Answer>& answer : unstarted_) stats.waiting += answer->num_unstarted();
-  observer_.on_stats(stats);
-}
-
 /// The choice is over: its record is made and the choice forgotten.
 void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t now_ns,
                     std::span<const scheduler::BlockHash> hashes) {
@@ -334,6 +235,7 @@ void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t
   const auto place = std::find(answer->running.begin(), answer->running.end(), id);
   *place = answer->running.back();
   answer->running.pop_back();
+  for (Flight& flight : flights_) std::ranges::replace(flight.sequences, &sequence, nullptr);
   sequences_.erase(id);  // `sequence` is gone
   observer_.on_request(record);
 }
@@ -341,13 +243,18 @@ void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t
 /// Inputs that no step followed (aborts before the end) still belong to the log: as a last record
 /// without requests.
 void Engine::log_trailing_inputs() {
-  if (step_record_.inputs.empty() || failed()) return;
+  const auto is_complete = [](const records::StepInput& input) {
+    return input.kind == records::StepInput::Kind::kComplete;
+  };
+  if (std::ranges::all_of(inputs_, is_complete) || failed()) return;
   const scheduler::State state = scheduler_.state();
-  step_record_.start_ns = clock_.monotonic_ns();
-  step_record_.step = next_step_;
-  step_record_.free_blocks = state.free_blocks;
-  step_record_.cached_blocks = state.cached_blocks;
-  observer_.on_step(step_record_);
+  records::StepRecord last;
+  last.step = next_step_;
+  last.planned_ns = last.start_ns = clock_.monotonic_ns();
+  last.inputs = std::exchange(inputs_, {});
+  last.free_blocks = state.free_blocks;
+  last.cached_blocks = state.cached_blocks;
+  observer_.on_step(last);
 }
 
 void Engine::fail_all(const std::string& message) {

@@ -3,9 +3,13 @@
 // strings, and tells each request's sink what is new.
 //
 // Per step, in this order: arrivals and aborts are applied (the step log's `inputs`), schedule(),
-// execute(), detokenize, complete(), and then outputs are delivered. First schedule and tokens have
-// the step's start and end as their times, so a simulator with the recorded durations gets the
-// same.
+// submit(), wait(), detokenize, complete(), and then outputs are delivered. First schedule and
+// tokens have the step's planning and end as their times, so a simulator with the recorded
+// durations gets the same.
+//
+// With asynchronous scheduling, arrivals and aborts are applied and the next step is planned and
+// submitted between submit() and wait(). What a step in flight yields for a choice that is over
+// meanwhile is dropped.
 //
 // A submission has at most max_num_seqs choices in the scheduler's queue; the others follow as
 // those are scheduled, so that one with very many neither takes memory for them nor stalls the
@@ -15,6 +19,7 @@
 // engine's own thread. Source: vLLM 0.32 v1/engine/{core,output_processor}.py.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -73,7 +78,7 @@ struct EngineOptions {
 class Engine final {
  public:
   /// All references outlive the engine. REQUIRES: backend.allocate_kv() was called with the
-  /// configuration's blocks.
+  /// configuration's blocks; with async_scheduling it takes two plans in flight.
   Engine(const EngineOptions& options, const Clock& clock, backend::Backend& backend,
          const tokenizer::Tokenizer& tokenizer, EngineObserver& observer);
   /// Aborts what runs and waits for the thread.
@@ -109,10 +114,19 @@ class Engine final {
  private:
   using SequenceMap = std::map<scheduler::RequestId, std::unique_ptr<Sequence>>;
 
+  /// A step from its planning until its outputs are taken in.
+  struct Flight {
+    const scheduler::StepPlan* plan = nullptr;
+    std::vector<Sequence*> sequences;  // in plan order; null once the choice is over
+    records::StepRecord record;
+  };
+
   void run();
   bool apply_inputs();
   void serve();
-  bool has_work() const { return scheduler_.has_requests() || !unstarted_.empty(); }
+  bool has_work() const {
+    return scheduler_.has_requests() || scheduler_.plans_in_flight() > 0 || !unstarted_.empty();
+  }
   void arrive(uint64_t ticket, Submission submission, int64_t now_ns);
   void start_choices(int64_t now_ns);
   void start(const std::shared_ptr<Answer>& answer, int64_t now_ns);
@@ -121,12 +135,18 @@ class Engine final {
   void forget_if_done(const Answer& answer);
   void abort_ticket(uint64_t ticket, int64_t now_ns);
   void abort_remaining();
+
+  // engine_step.cc
   Status step();
-  Status prepare(const scheduler::StepPlan& plan);
-  void take_tokens(const scheduler::StepPlan& plan);
+  Result<bool> plan_step();
+  Status prepare(Flight& flight);
+  Status complete_step();
+  Flight& newest();
+  void take_tokens(const Flight& flight);
   std::vector<std::shared_ptr<Answer>> collect_outputs(
-      const scheduler::StepPlan& plan, std::span<const scheduler::FinishedRequest> finished);
+      const Flight& flight, std::span<const scheduler::FinishedRequest> finished);
   void report_stats();
+
   void finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t now_ns,
               std::span<const scheduler::BlockHash> hashes);
   void log_trailing_inputs();
@@ -161,12 +181,14 @@ class Engine final {
   SequenceMap sequences_;
   std::map<uint64_t, std::shared_ptr<Answer>> answers_;  // by ticket
   std::vector<std::shared_ptr<Answer>> unstarted_;       // those with choices to start, by arrival
-  std::vector<Sequence*> planned_;                       // of this step, in plan order
+  std::array<Flight, 2> flights_;
+  size_t oldest_ = 0;  // of those in flight
   std::vector<backend::Entry> backend_entries_;
   backend::Outputs backend_outputs_;
   std::vector<scheduler::SampledToken> sampled_;
-  records::StepRecord step_record_;  // of the step to come or under way
+  std::vector<records::StepInput> inputs_;  // since the last plan
   int64_t next_step_ = 0;
+  int64_t last_end_ns_ = 0;  // of the latest step that is over
   std::thread thread_;
 };
 

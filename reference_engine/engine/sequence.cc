@@ -77,8 +77,9 @@ Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::Re
       num_prompt_tokens_(prompt().token_ids->size()),
       params_(submission().sampling),
       detokenizer_(tokenizer, text_options(submission())) {
-  tokens_.reserve(num_prompt_tokens_ + static_cast<size_t>(prompt().max_tokens));
+  tokens_.reserve(num_prompt_tokens_ + static_cast<size_t>(prompt().max_tokens) + 1);
   tokens_ = *prompt().token_ids;
+  tokens_.push_back(backend::kTokenInFlight);
   params_.seed =
       submission().seed ? seed_of_choice(*submission().seed, choice % submission().n) : seed;
   if (params_.prompt_logprobs) prompt_logprobs_.resize(num_prompt_tokens_);
@@ -86,6 +87,7 @@ Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::Re
 
 scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
   const auto hashed = prompt().block_hashes.size() * static_cast<size_t>(block_size);
+  const auto tail = known_tokens().subspan(hashed);
   return {.id = id_,
           .arrival_ns = submission().record.arrival_ns,
           .priority = submission().priority,
@@ -96,7 +98,7 @@ scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
           .eos_token_ids = submission().eos_token_ids,
           .stop_token_ids = submission().stop_token_ids,
           .block_hashes = prompt().block_hashes,
-          .unhashed_tail = {tokens_.begin() + static_cast<std::ptrdiff_t>(hashed), tokens_.end()},
+          .unhashed_tail = {tail.begin(), tail.end()},
           .chain_root = scheduler::root_hash({.cache_salt = submission().cache_salt}),
           .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
 }
@@ -134,7 +136,8 @@ bool Sequence::ends_by_token(int32_t token) const {
 }
 
 scheduler::SampledToken Sequence::add(int32_t token) {
-  tokens_.push_back(token);
+  tokens_.back() = token;
+  tokens_.push_back(backend::kTokenInFlight);
   scheduler::SampledToken sampled{.id = id_, .token = token};
   const bool ends = ends_by_token(token);
   // The token that ends a completion is not part of its text.
@@ -153,7 +156,7 @@ Output Sequence::output(int32_t num_cached_tokens, std::vector<sampling::TokenLo
                         const scheduler::FinishedRequest* end) {
   Output output = answer_->new_output(choice_);
   if (output.prompt) *output.prompt = {num_cached_tokens, prompt_logprobs_};
-  output.token_ids = {tokens_.back()};
+  output.token_ids = {known_tokens().back()};
   if (!logprobs.empty()) output.logprobs.push_back(std::move(logprobs));
   if (end != nullptr) {
     output.finish_reason = end->reason;

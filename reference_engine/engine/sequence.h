@@ -55,7 +55,7 @@ class Sequence final {
   /// The backend knows of it.
   void set_begun() { begun_ = true; }
   bool begun() const { return begun_; }
-  size_t num_output_tokens() const { return tokens_.size() - num_prompt_tokens_; }
+  size_t num_output_tokens() const { return known_tokens().size() - num_prompt_tokens_; }
 
   /// What the scheduler needs to know of it. `block_size`: of the hashed blocks.
   scheduler::NewRequest scheduler_request(int32_t block_size) const;
@@ -83,6 +83,9 @@ class Sequence final {
  private:
   const Submission& submission() const { return answer_->submission; }
   const Prompt& prompt() const { return submission().prompts[prompt_index_]; }
+  std::span<const int32_t> known_tokens() const {
+    return std::span(tokens_).first(tokens_.size() - 1);
+  }
   bool ends_by_token(int32_t token) const;
 
   const std::shared_ptr<Answer> answer_;  // shared with the engine; gone when the last choice is
@@ -90,7 +93,9 @@ class Sequence final {
   const int32_t choice_;
   const scheduler::RequestId id_;
   const size_t num_prompt_tokens_;
-  std::vector<int32_t> tokens_;  // prompt, then output
+  // Prompt, then output; at the end backend::kTokenInFlight, for a step that goes on from the token
+  // that the step before has not yielded yet.
+  std::vector<int32_t> tokens_;
   sampling::Params params_;
   TokenLogprobs prompt_logprobs_;  // by position
   tokenizer::Detokenizer detokenizer_;

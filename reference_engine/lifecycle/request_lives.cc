@@ -55,23 +55,23 @@ void RequestLives::arrive(records::RequestRecord&& record, int64_t now_ns) {
   by_id_.insert(slot, hash_of(slot));
 }
 
-void RequestLives::planned(const scheduler::StepPlan& plan, int64_t start_ns) {
+void RequestLives::planned(const scheduler::StepPlan& plan, int64_t planned_ns) {
   for (const RequestId id : plan.preempted) {
     records::RequestRecord& record = records_[static_cast<size_t>(slot_of(id))];
     record.preemptions += 1;
-    record.preempted.push_back({.start_ns = start_ns, .end_ns = 0});
+    record.preempted.push_back({.start_ns = planned_ns, .end_ns = 0});
   }
   for (const scheduler::ScheduledRequest& share : plan.scheduled) {
     if (!is_prefill(share) && !share.resumed) continue;  // nothing but a token will change
     records::RequestRecord& record = records_[static_cast<size_t>(slot_of(share.id))];
     if (share.first_schedule) {
-      record.first_scheduled_ns = start_ns;
+      record.first_scheduled_ns = planned_ns;
       record.cached_tokens = share.num_cached_tokens;
     }
-    if (share.resumed) record.preempted.back().end_ns = start_ns;
+    if (share.resumed) record.preempted.back().end_ns = planned_ns;
     if (!is_prefill(share)) continue;
     record.prefill_chunks.push_back(
-        {.start_ns = start_ns, .end_ns = 0, .tokens = share.num_scheduled_tokens});
+        {.start_ns = planned_ns, .end_ns = 0, .tokens = share.num_scheduled_tokens});
   }
 }
 
@@ -81,6 +81,7 @@ void RequestLives::end_chunk(RequestId id, int64_t end_ns) {
   if (slot == FlatIndex::kNone) return;  // finished meanwhile
   for (records::PrefillChunk& chunk : records_[static_cast<size_t>(slot)].prefill_chunks) {
     if (chunk.end_ns != 0) continue;
+    chunk.start_ns = std::max(chunk.start_ns, last_end_ns_);
     chunk.end_ns = end_ns;
     return;
   }
@@ -116,6 +117,7 @@ void RequestLives::computed(const scheduler::StepPlan& plan, int64_t end_ns) {
     pulse.tokens += 1;
     pulse.last_token_ns = end_ns;
   }
+  last_end_ns_ = end_ns;
 }
 
 /// REQUIRES: the token is not counted in the pulse yet.
@@ -178,6 +180,7 @@ records::StepStats RequestLives::take_stats(const scheduler::Scheduler& schedule
   const scheduler::Counters& counters = scheduler.counters();
   stats_.running = state.running;
   stats_.waiting = state.waiting;
+  stats_.waiting_deferred = state.waiting_deferred;
   stats_.kv_cache_usage = state.kv_cache_usage();
   stats_.prefix_cache_queries = counters.prefix_cache_queries - counted_.prefix_cache_queries;
   stats_.prefix_cache_hits = counters.prefix_cache_hits - counted_.prefix_cache_hits;

@@ -47,8 +47,9 @@ class RequestLives final {
   /// The scheduler takes the request over. `record` holds what is known by now: who it is, its
   /// arrival, its prompt, what was asked for. REQUIRES: record.id is new.
   void arrive(records::RequestRecord&& record, int64_t now_ns);
-  /// schedule() made `plan`, whose step starts now.
-  void planned(const scheduler::StepPlan& plan, int64_t start_ns);
+  /// schedule() made `plan` now; its step starts now, or at the end of the one before when that is
+  /// still under way.
+  void planned(const scheduler::StepPlan& plan, int64_t planned_ns);
   /// The plan's tokens are there: one for each request that samples and was not finished meanwhile.
   void computed(const scheduler::StepPlan& plan, int64_t end_ns);
   /// It is over. `hashes`: the scheduler's, of its full blocks. The result is valid until the next
@@ -84,6 +85,7 @@ class RequestLives final {
   std::vector<int32_t> free_slots_;
   scheduler::FlatIndex by_id_;
   std::vector<int32_t> order_;  // slots in the order in which the last plan had them
+  int64_t last_end_ns_ = 0;     // of the latest step that was computed
   records::StepStats stats_;
   scheduler::Counters counted_;  // what take_stats() has told
 };

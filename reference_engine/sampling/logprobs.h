@@ -13,6 +13,7 @@ struct TokenLogprob {
   int32_t token = 0;
   float logprob = 0;
   int32_t rank = 0;  ///< 1 = most likely
+  bool operator==(const TokenLogprob&) const = default;
 };
 
 /// One row's place in somebody's arrays. All three have the same length.

@@ -98,6 +98,15 @@ Status check_block_size(int32_t block_size, const backend::Capabilities& can) {
                           " up to " + std::to_string(can.max_block_size));
 }
 
+Status check_async_scheduling(const scheduler::Config& config, const backend::Capabilities& can) {
+  if (!config.async_scheduling || can.max_plans_in_flight >= 2) return {};
+  return Error{ErrorCode::kUnsupported,
+               "--async-scheduling: got a backend that takes " +
+                   std::to_string(can.max_plans_in_flight) +
+                   " plan at a time, expected one that takes 2",
+               "leave the flag out"};
+}
+
 Result<Computing> start_backend(const ServeOptions& options, const backend::Registry& backends) {
   const auto factory = backends.choose(options.device);
   if (!factory) return factory.error();
@@ -111,6 +120,7 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
                               .max_num_seqs = config.max_num_seqs,
                               .block_size = config.block_size};
   RETURN_IF_ERROR(check_block_size(asked.block_size, *can));
+  RETURN_IF_ERROR(check_async_scheduling(config, *can));
   auto backend = (*factory)->create(options.model, {.dtype = options.dtype,
                                                     .load_format = options.load_format,
                                                     .seed = options.seed,
@@ -354,7 +364,8 @@ void log_start(const ServeOptions& options, const backend::ModelInfo& model,
       format_fixed(static_cast<double>(config.num_blocks * block_bytes) / (1 << 20), 1) +
       " MiB), at most " + std::to_string(config.max_model_len) + " tokens per request, " +
       std::to_string(config.max_num_seqs) + " requests and " +
-      std::to_string(config.max_num_batched_tokens) + " tokens per step");
+      std::to_string(config.max_num_batched_tokens) + " tokens per step" +
+      (config.async_scheduling ? ", planned one step ahead" : ""));
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ void Replica::end_step(int64_t now_ns) {
   observer_.on_step({.replica = index_,
                      .plan = *plan_,
                      .state = state_,
+                     .planned_ns = start_ns_,
                      .start_ns = start_ns_,
                      .duration_ns = now_ns - start_ns_,
                      .extrapolated = extrapolated_,

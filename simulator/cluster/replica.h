@@ -21,6 +21,7 @@ struct StepView {
   int32_t replica = 0;
   const scheduler::StepPlan& plan;
   scheduler::State state;  ///< after schedule()
+  int64_t planned_ns = 0;
   int64_t start_ns = 0;
   int64_t duration_ns = 0;
   bool extrapolated = false;  ///< outside of what the step-time model was made for

@@ -25,6 +25,8 @@ void KeepingSink::deliver(std::vector<Output> outputs) {
                             output.token_ids.end());
     if (output.finish_reason) choice.finish_reason = scheduler::to_string(*output.finish_reason);
     choice.stop_reason = output.stop_reason;
+    if (output.prompt) choice.prompt_logprobs = output.prompt->logprobs;
+    choice.logprobs.insert(choice.logprobs.end(), output.logprobs.begin(), output.logprobs.end());
     choice.outputs += 1;
     outputs_ += 1;
   }
@@ -100,6 +102,30 @@ scheduler::Config tight_config() {
           .max_num_seqs = 8,
           .max_num_batched_tokens = 32,
           .max_model_len = 192};
+}
+
+std::vector<Submission> mixed_requests() {
+  std::vector<Submission> requests;
+  for (int i = 0; i < 10; ++i) {
+    std::string prompt = i % 2 == 0 ? kQuestion + kQuestion : "Speak, ";
+    for (int k = 0; k < i; ++k) prompt += "word " + std::to_string(k) + " ";
+    Submission request = greedy(prompt, 20 + 7 * i);
+    if (i % 3 == 1) {
+      request.sampling.temperature = 0.9;
+      request.sampling.top_p = 0.95;
+      request.sampling.top_k = 50;
+      request.seed = 1000 + i;
+    }
+    if (i % 4 == 2) {
+      request.sampling.presence_penalty = 0.5;
+      request.sampling.frequency_penalty = 0.3;
+      request.sampling.repetition_penalty = 1.2;
+    }
+    if (i % 5 < 2) request.sampling.logprobs = 3;
+    if (i == 6) request.sampling.prompt_logprobs = 1;
+    requests.push_back(std::move(request));
+  }
+  return requests;
 }
 
 Submission greedy(const std::string& prompt, int32_t max_tokens) {

@@ -23,6 +23,8 @@ struct Spoken {
   std::vector<int32_t> token_ids;
   std::optional<std::string> finish_reason;  // in words
   StopReason stop_reason;
+  TokenLogprobs logprobs;
+  TokenLogprobs prompt_logprobs;
   size_t outputs = 0;
 };
 
@@ -75,6 +77,12 @@ std::unique_ptr<backend::Backend> capture_backend(const scheduler::Config& confi
 scheduler::Config roomy_config();
 /// 12 blocks of 16 tokens, 32 tokens a step: chunked prefills and preemptions.
 scheduler::Config tight_config();
+
+inline const std::string kQuestion = "To be, or not to be, that is the question: ";
+
+/// Requests of every kind: short and long, greedy and seeded, some with a common prefix, with
+/// penalties, with log-probabilities.
+std::vector<Submission> mixed_requests();
 
 /// A request for greedy text of at most `max_tokens` tokens.
 Submission greedy(const std::string& prompt, int32_t max_tokens);

@@ -12,30 +12,35 @@
 namespace touchstone::engine {
 namespace {
 
-const std::string kQuestion = "To be, or not to be, that is the question: ";
-
-/// Requests of every kind: short and long, greedy and seeded, some with a common prefix.
-std::vector<Submission> mixed_requests() {
-  std::vector<Submission> requests;
-  for (int i = 0; i < 10; ++i) {
-    std::string prompt = i % 2 == 0 ? kQuestion + kQuestion : "Speak, ";
-    for (int k = 0; k < i; ++k) prompt += "word " + std::to_string(k) + " ";
-    Submission request = greedy(prompt, 20 + 7 * i);
-    if (i % 3 == 1) {
-      request.sampling.temperature = 0.9;
-      request.sampling.top_p = 0.95;
-      request.sampling.top_k = 50;
-      request.seed = 1000 + i;
-    }
-    requests.push_back(std::move(request));
-  }
-  return requests;
+int64_t num_inputs(const records::StepRecord& step, records::StepInput::Kind kind) {
+  return std::ranges::count(step.inputs, kind, &records::StepInput::kind);
 }
 
-TEST(Engine, TokensDependNeitherOnTheBatchNorOnChunksNorOnPreemption) {
+/// Every test runs without and with asynchronous scheduling.
+class EngineTest : public ::testing::TestWithParam<bool> {
+ protected:
+  static scheduler::Config with_parameter(scheduler::Config config) {
+    config.async_scheduling = GetParam();
+    return config;
+  }
+  static scheduler::Config roomy_config() { return with_parameter(engine::roomy_config()); }
+  static scheduler::Config tight_config() { return with_parameter(engine::tight_config()); }
+  static scheduler::Config four_at_a_time() {
+    scheduler::Config config = roomy_config();
+    config.max_num_seqs = 4;
+    config.max_num_batched_tokens = 512;
+    return config;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Scheduling, EngineTest, ::testing::Bool(), [](const auto& tested) {
+  return tested.param ? "Asynchronous" : "StepByStep";
+});
+
+TEST_P(EngineTest, TokensDependNeitherOnTheBatchNorOnChunksNorOnPreemption) {
   std::vector<std::vector<Spoken>> alone;
   {
-    EngineUnderTest engine({.scheduler = roomy_config()});
+    EngineUnderTest engine({.scheduler = engine::roomy_config()});  // step by step
     for (const auto& request : mixed_requests()) alone.push_back(engine.run(request));
     for (const auto& record : engine.end().records) EXPECT_EQ(record.preemptions, 0);
   }
@@ -46,13 +51,15 @@ TEST(Engine, TokensDependNeitherOnTheBatchNorOnChunksNorOnPreemption) {
     const std::vector<Spoken> spoken = started[i].sink->wait();
     EXPECT_EQ(spoken[0].token_ids, alone[i][0].token_ids) << "request " << i;
     EXPECT_EQ(spoken[0].text, alone[i][0].text) << "request " << i;
+    EXPECT_EQ(spoken[0].logprobs, alone[i][0].logprobs) << "request " << i;
+    EXPECT_EQ(spoken[0].prompt_logprobs, alone[i][0].prompt_logprobs) << "request " << i;
   }
   int64_t preemptions = 0;
   for (const auto& record : crowded.end().records) preemptions += record.preemptions;
   EXPECT_GT(preemptions, 0) << "the test shows nothing without them";
 }
 
-TEST(Engine, AnAbortedRequestIsOutOfTheNextStepAndItsBlocksAreFree) {
+TEST_P(EngineTest, AnAbortedRequestIsOutOfTheNextStepAndItsBlocksAreFree) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   const auto long_one = engine.start(greedy(kQuestion, 200));
   const auto other = engine.start(greedy("Speak, ", 200));
@@ -86,7 +93,7 @@ TEST(Engine, AnAbortedRequestIsOutOfTheNextStepAndItsBlocksAreFree) {
   EXPECT_EQ(record->completion_tokens, static_cast<int64_t>(outputs));
 }
 
-TEST(Engine, AnAbortThatLeavesItIdleIsLoggedAndShownInTheGauges) {
+TEST_P(EngineTest, AnAbortThatLeavesItIdleIsLoggedAndShownInTheGauges) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   const auto started = engine.start(greedy(kQuestion, 200));
   started.sink->wait_for_outputs(3);
@@ -94,13 +101,12 @@ TEST(Engine, AnAbortThatLeavesItIdleIsLoggedAndShownInTheGauges) {
   const KeepingObserver& seen = engine.end();
   ASSERT_FALSE(seen.steps.empty());
   EXPECT_TRUE(seen.steps.back().requests.empty());
-  ASSERT_EQ(seen.steps.back().inputs.size(), 1u);
-  EXPECT_EQ(seen.steps.back().inputs[0].kind, records::StepInput::Kind::kAbort);
+  EXPECT_EQ(num_inputs(seen.steps.back(), records::StepInput::Kind::kAbort), 1);
   EXPECT_EQ(seen.stats.back().running, 0);
   EXPECT_EQ(seen.stats.back().kv_cache_usage, 0);
 }
 
-TEST(Engine, RecordsAndStepsTellOneStory) {
+TEST_P(EngineTest, RecordsAndStepsTellOneStory) {
   EngineUnderTest engine({.scheduler = tight_config()});
   std::vector<EngineUnderTest::Started> started;
   for (const auto& request : mixed_requests()) started.push_back(engine.start(request));
@@ -109,13 +115,13 @@ TEST(Engine, RecordsAndStepsTellOneStory) {
   ASSERT_EQ(seen.records.size(), 10u);
 
   std::set<int64_t> ends;
-  std::set<int64_t> starts;
+  std::set<int64_t> plannings;
   int64_t sampled = 0;
   int64_t preempted = 0;
   int64_t expected_step = 0;
   for (const auto& step : seen.steps) {
     EXPECT_EQ(step.step, expected_step++);
-    starts.insert(step.start_ns);
+    plannings.insert(step.planned_ns);
     ends.insert(step.start_ns + step.duration_ns);
     for (const auto& entry : step.requests) sampled += entry.samples ? 1 : 0;
     preempted += static_cast<int64_t>(step.preempted.size());
@@ -132,7 +138,7 @@ TEST(Engine, RecordsAndStepsTellOneStory) {
     EXPECT_LE(*record.first_token_ns, *record.last_token_ns);
     EXPECT_LE(*record.last_token_ns, record.finished_ns);
     EXPECT_TRUE(finishes.insert(record.finished_ns).second) << "two ended at the same instant";
-    EXPECT_TRUE(starts.contains(*record.first_scheduled_ns));
+    EXPECT_TRUE(plannings.contains(*record.first_scheduled_ns));
     EXPECT_TRUE(ends.contains(*record.first_token_ns));
     EXPECT_TRUE(ends.contains(*record.last_token_ns));
     EXPECT_EQ(record.block_hashes.size(),
@@ -145,7 +151,7 @@ TEST(Engine, RecordsAndStepsTellOneStory) {
   EXPECT_EQ(generation_tokens, completion_tokens);
 }
 
-TEST(Engine, AStopStringEndsTheTextBeforeOrAfterIt) {
+TEST_P(EngineTest, AStopStringEndsTheTextBeforeOrAfterIt) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   const std::string whole = engine.run(greedy(kQuestion, 40))[0].text;
   ASSERT_GT(whole.size(), 20u);
@@ -162,7 +168,7 @@ TEST(Engine, AStopStringEndsTheTextBeforeOrAfterIt) {
   EXPECT_EQ(spoken.text, whole.substr(0, at + stop.size()));
 }
 
-TEST(Engine, AStopTokenEndsTheTextBeforeItButIsCounted) {
+TEST_P(EngineTest, AStopTokenEndsTheTextBeforeItButIsCounted) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   const Spoken whole = engine.run(greedy(kQuestion, 20))[0];
   const int32_t stop = whole.token_ids[6];
@@ -185,7 +191,7 @@ TEST(Engine, AStopTokenEndsTheTextBeforeItButIsCounted) {
   EXPECT_TRUE(std::holds_alternative<std::monostate>(ended.stop_reason));
 }
 
-TEST(Engine, ChoicesOfOnePromptHaveTheirOwnSeedsAndShareThePrompt) {
+TEST_P(EngineTest, ChoicesOfOnePromptHaveTheirOwnSeedsAndShareThePrompt) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   Submission request = greedy(kQuestion, 12);
   request.sampling.temperature = 1;
@@ -202,7 +208,7 @@ TEST(Engine, ChoicesOfOnePromptHaveTheirOwnSeedsAndShareThePrompt) {
   }
 }
 
-TEST(Engine, UnseededRequestsRepeatWithTheEnginesSeed) {
+TEST_P(EngineTest, UnseededRequestsRepeatWithTheEnginesSeed) {
   Submission request = greedy(kQuestion, 12);
   request.sampling.temperature = 1;
   const auto two_answers = [&](uint64_t seed) {
@@ -216,7 +222,7 @@ TEST(Engine, UnseededRequestsRepeatWithTheEnginesSeed) {
   EXPECT_NE(first, two_answers(6));
 }
 
-TEST(Engine, TwoPromptsAreTwoRecordsWithTheirOwnIds) {
+TEST_P(EngineTest, TwoPromptsAreTwoRecordsWithTheirOwnIds) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   Submission request = greedy(kQuestion, 4);
   request.prompts.push_back(greedy("Speak, ", 6).prompts[0]);
@@ -229,7 +235,7 @@ TEST(Engine, TwoPromptsAreTwoRecordsWithTheirOwnIds) {
   EXPECT_THAT(ids, ::testing::UnorderedElementsAre("cmpl-test-0", "cmpl-test-1"));
 }
 
-TEST(Engine, ShutdownEndsEveryAnswerWithAbort) {
+TEST_P(EngineTest, ShutdownEndsEveryAnswerWithAbort) {
   EngineUnderTest engine({.scheduler = tight_config()});
   std::vector<EngineUnderTest::Started> started;
   for (int i = 0; i < 12; ++i) started.push_back(engine.start(greedy(kQuestion, 100)));
@@ -243,14 +249,14 @@ TEST(Engine, ShutdownEndsEveryAnswerWithAbort) {
   EXPECT_EQ(engine.start(greedy(kQuestion, 1)).admission, Engine::Admission::kClosed);
 }
 
-TEST(Engine, ClosingLetsWhatRunsEnd) {
+TEST_P(EngineTest, ClosingLetsWhatRunsEnd) {
   EngineUnderTest engine({.scheduler = roomy_config()});
   const auto started = engine.start(greedy(kQuestion, 100));
   engine.end();
   EXPECT_EQ(started.sink->wait()[0].token_ids.size(), 100u);
 }
 
-TEST(Engine, MoreWaitingCompletionsThanAllowedAreTurnedAway) {
+TEST_P(EngineTest, MoreWaitingCompletionsThanAllowedAreTurnedAway) {
   scheduler::Config config = roomy_config();
   config.max_num_seqs = 1;
   config.max_num_batched_tokens = 512;
@@ -302,8 +308,8 @@ class BreakingBackend final : public backend::Backend {
 };
 
 /// Also one with choices that were never started.
-void expect_that_all_fail(BreakingBackend::How how, const std::string& message) {
-  const scheduler::Config config = tight_config();
+void expect_that_all_fail(const scheduler::Config& config, BreakingBackend::How how,
+                          const std::string& message) {
   EngineUnderTest engine({.scheduler = config},
                          std::make_unique<BreakingBackend>(capture_backend(config), 9, how));
   std::vector<EngineUnderTest::Started> started;
@@ -329,23 +335,16 @@ void expect_that_all_fail(BreakingBackend::How how, const std::string& message) 
   }
 }
 
-TEST(Engine, ABrokenBackendFailsEveryRequestAndEndsTheEngine) {
-  expect_that_all_fail(BreakingBackend::How::kError, "the device fell off the bus");
+TEST_P(EngineTest, ABrokenBackendFailsEveryRequestAndEndsTheEngine) {
+  expect_that_all_fail(tight_config(), BreakingBackend::How::kError, "the device fell off the bus");
 }
 
-TEST(Engine, AnExceptionOnItsThreadFailsEveryRequestAndEndsTheEngine) {
-  expect_that_all_fail(BreakingBackend::How::kException,
+TEST_P(EngineTest, AnExceptionOnItsThreadFailsEveryRequestAndEndsTheEngine) {
+  expect_that_all_fail(tight_config(), BreakingBackend::How::kException,
                        "the engine's thread ended: std::bad_alloc");
 }
 
-scheduler::Config four_at_a_time() {
-  scheduler::Config config = roomy_config();
-  config.max_num_seqs = 4;
-  config.max_num_batched_tokens = 512;
-  return config;
-}
-
-TEST(Engine, ASubmissionWithManyChoicesStartsThemByAndByAndDoesNotStallOthers) {
+TEST_P(EngineTest, ASubmissionWithManyChoicesStartsThemByAndByAndDoesNotStallOthers) {
   EngineUnderTest engine({.scheduler = four_at_a_time()});
   Submission many = greedy(kQuestion, 5);
   many.n = 300;
@@ -358,11 +357,13 @@ TEST(Engine, ASubmissionWithManyChoicesStartsThemByAndByAndDoesNotStallOthers) {
   for (const Spoken& choice : spoken) EXPECT_EQ(choice.token_ids, spoken[0].token_ids);
   const KeepingObserver& seen = engine.end();
   EXPECT_EQ(seen.records.size(), 301u);
-  size_t most = 0;
+  int64_t most = 0;
   int64_t most_waiting = 0;
-  for (const auto& step : seen.steps) most = std::max(most, step.inputs.size());
+  for (const auto& step : seen.steps) {
+    most = std::max(most, num_inputs(step, records::StepInput::Kind::kArrive));
+  }
   for (const auto& stats : seen.stats) most_waiting = std::max(most_waiting, stats.waiting);
-  EXPECT_LE(most, 5u) << "started at once";
+  EXPECT_LE(most, 5) << "started at once";
   EXPECT_GE(most_waiting, 290) << "the gauge counts those that are not started, too";
   for (const auto& record : seen.records) {
     if (record.choices == 1) continue;
@@ -370,7 +371,7 @@ TEST(Engine, ASubmissionWithManyChoicesStartsThemByAndByAndDoesNotStallOthers) {
   }
 }
 
-TEST(Engine, ChoicesThatWereNeverStartedAreAbortedWithTheRest) {
+TEST_P(EngineTest, ChoicesThatWereNeverStartedAreAbortedWithTheRest) {
   EngineUnderTest engine({.scheduler = four_at_a_time()});
   Submission many = greedy(kQuestion, 200);
   many.n = 100;
@@ -389,7 +390,7 @@ TEST(Engine, ChoicesThatWereNeverStartedAreAbortedWithTheRest) {
   EXPECT_EQ(seen.records.size(), 200u);
 }
 
-TEST(Engine, RecordsSayWhatWasAskedAndWhatTheTimeWentInto) {
+TEST_P(EngineTest, RecordsSayWhatWasAskedAndWhatTheTimeWentInto) {
   EngineUnderTest engine({.scheduler = tight_config()});
   Submission request = greedy(kQuestion + kQuestion + kQuestion + kQuestion, 40);
   request.seed = 11;
@@ -407,7 +408,11 @@ TEST(Engine, RecordsSayWhatWasAskedAndWhatTheTimeWentInto) {
     EXPECT_EQ(record.presence_penalty, 0.5);
     EXPECT_GT(record.detokenize_ns, 0);
     ASSERT_GE(record.prefill_chunks.size(), record.choice == 0 ? 2u : 1u);
-    EXPECT_EQ(record.prefill_chunks[0].start_ns, record.first_scheduled_ns);
+    // Planned ahead, it starts when the step before has ended.
+    EXPECT_GE(record.prefill_chunks[0].start_ns, *record.first_scheduled_ns);
+    if (record.choice == 0) {
+      EXPECT_EQ(record.prefill_chunks[0].start_ns, record.first_scheduled_ns);
+    }
     EXPECT_GE(record.prefill_chunks.back().end_ns, *record.first_token_ns);
   }
 }

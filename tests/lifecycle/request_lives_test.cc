@@ -149,6 +149,39 @@ TEST(RequestLives, StatisticsCountWhatTheStepAdded) {
   EXPECT_EQ(d.stats[2].kv_cache_usage, 0);
 }
 
+TEST(RequestLives, StatisticsTellThoseHeldBackFromThoseThatWaitForCapacity) {
+  Driver d(tight_config());
+  for (RequestId id = 1; id <= 5; ++id) d.arrive(id, 4, 3);  // four may run
+  RequestRecord record;
+  record.id = 6;
+  d.lives.arrive(std::move(record), d.now_ns());
+  ASSERT_TRUE(d.scheduler.add({.id = 6, .num_prompt_tokens = 4, .max_tokens = 1, .ready = false}));
+  d.step();
+  EXPECT_EQ(d.stats[0].waiting, 2);
+  EXPECT_EQ(d.stats[0].waiting_deferred, 1);
+}
+
+TEST(RequestLives, AChunkPlannedAheadStartsWhenTheStepBeforeHasEnded) {
+  scheduler::Config config = tight_config();
+  config.async_scheduling = true;
+  Driver d(config);
+  d.arrive(1, 20, 1);  // two chunks: 16 and 4
+  const scheduler::StepPlan& first = d.scheduler.schedule();
+  d.lives.planned(first, 100);
+  const scheduler::StepPlan& second = d.scheduler.schedule();
+  d.lives.planned(second, 110);
+  d.scheduler.complete({});
+  d.lives.computed(first, 150);
+  const scheduler::SampledToken token{.id = 1, .token = 7};
+  d.scheduler.complete({&token, 1});
+  d.lives.computed(second, 180);
+  const RequestRecord& r = d.lives.finish(1, {.outcome = Outcome::kLength}, 180, {});
+  ASSERT_EQ(r.prefill_chunks.size(), 2u);
+  EXPECT_EQ(r.prefill_chunks[0].end_ns, 150);
+  EXPECT_EQ(r.prefill_chunks[1].start_ns, 150);
+  EXPECT_EQ(r.prefill_chunks[1].end_ns, 180);
+}
+
 TEST(RequestLives, AnAbortedOneKeepsTheTimeOfItsLastToken) {
   Driver d(tight_config());
   d.arrive(1, 4, 20);

@@ -34,11 +34,13 @@ rc::Gen<StepRecord> gen_step() {
     StepRecord step;
     step.step = *gen_count();
     step.start_ns = *gen_count();
+    step.planned_ns = *rc::gen::oneOf(rc::gen::just(step.start_ns), gen_count());
     step.duration_ns = *gen_count();
     for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
-      step.inputs.push_back({*rc::gen::elementOf(std::vector<StepInput::Kind>{
-                                 StepInput::Kind::kArrive, StepInput::Kind::kAbort}),
-                             static_cast<uint64_t>(*gen_count()), *gen_count()});
+      step.inputs.push_back(
+          {*rc::gen::elementOf(std::vector<StepInput::Kind>{
+               StepInput::Kind::kArrive, StepInput::Kind::kAbort, StepInput::Kind::kComplete}),
+           static_cast<uint64_t>(*gen_count()), *gen_count()});
     }
     for (int i = *rc::gen::inRange(0, 4); i > 0; --i) {
       step.requests.push_back({static_cast<uint64_t>(*gen_count()), *gen_count(), *gen_count(),
@@ -70,6 +72,24 @@ TEST(StepLog, WritesTheDocumentedLines) {
   EXPECT_EQ(log->steps[0].requests[1].cached, 32);
   EXPECT_FALSE(log->steps[0].requests[1].samples);
   EXPECT_EQ(log->steps[0].finished[0].reason, "stop");
+}
+
+constexpr char kAsynchronousStep[] =
+    R"({"step":8,"planned_ns":1010,"start_ns":1050,"duration_ns":40,"inputs":[{"kind":"complete",)"
+    R"("step":6,"time_ns":1000}],"requests":[{"id":2,"computed":41,"scheduled":1}],"preempted":[],)"
+    R"("finished":[],"running":1,"waiting":0,"free_blocks":20,"cached_blocks":4})";
+
+TEST(StepLog, AStepPlannedAheadSaysWhenAndAfterWhichItCame) {
+  const Result<StepLog> log =
+      read_text(std::string(kHeader) + "\n" + kStep + "\n" + kAsynchronousStep + "\n");
+  ASSERT_TRUE(log) << log.error().message;
+  ASSERT_EQ(log->steps.size(), 2u);
+  EXPECT_EQ(log->steps[0].planned_ns, log->steps[0].start_ns);
+  EXPECT_EQ(log->steps[1].planned_ns, 1010);
+  ASSERT_EQ(log->steps[1].inputs.size(), 1u);
+  EXPECT_EQ(log->steps[1].inputs[0].kind, StepInput::Kind::kComplete);
+  EXPECT_EQ(log->steps[1].inputs[0].id, 6u);
+  EXPECT_EQ(to_json_line(log->steps[1]), kAsynchronousStep);
 }
 
 // The line holds every field, so equal lines mean equal records.
@@ -106,8 +126,9 @@ TEST(StepLog, SaysWhereAndWhatIsWrong) {
       {step + "\n", ":1: missing key \"step_log\""},
       {other_version, ":1: step_log: got version 9, expected 1"},
       {header + step.substr(0, step.size() / 2), ":2: not valid JSON"},
-      {header + negative, ":2: requests[0].id: got -2, expected a request id >= 0"},
-      {header + kind, ":2: inputs[0].kind: got \"arrvie\", expected one of: arrive, abort"},
+      {header + negative, ":2: requests[0].id: got -2, expected an id >= 0"},
+      {header + kind,
+       ":2: inputs[0].kind: got \"arrvie\", expected one of: arrive, abort, complete"},
       {header + missing, ":2: missing key \"running\""},
       {header + "[]", ":2: got [], expected an object"},
   };

@@ -124,6 +124,16 @@ TEST(StepSamples, TimeRunsToTheNextStepWhileThereIsWork) {
   EXPECT_EQ(times, (std::vector<int64_t>{150, 110, 100, 100, 100}));
 }
 
+/// The second was planned during the first and yields a token that nobody wants; then nothing came
+/// for a long time.
+TEST(StepSamples, TimeOfStepsPlannedAheadIsTheLoggedOne) {
+  records::StepLog log;
+  log.header.config["async_scheduling"] = true;
+  log.steps = {busy_step(1, 0, 1), busy_step(2, 100, 1), busy_step(3, 9000, 1)};
+  log.steps[0].finished.push_back({1, "stop"});
+  for (const StepSample& sample : step_samples(log)) EXPECT_EQ(sample.duration_ns, 100);
+}
+
 std::vector<StepSample> make_samples(const std::array<double, kStepTerms>& ns, int count,
                                      double noise, uint64_t slow_percent = 0) {
   RandomStream random(11, "step samples");
