@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -13,9 +14,10 @@ namespace {
 
 using scheduler::BlockHash;
 
-// Parents of blocks that are known by numbers.
-constexpr BlockHash kPrefixRoot{{1, 0}};
-constexpr BlockHash kOwnRoot{{2, 0}};
+// Spaces of blocks that are known by numbers: those that a workload's ids name, and a request's
+// own.
+constexpr uint64_t kNamed = 1;
+constexpr uint64_t kOwn = 2;
 
 /// The blocks of one choice: those that its tokens or a trace's ids name, then its own. A request
 /// that waits holds the ids as the trace has them, not a hash for each block.
@@ -23,8 +25,8 @@ class ChoiceBlocks final : public scheduler::HashSource {
  public:
   ChoiceBlocks(const workload::Request& request, int32_t block_size, uint64_t prompt_owner,
                uint64_t owner, int64_t output_tokens)
-      : block_size_(block_size),
-        ids_block_size_(request.prefix_block_size),
+      : block_size_(static_cast<size_t>(block_size)),
+        ids_block_size_(static_cast<size_t>(request.prefix_block_size)),
         num_prompt_blocks_(static_cast<size_t>(request.prompt_tokens / block_size)),
         size_(static_cast<size_t>((request.prompt_tokens + output_tokens) / block_size)),
         prompt_owner_(prompt_owner),
@@ -33,34 +35,54 @@ class ChoiceBlocks final : public scheduler::HashSource {
       by_tokens_ = scheduler::hash_blocks({}, request.prompt_token_ids, block_size);
     } else {
       ids_ = request.prefix_block_ids;
-      num_named_ =
-          std::size(ids_) * static_cast<size_t>(ids_block_size_) / static_cast<size_t>(block_size);
+      num_named_ = ids_.size() * ids_block_size_ / block_size_;
     }
   }
 
   size_t size() const override { return size_; }
 
   void extend(std::vector<BlockHash>& hashes, size_t count) const override {
-    while (hashes.size() < count) hashes.push_back(next(hashes));
+    size_t block = hashes.size();
+    hashes.resize(count);
+    const std::span<BlockHash> all = hashes;
+    while (block < count) {
+      const Run run = run_at(block, count);
+      if (block < by_tokens_.size()) {
+        std::copy_n(by_tokens_.begin() + static_cast<std::ptrdiff_t>(block), run.end - block,
+                    hashes.begin() + static_cast<std::ptrdiff_t>(block));
+      } else {
+        numbered_hashes(run.space, run.number, block, all.subspan(block, run.end - block));
+      }
+      block = run.end;
+    }
   }
 
  private:
-  BlockHash next(const std::vector<BlockHash>& before) const {
-    const size_t block = before.size();
-    if (block < by_tokens_.size()) return by_tokens_[block];
+  /// Blocks up to `end` of which one number says what they hold.
+  struct Run {
+    size_t end;
+    uint64_t space = 0;
+    uint64_t number = 0;
+  };
+
+  /// From `block` on, at most to `most`.
+  Run run_at(size_t block, size_t most) const {
+    if (block < by_tokens_.size()) return {.end = std::min(most, by_tokens_.size())};
     if (block < num_named_) {
-      // An id names everything up to its block's end, so the id at this block's last token says
-      // what this block holds, whichever of the two block sizes is larger.
-      const int64_t last_token = static_cast<int64_t>(block + 1) * block_size_ - 1;
-      return scheduler::numbered_hash(
-          kPrefixRoot, ids_[static_cast<size_t>(last_token / ids_block_size_)], block);
+      // An id names everything up to its block's end, so the id at a block's last token says what
+      // that block holds, whichever of the two block sizes is larger.
+      const size_t id = ((block + 1) * block_size_ - 1) / ids_block_size_;
+      const size_t end = (id + 1) * ids_block_size_ / block_size_;
+      return {.end = std::min({most, num_named_, end}), .space = kNamed, .number = ids_[id]};
     }
-    return scheduler::numbered_hash(before.empty() ? kOwnRoot : before.back(),
-                                    block < num_prompt_blocks_ ? prompt_owner_ : owner_, block);
+    if (block < num_prompt_blocks_) {
+      return {.end = std::min(most, num_prompt_blocks_), .space = kOwn, .number = prompt_owner_};
+    }
+    return {.end = most, .space = kOwn, .number = owner_};
   }
 
-  const int64_t block_size_;
-  const int64_t ids_block_size_;
+  const size_t block_size_;
+  const size_t ids_block_size_;
   const size_t num_prompt_blocks_;
   const size_t size_;
   const uint64_t prompt_owner_;  // its choices share a prompt

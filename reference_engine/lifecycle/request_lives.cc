@@ -15,8 +15,8 @@ using scheduler::RequestId;
 
 constexpr RequestId kNobody = std::numeric_limits<RequestId>::max();
 
-/// Sequential ids must not fill neighbouring cells of a power-of-two table.
-uint64_t hash_id(RequestId id) { return id * 0x9e3779b97f4a7c15u >> 20; }
+/// Spreads sequential ids over all of the index.
+uint64_t hash_id(RequestId id) { return id * 0x9e3779b97f4a7c15u; }
 
 bool is_prefill(const scheduler::ScheduledRequest& share) {
   return share.num_computed_tokens < share.num_prompt_tokens;
@@ -52,7 +52,7 @@ void RequestLives::arrive(records::RequestRecord&& record, int64_t now_ns) {
     pulses_[static_cast<size_t>(slot)] = pulse;
     records_[static_cast<size_t>(slot)] = std::move(record);
   }
-  by_id_.insert(slot, hash_of(slot));
+  by_id_.insert(slot, hash_of(slot), [this](int32_t s) { return hash_of(s); });
 }
 
 void RequestLives::planned(const scheduler::StepPlan& plan, int64_t planned_ns) {

@@ -92,11 +92,14 @@ std::optional<BlockHash> parse_block_hash(std::string_view text) {
   return hash;
 }
 
-BlockHash numbered_hash(const BlockHash& parent, uint64_t number, uint64_t index) {
-  const uint64_t a = mix(parent.words[0] ^ mix(number));
-  const uint64_t b = mix(parent.words[1] ^ mix(index + 0x9e3779b97f4a7c15u));
-  // Each word depends on both inputs, and the two on them in different ways.
-  return {{mix(a + 3 * b), mix(b ^ (a << 1 | a >> 63))}};
+void numbered_hashes(uint64_t space, uint64_t number, uint64_t first, std::span<BlockHash> hashes) {
+  constexpr uint64_t kOdd = 0x9e3779b97f4a7c15u;
+  // Equal second words have equal sums; then the first words differ by space and index.
+  const uint64_t second = number + space * kOdd;
+  const uint64_t start = mix(second) + mix(space);
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    hashes[i] = {{mix(start + (first + i) * kOdd), second}};
+  }
 }
 
 }  // namespace touchstone::scheduler

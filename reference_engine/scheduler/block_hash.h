@@ -48,8 +48,9 @@ std::string to_hex(const BlockHash& hash);
 /// The inverse; nullopt when `text` is none.
 std::optional<BlockHash> parse_block_hash(std::string_view text);
 
-/// For content that is known by numbers instead of tokens, as a simulator's. Cheap: nobody chooses
-/// such numbers to collide.
-BlockHash numbered_hash(const BlockHash& parent, uint64_t number, uint64_t index);
+/// For content that is known by numbers instead of tokens, as a simulator's: hashes of the blocks
+/// [first, first + hashes.size()) of what `number` names in `space`. Equal where all three are.
+/// Cheap: nobody chooses such numbers to collide.
+void numbered_hashes(uint64_t space, uint64_t number, uint64_t first, std::span<BlockHash> hashes);
 
 }  // namespace touchstone::scheduler

@@ -1,5 +1,7 @@
 #include "reference_engine/scheduler/block_pool.h"
 
+#include <numeric>
+
 #include "base/check.h"
 
 namespace touchstone::scheduler {
@@ -7,23 +9,30 @@ namespace touchstone::scheduler {
 BlockPool::BlockPool(int64_t num_blocks) {
   BASE_CHECK(num_blocks >= 2 && num_blocks <= INT32_MAX, num_blocks);
   blocks_.resize(static_cast<size_t>(num_blocks));
-  by_hash_.reserve(blocks_.size());
-  for (BlockId block = 1; block < static_cast<BlockId>(num_blocks); ++block) link_back(block);
+  by_hash_.reserve(blocks_.size(), [this](BlockId b) { return at(b).hash.words[0]; });
   free_ = total();
+  blank_.reserve(blocks_.size());
+  queue_.resize(2 * blocks_.size() + 2 * kAhead, kNullBlock);
+  queued_ = static_cast<size_t>(free_);
+  std::iota(queue_.begin(), queue_.begin() + free_, 1);
 }
 
 BlockId BlockPool::take() {
   BASE_CHECK(free_ > 0, "no block is free");
-  const BlockId block = at(kNullBlock).next;
+  --free_;
+  if (!blank_.empty()) {
+    const BlockId block = blank_.back();
+    blank_.pop_back();
+    at(block).references = 1;
+    return block;
+  }
+  const BlockId block = dequeue();
+  // First the blocks that are next, then, when those are there, what their eviction needs.
+  prefetch(queue_[after(head_, 2 * kAhead)]);
+  by_hash_.prefetch(at(queue_[after(head_, kAhead)]).hash.words[0]);
   Block& taken = at(block);
   BASE_CHECK(taken.references == 0, "INV-2: block ", block, " is referenced");
-  unlink(block);
-  --free_;
-  // The next one to be taken is in the cache already; what its eviction needs is not.
-  const Block& next = at(at(kNullBlock).next);
-  prefetch(next.hash);
-  prefetch(next.next);
-  if (taken.hashed) {
+  if (taken.hashed()) {
     --free_cached_;
     forget(block);
   }
@@ -33,11 +42,11 @@ BlockId BlockPool::take() {
 
 void BlockPool::touch(BlockId block) {
   Block& touched = at(block);
-  if (touched.references++ == 0) {
-    unlink(block);
-    --free_;
-    if (touched.hashed) --free_cached_;
-  }
+  if (touched.references++ > 0) return;
+  BASE_CHECK(touched.hashed() && queue_[touched.place] == block, "block ", block, " is blank");
+  queue_[touched.place] = kNullBlock;
+  --free_;
+  --free_cached_;
 }
 
 void BlockPool::release(BlockId block) {
@@ -45,23 +54,22 @@ void BlockPool::release(BlockId block) {
   BASE_CHECK(released.references > 0, "block ", block, " is free already");
   if (--released.references > 0) return;
   ++free_;
-  if (released.hashed) {
+  if (released.hashed()) {
     ++free_cached_;
-    link_back(block);
+    enqueue(block);
   } else {
-    link_front(block);
+    blank_.push_back(block);
   }
 }
 
 void BlockPool::set_hash(BlockId block, const BlockHash& hash) {
   Block& full = at(block);
-  BASE_CHECK(full.references > 0 && !full.hashed, "block ", block);
+  BASE_CHECK(full.references > 0 && !full.hashed(), "block ", block);
   full.hash = hash;
-  full.hashed = true;
-  const int32_t first = oldest(hash);
+  const int32_t first =
+      by_hash_.find_or_insert(block, hash.words[0], [&](int32_t b) { return at(b).hash == hash; });
   if (first == FlatIndex::kNone) {
     full.previous_same_hash = full.next_same_hash = block;
-    by_hash_.insert(block, key(block));
     return;
   }
   const BlockId last = at(first).previous_same_hash;
@@ -73,7 +81,7 @@ void BlockPool::set_hash(BlockId block, const BlockHash& hash) {
 
 void BlockPool::clear_hash(BlockId block) {
   BASE_CHECK(at(block).references > 0, "block ", block, " is free");
-  if (at(block).hashed) forget(block);
+  if (at(block).hashed()) forget(block);
 }
 
 std::optional<BlockId> BlockPool::find(const BlockHash& hash) const {
@@ -89,67 +97,83 @@ int32_t BlockPool::oldest(const BlockHash& hash) const {
 /// Takes `block` out of the index and out of the circle of blocks with its hash.
 void BlockPool::forget(BlockId block) {
   Block& forgotten = at(block);
+  const uint64_t key = forgotten.hash.words[0];
   const BlockId next = forgotten.next_same_hash;
+  forgotten.next_same_hash = kNullBlock;
   if (next == block) {
-    by_hash_.erase(block, key(block));
-  } else {
-    if (oldest(forgotten.hash) == block) by_hash_.replace(block, next, key(block));
-    at(next).previous_same_hash = forgotten.previous_same_hash;
-    at(forgotten.previous_same_hash).next_same_hash = next;
+    by_hash_.erase(block, key);
+    return;
   }
-  forgotten.hashed = false;
+  at(next).previous_same_hash = forgotten.previous_same_hash;
+  at(forgotten.previous_same_hash).next_same_hash = next;
+  if (oldest(forgotten.hash) == block) by_hash_.replace(block, next, key);
 }
 
-void BlockPool::link_front(BlockId block) {
-  const BlockId head = at(kNullBlock).next;
-  at(block).previous = kNullBlock;
-  at(block).next = head;
-  at(head).previous = block;
-  at(kNullBlock).next = block;
+void BlockPool::enqueue(BlockId block) {
+  if (queued_ == queue_.size()) squeeze();
+  const size_t place = after(head_, queued_++);
+  queue_[place] = block;
+  at(block).place = static_cast<uint32_t>(place);
 }
 
-void BlockPool::link_back(BlockId block) {
-  const BlockId tail = at(kNullBlock).previous;
-  at(block).previous = tail;
-  at(block).next = kNullBlock;
-  at(tail).next = block;
-  at(kNullBlock).previous = block;
+/// REQUIRES: a free block is in the queue.
+BlockId BlockPool::dequeue() {
+  BlockId block = kNullBlock;
+  while (block == kNullBlock) {
+    block = queue_[head_];
+    head_ = after(head_, 1);
+    --queued_;
+  }
+  return block;
 }
 
-void BlockPool::unlink(BlockId block) {
-  Block& gone = at(block);
-  at(gone.previous).next = gone.next;
-  at(gone.next).previous = gone.previous;
+/// Closes the holes.
+void BlockPool::squeeze() {
+  size_t kept = 0;
+  for (size_t i = 0; i < queued_; ++i) {
+    const BlockId block = queue_[after(head_, i)];
+    if (block == kNullBlock) continue;
+    const size_t place = after(head_, kept++);
+    queue_[place] = block;
+    at(block).place = static_cast<uint32_t>(place);
+  }
+  queued_ = kept;
 }
 
 void BlockPool::check_invariants() const {
-  int64_t listed = 0;
+  std::vector<BlockId> listed = blank_;
+  for (const BlockId b : blank_) BASE_CHECK(!at(b).hashed(), "INV-1: block ", b, " is not blank");
+  for (size_t i = 0; i < queued_; ++i) {
+    const size_t place = after(head_, i);
+    const BlockId b = queue_[place];
+    if (b == kNullBlock) continue;
+    BASE_CHECK(!at(b).hashed() || at(b).place == place, "INV-1: block ", b, " is elsewhere");
+    listed.push_back(b);
+  }
   int64_t listed_cached = 0;
-  BlockId previous = kNullBlock;
-  for (BlockId b = at(kNullBlock).next; b != kNullBlock; b = at(b).next) {
+  std::vector<bool> is_listed(blocks_.size());
+  for (const BlockId b : listed) {
     BASE_CHECK(at(b).references == 0, "INV-2: block ", b, " is free and referenced");
-    BASE_CHECK(at(b).previous == previous, "INV-1: free list broken at block ", b);
-    previous = b;
-    ++listed;
-    listed_cached += at(b).hashed ? 1 : 0;
-    BASE_CHECK(listed <= total(), "INV-1: the free list has a circle");
+    BASE_CHECK(!is_listed[static_cast<size_t>(b)], "INV-1: block ", b, " is free twice");
+    is_listed[static_cast<size_t>(b)] = true;
+    listed_cached += at(b).hashed() ? 1 : 0;
   }
   int64_t referenced = 0;
   size_t oldest_ones = 0;
   for (BlockId b = 1; b < static_cast<BlockId>(blocks_.size()); ++b) {
     referenced += at(b).references > 0 ? 1 : 0;
-    if (!at(b).hashed) continue;
+    if (!at(b).hashed()) continue;
     const int32_t first = oldest(at(b).hash);
     BASE_CHECK(first != FlatIndex::kNone, "INV-3: block ", b, " cannot be found by its hash");
     oldest_ones += first == b ? 1 : 0;
   }
-  BASE_CHECK(listed == free_ && listed_cached == free_cached_, "INV-1: counted ", listed, "/",
-             listed_cached, ", kept ", free_, "/", free_cached_);
-  BASE_CHECK(listed + referenced == total(), "INV-1: ", listed, " free + ", referenced,
+  BASE_CHECK(std::ssize(listed) == free_ && listed_cached == free_cached_, "INV-1: counted ",
+             listed.size(), "/", listed_cached, ", kept ", free_, "/", free_cached_);
+  BASE_CHECK(free_ + referenced == total(), "INV-1: ", free_, " free + ", referenced,
              " referenced of ", total());
   BASE_CHECK(oldest_ones == by_hash_.size(), "INV-3: ", oldest_ones, " hashes, index has ",
              by_hash_.size());
-  BASE_CHECK(at(kNullBlock).references == 0 && !at(kNullBlock).hashed, "the null block is used");
+  BASE_CHECK(at(kNullBlock).references == 0 && !at(kNullBlock).hashed(), "the null block is used");
 }
 
 }  // namespace touchstone::scheduler

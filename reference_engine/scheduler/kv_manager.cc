@@ -7,8 +7,7 @@
 namespace touchstone::scheduler {
 namespace {
 
-/// So many hashes or blocks before they are needed: about what memory takes to answer.
-constexpr size_t kAhead = 8;
+constexpr size_t kAhead = BlockPool::kAhead;
 
 }  // namespace
 
@@ -34,19 +33,22 @@ int32_t KvManager::find_prefix(Request& request) {
   return static_cast<int32_t>(prefix_.size()) * block_size_;
 }
 
-/// Hashes are made some at a time: a miss near the front saves the rest.
-const BlockHash& KvManager::hash(Request& request, size_t block, size_t most) const {
+/// The hashes of the first `count` blocks at least. Hashes are made some at a time: a miss near the
+/// front saves the rest.
+std::span<const BlockHash> KvManager::hashes(Request& request, size_t count, size_t most) const {
   constexpr size_t kAtOnce = 64;
-  if (block >= request.hashes.size()) {
-    request.hash_source->extend(request.hashes, std::min(block + kAtOnce, most));
+  if (count > request.hashes.size()) {
+    request.hash_source->extend(request.hashes,
+                                std::min(std::max(count, request.hashes.size() + kAtOnce), most));
   }
-  return request.hashes[block];
+  return request.hashes;
 }
 
 void KvManager::find_full_prefix(Request& request, size_t most) {
   for (size_t i = 0; i < most; ++i) {
-    const std::optional<BlockId> block = pool_.find(hash(request, i, most));
-    if (i + kAhead < request.hashes.size()) pool_.prefetch(request.hashes[i + kAhead]);
+    const std::span<const BlockHash> known = hashes(request, i + 1, most);
+    if (i + kAhead < known.size()) pool_.prefetch(known[i + kAhead]);
+    const std::optional<BlockId> block = pool_.find(known[i]);
     if (!block) return;
     prefix_.push_back(*block);
   }
@@ -63,7 +65,7 @@ void KvManager::find_window_prefix(Request& request, size_t most) {
       std::fill(prefix_.begin(), prefix_.begin() + static_cast<std::ptrdiff_t>(i), kNullBlock);
       return;
     }
-    const std::optional<BlockId> block = pool_.find(hash(request, i - 1, most));
+    const std::optional<BlockId> block = pool_.find(hashes(request, i, most)[i - 1]);
     prefix_[i - 1] = block.value_or(kNullBlock);
     in_a_row = block ? in_a_row + 1 : 0;
   }
@@ -119,11 +121,14 @@ void KvManager::leave_window(Request& request) {
 /// The part of cache_full_blocks() that few tokens need.
 void KvManager::set_hashes(Request& request, int32_t num_tokens) {
   const size_t full = std::min(static_cast<size_t>(num_tokens / block_size_), request.num_hashes());
-  for (size_t i = static_cast<size_t>(request.num_hashed_blocks); i < full; ++i) {
-    pool_.set_hash(request.blocks[i], hash(request, i, full));
-    if (i + kAhead < request.hashes.size()) pool_.prefetch(request.hashes[i + kAhead]);
+  const size_t first = static_cast<size_t>(request.num_hashed_blocks);
+  if (first >= full) return;
+  const std::span<const BlockHash> known = hashes(request, full, full);
+  for (size_t i = first; i < full; ++i) {
+    if (i + kAhead < known.size()) pool_.prefetch(known[i + kAhead]);
+    pool_.set_hash(request.blocks[i], known[i]);
   }
-  request.num_hashed_blocks = std::max(request.num_hashed_blocks, static_cast<int32_t>(full));
+  request.num_hashed_blocks = static_cast<int32_t>(full);
 }
 
 void KvManager::uncache_after(Request& request, int32_t num_tokens) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <span>
 #include <vector>
 
 #include "reference_engine/scheduler/block_pool.h"
@@ -58,7 +59,7 @@ class KvManager final {
   }
   bool take(Request& request, int32_t num_tokens);
   void set_hashes(Request& request, int32_t num_tokens);
-  const BlockHash& hash(Request& request, size_t block, size_t most) const;
+  std::span<const BlockHash> hashes(Request& request, size_t count, size_t most) const;
   void find_full_prefix(Request& request, size_t most);
   void find_window_prefix(Request& request, size_t most);
 

@@ -5,8 +5,8 @@
 namespace touchstone::scheduler {
 namespace {
 
-/// Sequential ids must not fill neighbouring cells of a power-of-two table.
-uint64_t hash_id(RequestId id) { return (id ^ (id >> 31)) * 0x9e3779b97f4a7c15u >> 17; }
+/// Spreads sequential ids over all of the index.
+uint64_t hash_id(RequestId id) { return (id ^ (id >> 31)) * 0x9e3779b97f4a7c15u; }
 
 }  // namespace
 
@@ -31,7 +31,8 @@ Request& RequestTable::add(RequestId id) {
   request.blocks = std::move(blocks);
   request.slot = slot;
   request.id = id;
-  by_id_.insert(slot, hash_id(id));
+  by_id_.insert(slot, hash_id(id),
+                [this](int32_t s) { return hash_id(storage_[static_cast<size_t>(s)].id); });
   return request;
 }
 

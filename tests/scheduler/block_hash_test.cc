@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 namespace touchstone::scheduler {
 namespace {
@@ -78,16 +81,26 @@ RC_GTEST_PROP(BlockHash, DifferentBlocksHaveDifferentHashes, ()) {
 }
 
 RC_GTEST_PROP(BlockHash, NumbersGiveDifferentHashes, ()) {
-  const BlockHash parent = root_hash({});
-  const auto number = *rc::gen::inRange<uint64_t>(0, 4);
-  const auto index = *rc::gen::inRange<uint64_t>(0, 4);
-  for (uint64_t n = 0; n < 4; ++n) {
-    for (uint64_t i = 0; i < 4; ++i) {
-      RC_ASSERT((numbered_hash(parent, n, i) == numbered_hash(parent, number, index)) ==
-                (n == number && i == index));
+  const auto far = *rc::gen::arbitrary<uint64_t>();
+  std::map<BlockHash, std::tuple<uint64_t, uint64_t, uint64_t>> named;
+  for (const uint64_t space : {1, 2}) {
+    for (const uint64_t number : {uint64_t{0}, uint64_t{1}, far, far + 1}) {
+      std::vector<BlockHash> hashes(8);
+      numbered_hashes(space, number, 5, hashes);
+      for (size_t i = 0; i < hashes.size(); ++i) {
+        const std::tuple name(space, number, 5 + i);
+        RC_ASSERT(named.emplace(hashes[i], name).first->second == name);
+      }
     }
   }
-  RC_ASSERT(numbered_hash(parent, number, index) != numbered_hash({}, number, index));
+}
+
+TEST(BlockHash, NumbersGiveTheSameHashesWhereverARunBegins) {
+  std::vector<BlockHash> whole(8);
+  numbered_hashes(1, 7, 0, whole);
+  std::vector<BlockHash> rest(5);
+  numbered_hashes(1, 7, 3, rest);
+  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), whole.begin() + 3));
 }
 
 }  // namespace
