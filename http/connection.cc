@@ -158,6 +158,9 @@ asio::awaitable<Connection::error_code> Connection::parse(RequestParser& parser,
         co_return error_code{};
       }
     }
+    if (part == Part::kBody && parser.chunked() && !RequestParser::may_be_chunk(input())) {
+      co_return beast_http::error::bad_chunk;
+    }
     const size_t room = buffer_.max_size() - buffer_.size();
     wanted = std::min(wanted, room);
     if (wanted == 0) co_return beast_http::error::buffer_overflow;
@@ -172,6 +175,10 @@ asio::awaitable<Connection::error_code> Connection::parse(RequestParser& parser,
     // Who sends much is read in large pieces.
     wanted = bytes == wanted ? std::min(2 * wanted, kTransferBytes) : kReadBytesMin;
   }
+}
+
+std::string_view Connection::input() const {
+  return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
 }
 
 /// Reads, handles and answers one request; false when the connection is to end.

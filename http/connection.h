@@ -67,6 +67,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> refuse_bytes(RequestParser& parser, error_code error);
   boost::asio::awaitable<void> refuse(HttpResponse response, const std::string& why);
   HttpResponse over_budget() const;
+  /// What was read and not yet used.
+  std::string_view input() const;
 
   boost::asio::awaitable<bool> send_response(HttpResponse response, bool head_only);
   boost::asio::awaitable<bool> send_pending(std::unique_ptr<PendingReply> pending);

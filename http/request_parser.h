@@ -1,11 +1,13 @@
 // Parses one request from the bytes of a connection, within limits: sizes, counts and the server's
-// byte budget are checked as the bytes come. Internal to connection.cc. Thread-compatible.
-// Source: RFC 9112, on Beast's basic_parser.
+// byte budget are checked as the bytes come. Where a request ends must be beyond doubt, or a proxy
+// in front could see other requests than we do: what RFC 9112 leaves to the server is refused.
+// Internal to connection.cc. Thread-compatible. Source: RFC 9112, on Beast's basic_parser.
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "http/http.h"
 #include "http/server.h"
@@ -24,6 +26,8 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool over_budget() const { return over_budget_; }
   /// From now on the body is thrown away as it comes.
   void discard_body() { discards_ = true; }
+  /// False when no chunk begins like this: Beast waits for the rest of "0x10" first.
+  static bool may_be_chunk(std::string_view input);
 
  private:
   using string_view = boost::beast::string_view;
@@ -41,13 +45,16 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   size_t on_chunk_body_impl(uint64_t remain, string_view body, error_code& error) override;
   void on_finish_impl(error_code& error) override;
   void charge(size_t bytes, error_code& error);
+  void count_bytes(size_t bytes, error_code& error);
 
   const HttpServerOptions& options_;
   HttpRequest request_;
   int64_t held_bytes_ = 0;
   int version_ = 11;
   size_t fields_ = 0;       // trailers included
-  size_t field_bytes_ = 0;  // likewise
+  size_t field_bytes_ = 0;  // likewise, and extensions of chunks
+  int hosts_ = 0;
+  int codings_ = 0;  // Transfer-Encoding fields
   bool in_trailers_ = false;
   bool over_budget_ = false;
   bool discards_ = false;

@@ -177,6 +177,75 @@ TEST(HttpServer, FieldsOfEveryLengthUpToTheLimitAreTakenAndBeyondItRefused) {
   EXPECT_EQ(running.connect().exchange("GET", "/quick").status, 200);
 }
 
+TEST(HttpServer, WhereARequestEndsIsBeyondDoubtOrItIsRefusedAndTheConnectionEnds) {
+  Running running;
+  const std::string start = "POST /quick HTTP/1.1\r\n";
+  // Read by one who believes in another framing, the body holds a second request.
+  const std::string body = "\r\n0\r\n\r\nGET /quick HTTP/1.1\r\nhost: x\r\n\r\n";
+  const std::string one_chunk = "\r\n2\r\nok\r\n0\r\n\r\n";
+  for (const std::string& request : {
+           start + "host: x\r\ntransfer-encoding: chunked, chunked\r\n" + body,
+           start + "host: x\r\ntransfer-encoding: xchunked\r\n" + body,
+           start + "host: x\r\ntransfer-encoding: gzip, chunked\r\n" + body,
+           start + "host: x\r\ntransfer-encoding: identity\r\n" + body,
+           start + "host: x\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n" + body,
+           start + "host: x\r\ntransfer-encoding:\r\n" + body,
+           start + "host: x\r\ntransfer-encoding: xchunked\r\ncontent-length: 5\r\n" + body,
+           start + "host: x\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n" + body,
+           start + "host: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n" + body,
+           start + "host: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n" + body,
+           "POST /quick HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n" + one_chunk,
+           start + "host: x\r\ntransfer-encoding: chunked\r\n\r\n0x10\r\n",
+           start + "host: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0x10\r\n",
+           start + body,
+           start + "host: x\r\nhost: y\r\n" + body,
+       }) {
+    HttpClient client = running.connect();
+    ASSERT_TRUE(client.send(request));
+    const HttpAnswer answer = client.read_answer();
+    EXPECT_EQ(answer.status, 400) << request << answer.problem;
+    EXPECT_EQ(answer.header("connection"), "close") << request;
+    EXPECT_TRUE(client.at_end()) << request;
+  }
+  HttpClient good = running.connect();
+  ASSERT_TRUE(good.send(start + "host: x\r\ntransfer-encoding: Chunked\r\n" + one_chunk));
+  EXPECT_EQ(good.read_answer().body, "ok");
+  HttpClient old = running.connect();
+  ASSERT_TRUE(old.send("GET /quick HTTP/1.0\r\n\r\n"));
+  EXPECT_EQ(old.read_answer().status, 200) << "Host came with HTTP/1.1";
+}
+
+TEST(HttpServer, ATargetInAbsoluteFormIsServedByItsPath) {
+  Running running;
+  const std::vector<std::pair<std::string, std::string>> targets = {
+      {"http://example.org/quick", "/quick"},
+      {"HTTPS://example.org:8000/quick?a=/b", "/quick"},
+      {"http://example.org?a=/b", "/"},
+      {"http://example.org", "/"}};
+  for (const auto& [target, path] : targets) {
+    HttpClient client = running.connect();
+    ASSERT_EQ(client.exchange("GET", target, "", {{"connection", "close"}}).status, 200);
+    ASSERT_TRUE(client.at_end());
+    EXPECT_EQ(running.observer.ended().back().route, path) << target;
+  }
+}
+
+TEST(HttpServer, ExtensionsOfChunksCountAsHeadersDo) {
+  HttpServerOptions options;
+  options.max_header_bytes = 10'000;
+  Running running(options);
+  const std::string start = "POST /quick HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+  const auto answer_to = [&](int chunks) {
+    std::string request = start;
+    for (int i = 0; i < chunks; ++i) request += "1;" + std::string(999, 'e') + "\r\nx\r\n";
+    HttpClient client = running.connect();
+    client.send(request + "0\r\n\r\n");
+    return client.read_answer();
+  };
+  EXPECT_EQ(answer_to(9).body, std::string(9, 'x'));
+  EXPECT_EQ(answer_to(11).status, 431);
+}
+
 TEST(HttpServer, RequestsBeyondTheByteBudgetGetA503AndTheBytesComeBack) {
   HttpServerOptions options;
   options.max_request_memory_bytes = 300'000;
