@@ -321,6 +321,14 @@ TEST_F(Parsing, IntegersBeyond64BitsAreErrorsOfTheirField) {
   EXPECT_EQ(completion({{"seed", INT64_MIN}}).seed, INT64_MIN);
 }
 
+TEST_F(Parsing, TokenIdsBeyond32BitsAreNamedAsGiven) {
+  for (const json& prompt : {json{5, 1099511627776, 4294967296}, json{{5}, {1099511627776}}}) {
+    const ApiError error = refuse_completion({{"prompt", prompt}, {"max_tokens", 1}});
+    EXPECT_EQ(error.status, 400);
+    EXPECT_EQ(error.message, "Token id 1099511627776 is out of vocabulary");
+  }
+}
+
 TEST_F(Parsing, ManyMistakesAreCountedAndFewAreKept) {
   std::string body = R"({"messages":[1)";
   for (int i = 1; i < 2000; ++i) body += ",1";

@@ -46,13 +46,14 @@ bool is_token_list(const json& value) {
   return value.is_array() && std::all_of(value.begin(), value.end(), is_token_id);
 }
 
-std::vector<int32_t> token_list(const json& value) {
-  std::vector<int32_t> ids;
+RawTokens token_list(const json& value) {
+  RawTokens tokens;
   for (const json& id : value) {
     const int64_t number = id.is_boolean() ? (id.get<bool>() ? 1 : 0) : id.get<int64_t>();
-    ids.push_back(static_cast<int32_t>(std::min<int64_t>(number, INT32_MAX)));
+    tokens.ids.push_back(static_cast<int32_t>(std::min<int64_t>(number, INT32_MAX)));
+    if (number > INT32_MAX) tokens.too_large = std::max(number, tokens.too_large.value_or(0));
   }
-  return ids;
+  return tokens;
 }
 
 void check_token_id(const json& value, const std::string& location, SchemaErrors& errors) {

@@ -51,6 +51,10 @@ std::optional<ApiError> check_token_length(size_t tokens, const PromptLimits& li
   return parameter_error(message, "input_tokens", count);
 }
 
+ApiError out_of_vocabulary(int64_t token) {
+  return bad_request("Token id " + std::to_string(token) + " is out of vocabulary");
+}
+
 void truncate(const PromptLimits& limits, const ApiContext& context, std::vector<int32_t>& ids) {
   if (!limits.truncate_prompt_tokens) return;
   const int64_t wanted = *limits.truncate_prompt_tokens == -1 ? input_tokens_max(limits, context)
@@ -98,12 +102,15 @@ std::variant<Prompt, ApiError> make_prompt(const RawPrompt& raw, const PromptLim
     prompt.token_ids = context.tokenizer->encode(*text, limits.add_special_tokens);
     truncate(limits, context, prompt.token_ids);
   } else {
-    prompt.token_ids = std::get<std::vector<int32_t>>(raw);
+    prompt.token_ids = std::get<RawTokens>(raw).ids;
     truncate(limits, context, prompt.token_ids);
     prompt.text = context.tokenizer->decode(prompt.token_ids, false);
   }
   if (prompt.token_ids.empty()) return bad_request("The decoder prompt cannot be empty");
   if (auto error = check_token_length(prompt.token_ids.size(), limits, context)) return *error;
+  if (const auto* tokens = std::get_if<RawTokens>(&raw); tokens != nullptr && tokens->too_large) {
+    return out_of_vocabulary(*tokens->too_large);
+  }
   int64_t room = context.max_model_len - static_cast<int64_t>(prompt.token_ids.size());
   const int64_t wanted =
       limits.max_tokens.value_or(context.defaults.max_tokens.value_or(context.max_model_len));
@@ -117,7 +124,7 @@ std::optional<ApiError> check_vocabulary(const std::vector<Prompt>& prompts,
   for (const Prompt& prompt : prompts) {
     const auto largest = std::max_element(prompt.token_ids.begin(), prompt.token_ids.end());
     if (largest != prompt.token_ids.end() && *largest >= known) {
-      return bad_request("Token id " + std::to_string(*largest) + " is out of vocabulary");
+      return out_of_vocabulary(*largest);
     }
   }
   return std::nullopt;

@@ -22,8 +22,13 @@ struct PromptLimits {
   bool add_special_tokens = true;
 };
 
+struct RawTokens {
+  std::vector<int32_t> ids;            ///< those beyond 32 bits: INT32_MAX
+  std::optional<int64_t> too_large{};  ///< the largest beyond 32 bits, as it was given
+};
+
 /// One prompt as sent.
-using RawPrompt = std::variant<std::string, std::vector<int32_t>>;
+using RawPrompt = std::variant<std::string, RawTokens>;
 
 /// Checks that do not look at the prompts.
 std::optional<ApiError> check_limits(const PromptLimits& limits, const ApiContext& context);
