@@ -4,11 +4,9 @@
 
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "base/clock.h"
@@ -18,6 +16,7 @@
 #include "cli/duration_flag.h"
 #include "reference_engine/backend/plugin_backend.h"
 #include "reference_engine/backend/registry.h"
+#include "reference_engine/server/line_output.h"
 #include "reference_engine/server/serve.h"
 #include "telemetry/dialects/dialect.h"
 
@@ -316,7 +315,10 @@ void add_unimplemented_flags(CLI::App& app, ServeFlags& flags) {
   }
 }
 
-void say(const std::string& line) { std::fprintf(stderr, "touchstone serve: %s\n", line.c_str()); }
+bool say(const std::string& line) {
+  static server::LineOutput errors(STDERR_FILENO);
+  return errors.write("touchstone serve: " + line);
+}
 
 Status check_unimplemented(const CLI::App& app, const ServeFlags& flags) {
   for (const UnimplementedFlag& flag : unimplemented_flags()) {
@@ -401,18 +403,13 @@ Exit run_serve(const CLI::App& app, ServeFlags& flags) {
   // A client or a log reader that goes away is an error of one write, not the end of the server.
   std::signal(SIGPIPE, SIG_IGN);
   const RealClock clock;
-  std::mutex mutex;
-  const auto log = [&mutex](const std::string& line) {
-    const std::lock_guard lock(mutex);
-    say(line);
-  };
   backend::Registry backends = backend::linked_backends();
   for (const std::string& path : flags.backend_plugins) {
     auto plugin = backend::load_plugin(path);
     if (!plugin) return report_error(plugin.error());
     backends.add_first(*std::move(plugin));
   }
-  const Result<server::ServeEnd> end = server::serve(flags.options, backends, clock, log);
+  const Result<server::ServeEnd> end = server::serve(flags.options, backends, clock, say);
   if (!end) return report_error(end.error());
   return *end == server::ServeEnd::kStopped ? Exit::kGood : Exit::kUndecided;
 }

@@ -29,7 +29,7 @@
 namespace touchstone::server {
 namespace {
 
-using Log = std::function<void(const std::string&)>;
+using Log = ServerLog::Write;
 
 /// What clients read as the version: vLLM's, whose interface this is, and ours as PEP 440's local
 /// part, so that nobody takes one for the other.
@@ -182,6 +182,9 @@ void raise_descriptor_limit() {
   }
 }
 
+/// For clients to be told that their request was aborted.
+constexpr int64_t kLastWordsNs = kNsPerSecond / 2;
+
 /// What ends a serving process: signals and the engine's own end.
 class EndEvents final {
  public:
@@ -265,6 +268,7 @@ class Server final {
          const scheduler::Config& config, backend::Backend& backend, const ModelFrontEnd& front_end,
          TelemetrySinks& sinks)
       : options_(options),
+        clock_(clock),
         log_(log),
         server_log_(options.log, clock, log,
                     [this, &sinks] { sinks.report_problems(server_log_); }),
@@ -308,18 +312,22 @@ class Server final {
     service_.drain();
     http_.drain([this] { events_.connections_ended(); });
     engine_.close();
+    const int64_t end_ns = clock_.monotonic_ns() + options_.shutdown_timeout_ns;
+    int64_t last_words_ns = 0;
     if (!events_.wait_for_engine(options_.shutdown_timeout_ns)) {
       log_("aborting the requests that still run");
       engine_.abort_all();
+      last_words_ns = kLastWordsNs;
     }
     engine_.join();
-    events_.wait_for_connections(options_.http.write_timeout_ns);
+    events_.wait_for_connections(std::max(end_ns - clock_.monotonic_ns(), last_words_ns));
     http_.stop();
     return engine_.failed() ? ServeEnd::kEngineFailed : ServeEnd::kStopped;
   }
 
  private:
   const ServeOptions& options_;
+  const Clock& clock_;
   const Log& log_;
   EndEvents events_;
   ServerLog server_log_;

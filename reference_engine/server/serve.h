@@ -67,9 +67,9 @@ enum class ServeEnd {
   kEngineFailed,  ///< the backend gave up; `log` said why
 };
 
-/// `log` gets one line at a time, from several threads.
+/// `log` gets one line at a time, from several threads; what it has no room for is lost.
 /// ERRORS: whatever keeps the server from starting: device, model, memory, port.
 Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
-                       const Clock& clock, const std::function<void(const std::string&)>& log);
+                       const Clock& clock, const ServerLog::Write& log);
 
 }  // namespace touchstone::server

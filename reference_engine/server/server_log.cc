@@ -12,6 +12,7 @@ constexpr size_t kQueuedLinesMax = 8192;
 constexpr size_t kQuotedBytesMax = 1024;  // of a target or a method
 constexpr int64_t kWarningEveryNs = 10 * kNsPerSecond;
 constexpr int64_t kLookEveryNs = kNsPerSecond;
+constexpr int64_t kDrainNs = kNsPerSecond;
 
 /// On one line whatever the client sent.
 std::string quoted_part(std::string_view text) {
@@ -49,6 +50,7 @@ ServerLog::~ServerLog() {
   {
     const MutexLock lock(mutex_);
     ended_ = true;
+    ended_ns_ = clock_.monotonic_ns();
   }
   changed_.notify_one();
   thread_.join();
@@ -94,6 +96,17 @@ void ServerLog::on_problem(const http::HttpExchange& exchange, const std::string
   warn("http " + std::to_string(exchange.status), exchange.client + ": " + why);
 }
 
+/// Tries again while there is no room, until the time after the end is over.
+bool ServerLog::write_in_time(const std::string& line) {
+  for (;;) {
+    {
+      const MutexLock lock(mutex_);
+      if (ended_ && clock_.monotonic_ns() - ended_ns_ >= kDrainNs) return false;
+    }
+    if (write_(line)) return true;
+  }
+}
+
 void ServerLog::run() {
   int64_t looked_ns = clock_.monotonic_ns();
   for (bool ended = false; !ended;) {
@@ -107,7 +120,9 @@ void ServerLog::run() {
       dropped = std::exchange(dropped_, 0);
       ended = ended_;
     }
-    for (const std::string& line : lines) write_(line);
+    for (const std::string& line : lines) {
+      if (!write_in_time(line)) dropped += 1;
+    }
     if (dropped > 0) write_("WARNING:  " + format_count(dropped) + " log lines did not fit");
     if (clock_.monotonic_ns() - looked_ns >= kLookEveryNs) {
       looked_ns = clock_.monotonic_ns();

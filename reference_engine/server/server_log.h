@@ -1,7 +1,8 @@
 // What a server says while it serves: one access line per answer, as uvicorn writes them under
 // vLLM, and warnings, each kind at most once in ten seconds. Lines are handed to a thread of their
-// own, so that a reader of stderr that stalls holds up no request; what does not fit the queue is
-// counted instead. Thread-safe.
+// own, so that a reader of stderr that stalls holds up no request, nor the end of the server; what
+// does not fit the queue, or is still there a second after the end, is counted instead.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,15 @@ struct ServerLogOptions {
 
 class ServerLog final : public http::HttpObserver {
  public:
-  using Write = std::function<void(const std::string& line)>;
+  /// False: there is no room now, and nothing was written. Returns soon, in any case.
+  using Write = std::function<bool(const std::string& line)>;
 
   /// `clock` and `write` outlive it. `write` is called on the log's own thread. `look` is called
   /// there once a second: who has to be asked whether something is wrong.
   ServerLog(
       const ServerLogOptions& options, const Clock& clock, const Write& write,
       std::function<void()> look = [] {});
-  /// Writes what is queued.
+  /// Writes what is queued, for at most a second.
   ~ServerLog() override;
 
   /// `kind`: warnings of one kind are one every ten seconds, with the number of those left out.
@@ -49,6 +51,7 @@ class ServerLog final : public http::HttpObserver {
   };
   void add(std::string line) REQUIRES(mutex_);
   void run();
+  bool write_in_time(const std::string& line);
 
   const ServerLogOptions options_;
   const Clock& clock_;
@@ -60,6 +63,7 @@ class ServerLog final : public http::HttpObserver {
   int64_t dropped_ GUARDED_BY(mutex_) = 0;
   std::map<std::string, Kind> kinds_ GUARDED_BY(mutex_);
   bool ended_ GUARDED_BY(mutex_) = false;
+  int64_t ended_ns_ GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };
 

@@ -19,12 +19,13 @@ constexpr int64_t kExportOnCloseNs = 5 * kNsPerSecond;
 }  // namespace
 
 TelemetrySinks::TelemetrySinks(Key, const Options& options, const Clock& clock,
-                               const std::function<void(const std::string&)>& log)
+                               const ServerLog::Write& log)
     : log_stats_(options.log_stats), clock_(clock), log_(log), metrics_(options.metrics) {}
 
-Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(
-    const Options& options, const scheduler::Config& config, const Clock& clock,
-    const std::function<void(const std::string&)>& log) {
+Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(const Options& options,
+                                                             const scheduler::Config& config,
+                                                             const Clock& clock,
+                                                             const ServerLog::Write& log) {
   auto sinks = std::make_unique<TelemetrySinks>(Key{}, options, clock, log);
   if (!options.step_log.empty()) {
     auto writer = LineWriter::open(options.step_log);
@@ -87,9 +88,15 @@ void TelemetrySinks::report_problems(ServerLog& log) {
   if (!exporter_) return;
   const telemetry::ExporterCounters counters = exporter_->counters();
   const int64_t lost = counters.rejected + counters.failed + counters.dropped;
-  if (lost == lost_spans_reported_) return;
-  lost_spans_reported_ = lost;
-  log.warn("spans", format_count(lost) + " spans lost so far: " + counters.last_problem);
+  if (lost != std::exchange(lost_spans_reported_, lost)) {
+    log.warn("spans", format_count(lost) + " spans lost so far: " + counters.last_problem);
+  }
+  // Retries go on for long before a span counts as lost.
+  const int64_t failed = counters.failed_attempts;
+  if (failed != std::exchange(failed_exports_reported_, failed)) {
+    log.warn("span export", "an export of spans failed, " + format_count(counters.pending) +
+                                " wait: " + counters.last_problem);
+  }
 }
 
 void TelemetrySinks::on_step(const records::StepRecord& step) {

@@ -42,14 +42,14 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
     friend class TelemetrySinks;
     Key() = default;
   };
-  TelemetrySinks(Key, const Options& options, const Clock& clock,
-                 const std::function<void(const std::string&)>& log);
+  TelemetrySinks(Key, const Options& options, const Clock& clock, const ServerLog::Write& log);
 
   /// `clock` and `log` outlive the result. ERRORS: kIo when a log cannot be opened,
   /// kInvalidArgument for a bad endpoint or variable.
-  static Result<std::unique_ptr<TelemetrySinks>> open(
-      const Options& options, const scheduler::Config& config, const Clock& clock,
-      const std::function<void(const std::string&)>& log);
+  static Result<std::unique_ptr<TelemetrySinks>> open(const Options& options,
+                                                      const scheduler::Config& config,
+                                                      const Clock& clock,
+                                                      const ServerLog::Write& log);
 
   void on_step(const records::StepRecord& step) override;
   void on_stats(const records::StepStats& stats) override;
@@ -66,7 +66,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   /// Goes to the dialects alone: vLLM counts no such request, and logs hold what the engine took.
   void on_refused(const records::RequestRecord& record) override;
   MetricsText metrics() const override;
-  /// Warns of spans that were lost since the last call.
+  /// Warns of spans that were lost since the last call, and of a receiver that takes none.
   void report_problems(ServerLog& log);
 
  private:
@@ -77,7 +77,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
 
   const bool log_stats_;
   const Clock& clock_;
-  const std::function<void(const std::string&)>& log_;
+  const ServerLog::Write& log_;
   telemetry::VllmMetrics metrics_;
   std::unique_ptr<LineWriter> steps_;
   std::unique_ptr<LineWriter> requests_;
@@ -87,6 +87,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   std::unique_ptr<telemetry::SpanPipeline> spans_ GUARDED_BY(spans_mutex_);
   std::unique_ptr<telemetry::SpanExporter> exporter_;
   int64_t lost_spans_reported_ = 0;
+  int64_t failed_exports_reported_ = 0;
 };
 
 }  // namespace touchstone::server

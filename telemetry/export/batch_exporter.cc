@@ -142,6 +142,7 @@ void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
       ++counters_.batches;
       return;
     }
+    ++counters_.failed_attempts;
     const int64_t wait_ns = std::max(backoff_ns(retry), result.retry_after_ns.value_or(0));
     const bool in_time = clock_.monotonic_ns() + wait_ns < give_up_ns;
     if (result.outcome == SendResult::Outcome::kFailed || !in_time || !pause(lock, wait_ns)) {

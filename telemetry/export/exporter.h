@@ -24,6 +24,7 @@ struct ExporterCounters {
   int64_t pending = 0;   ///< queued or being sent
   int64_t batches = 0;   ///< delivered
   int64_t retries = 0;
+  int64_t failed_attempts = 0;  ///< sends that did not deliver, told at once: retries may follow
   std::string last_problem;  ///< of the latest failed attempt; empty when there was none
 };
 

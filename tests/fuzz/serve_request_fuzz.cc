@@ -39,7 +39,7 @@ scheduler::Config small_config() {
 
 struct Server {
   RealClock clock;
-  std::function<void(const std::string&)> log = [](const std::string&) {};
+  server::ServerLog::Write log = [](const std::string&) { return true; };
   std::unique_ptr<tokenizer::Tokenizer> tokenizer =
       std::move(tokenizer::Tokenizer::load(kModel)).value();
   std::unique_ptr<chat_template::ChatTemplate> chat_template =

@@ -208,6 +208,48 @@ TEST(Serve, ASecondSignalEndsTheWaitForReadersToo) {
   EXPECT_EQ(server.wait_for_exit(10), 0) << server.log();
 }
 
+TEST(Serve, ReadersThatDoNotReadAreClosedAtTheShutdownTimeout) {
+  ServerProcess server(options(
+      {"--max-model-len", "2048", "--http-write-timeout", "600s", "--shutdown-timeout", "0.5"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  std::vector<HttpClient> readers;
+  for (int i = 0; i < 8; ++i) {
+    readers.push_back(server.connect());
+    readers.back().set_small_receive_buffer();
+    json fields = {{"max_tokens", 2000}, {"stream", true}, {"logprobs", 20}};
+    ASSERT_TRUE(
+        readers.back().send(request_text("POST", "/v1/completions", request_json("To be", fields),
+                                         {{"content-type", "application/json"}})));
+  }
+  ASSERT_TRUE(server.wait_for_metric("vllm:num_requests_running", 8));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait_for_exit(10), 0) << server.log();
+}
+
+TEST(Serve, ALogThatNobodyReadsDoesNotKeepTheServerFromEnding) {
+  ServerProcessOptions made = options();
+  made.log_is_read = false;
+  ServerProcess server(made);
+  ASSERT_TRUE(server.ready()) << server.problem();
+  HttpClient client = server.connect();
+  std::string requests;
+  for (int i = 0; i < 100; ++i) requests += request_text("GET", "/health", "");
+  for (int sent = 0; sent < 3000; sent += 100) {  // their lines are several times what a pipe takes
+    ASSERT_TRUE(client.send(requests));
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(client.read_answer().status, 200);
+  }
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait_for_exit(10), 0);
+}
+
+TEST(Serve, ADeadCollectorIsToldWithinSecondsWithDefaultSettings) {
+  ServerProcess server(options({"--otlp-traces-endpoint", "http://127.0.0.1:9"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  completion(server.connect().post("/v1/completions", request_json("To be", {{"max_tokens", 2}})));
+  EXPECT_TRUE(server.wait_for_log("WARNING:  an export of spans failed, 1 wait: ", 15))
+      << server.log();
+}
+
 TEST(Serve, ADeadCollectorIsToldWhileTheServerServes) {
   ServerProcessOptions made = options({"--otlp-traces-endpoint", "http://127.0.0.1:9"});
   made.environment = {{"OTEL_BSP_SCHEDULE_DELAY", "100"},

@@ -1,13 +1,18 @@
 #include "reference_engine/server/server_log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "reference_engine/server/line_output.h"
 
 namespace touchstone::server {
 namespace {
@@ -21,6 +26,7 @@ class Written final {
     changed_.notify_all();
     changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return !held_; });
     lines_.push_back(line);
+    return true;
   };
   void hold() {
     const MutexLock lock(mutex_);
@@ -108,6 +114,75 @@ TEST(ServerLog, AReaderThatStallsHoldsUpNobodyAndWhatDoesNotFitIsCounted) {
   EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
     return line.find("log lines did not fit") != std::string::npos;
   }));
+}
+
+TEST(ServerLog, AReaderThatNeverComesBackDoesNotHoldUpTheEndAndWhatItMissedIsCounted) {
+  SetClock clock;
+  std::atomic<int64_t> tries = 0;
+  std::string last;  // of the log's thread, read after its end
+  const ServerLog::Write never = [&](const std::string& line) {
+    tries += 1;
+    clock.now_ns += 100 * kNsPerMs;
+    last = line;
+    return false;
+  };
+  {
+    ServerLog log({}, clock, never);
+    for (int i = 0; i < 1000; ++i) log.on_response_start(exchange("/"));
+    while (tries < 5) std::this_thread::yield();
+  }
+  EXPECT_EQ(last, "WARNING:  1,000 log lines did not fit");
+}
+
+/// A pipe; closed at the end.
+class Pipe final {
+ public:
+  Pipe() { EXPECT_EQ(::pipe(ends_), 0); }
+  ~Pipe() {
+    close_reader();
+    ::close(ends_[1]);
+  }
+  int writer() const { return ends_[1]; }
+  std::string read_some() {
+    std::string text(65'536, '\0');
+    text.resize(static_cast<size_t>(std::max<ssize_t>(::read(ends_[0], text.data(), 65'536), 0)));
+    return text;
+  }
+  void close_reader() {
+    if (ends_[0] >= 0) ::close(std::exchange(ends_[0], -1));
+  }
+
+ private:
+  int ends_[2] = {-1, -1};
+};
+
+TEST(LineOutput, ALineThatFindsNoRoomIsNotWrittenAndTheNextThatDoesIs) {
+  Pipe pipe;
+  LineOutput output(pipe.writer());
+  EXPECT_TRUE(output.write("first"));
+  EXPECT_EQ(pipe.read_some(), "first\n");
+  const std::string line(1000, 'x');
+  int written = 0;
+  while (written < 10'000 && output.write(line)) written += 1;
+  ASSERT_LT(written, 10'000);
+  EXPECT_FALSE(output.write("no room"));
+  int64_t lines = 0;
+  while (lines < written) {
+    const std::string text = pipe.read_some();
+    lines += std::count(text.begin(), text.end(), '\n');
+  }
+  EXPECT_TRUE(output.write("room again"));
+  EXPECT_EQ(pipe.read_some(), "room again\n");
+}
+
+TEST(LineOutput, LinesAreShortenedAndAReaderThatHasGoneTakesEverything) {
+  Pipe pipe;
+  LineOutput output(pipe.writer());
+  EXPECT_TRUE(output.write(std::string(100'000, 'x')));
+  EXPECT_EQ(pipe.read_some(), std::string(4095, 'x') + "\n");
+  std::signal(SIGPIPE, SIG_IGN);
+  pipe.close_reader();
+  EXPECT_TRUE(output.write("nobody"));
 }
 
 TEST(ServerLog, QuietPathsAndASwitchedOffLogHaveNoAccessLines) {

@@ -36,6 +36,12 @@ ServerProcess::ServerProcess(const ServerProcessOptions& options) {
     // Files of a test live with its server: "@name" is a path there.
     if (flag.starts_with("@")) flag = path(flag.substr(1));
   }
+  if (!options.log_is_read) {
+    // Descriptor 3 keeps the pipe open.
+    const std::string unread = R"(mkfifo "$0" && exec "$@" 3<>"$0" 2>"$0")";
+    const std::vector<std::string> shell = {"/bin/sh", "-c", unread, path("unread")};
+    spawn.argv.insert(spawn.argv.begin(), shell.begin(), shell.end());
+  }
   spawn.environment = options.environment;
   spawn.log_path = path("log");
   auto child = harness::ChildProcess::spawn(std::move(spawn), supervision_);

@@ -20,6 +20,7 @@ struct ServerProcessOptions {
   std::string model;  ///< folder
   std::vector<std::string> flags;
   std::map<std::string, std::string> environment;
+  bool log_is_read = true;  ///< false: stderr is a pipe that nobody reads
 };
 
 class ServerProcess final {
