@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "base/line_reader.h"
 
@@ -20,7 +21,7 @@ constexpr size_t kFlushBytes = 1 << 16;
 Error errno_error(const std::string& path, const char* what) {
   const int code = errno;
   std::string hint;
-  if (code == ENOSPC) hint = "free some space or choose another --output";
+  if (code == ENOSPC) hint = "free some space, or write to another place";
   if (code == EACCES) hint = "check the permissions";
   return {code == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
           path + ": " + what + ": " + std::strerror(code), hint};
@@ -131,8 +132,7 @@ LineWriter::LineWriter(std::string path, int descriptor)
     : path_(std::move(path)), descriptor_(descriptor) {}
 
 LineWriter::~LineWriter() {
-  (void)flush();
-  ::close(descriptor_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 Status LineWriter::write(std::string_view line) {
@@ -145,9 +145,17 @@ Status LineWriter::write(std::string_view line) {
 }
 
 Status LineWriter::flush() {
-  Status status = write_all(descriptor_, buffer_, path_);
+  BASE_CHECK(descriptor_ >= 0, path_);
+  if (status_) status_ = write_all(descriptor_, buffer_, path_);
   buffer_.clear();
-  return status;
+  return status_;
+}
+
+Status LineWriter::close() {
+  (void)flush();  // its error stays
+  const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
+  if (status_ && !closed) status_ = errno_error(path_, "cannot close");
+  return status_;
 }
 
 Result<TemporaryDirectory> TemporaryDirectory::make(const std::string& prefix) {

@@ -24,9 +24,12 @@ Status for_each_line(const std::string& path,
 /// Creates a directory and its parents. ERRORS: kIo.
 Status make_directories(const std::string& path);
 
-/// Appends lines to a file, one write per flush; the destructor flushes and ignores errors.
+/// Appends lines to a file, one write per flush. Only close() says that all of them are there: what
+/// a destroyed writer still holds is dropped. After a first error every call gives that error, for
+/// the file may end inside a line.
 class LineWriter final {
  public:
+  /// Empties the file, or makes it. ERRORS: kNotFound without its folder, kIo.
   static Result<std::unique_ptr<LineWriter>> open(const std::string& path);
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
@@ -35,13 +38,16 @@ class LineWriter final {
   /// Adds `line` and a line end to the buffer; writes out when the buffer is large.
   Status write(std::string_view line);
   Status flush();
+  /// Writes out what is left and closes the file. REQUIRES: nothing is called after it.
+  Status close();
   const std::string& path() const { return path_; }
 
  private:
   LineWriter(std::string path, int descriptor);
   std::string path_;
-  int descriptor_;
+  int descriptor_;  // -1: closed
   std::string buffer_;
+  Status status_;  // the first error
 };
 
 /// A directory that is removed with its content when this goes out of scope.

@@ -109,7 +109,7 @@ void audit_file(benchmark::State& state) {
       BASE_CHECK((*writer)->write(line).has_value());
       bytes += line.size() + 1;
     }
-    BASE_CHECK((*writer)->flush().has_value());
+    BASE_CHECK((*writer)->close().has_value());
   }
   const std::vector<Profile> profiles = vllm_v1();
   for (auto _ : state) {

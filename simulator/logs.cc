@@ -91,8 +91,8 @@ void RunWriter::on_stats(int32_t replica, const records::StepStats& stats) {
 
 Status RunWriter::finish() {
   for (const Files& files : files_) {
-    keep(files.steps->flush());
-    keep(files.records->flush());
+    keep(files.steps->close());
+    keep(files.records->close());
     keep(files.spans->finish());
     keep(write_file_atomic(files.folder + "/" + records::run_files::kMetrics,
                            files.metrics->render()));

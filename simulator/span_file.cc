@@ -46,7 +46,7 @@ Status SpanFile::add(const records::RequestRecord& record) {
 
 Status SpanFile::finish() {
   if (!spans_.empty()) RETURN_IF_ERROR(write_batch());
-  return lines_->flush();
+  return lines_->close();
 }
 
 Status SpanFile::write_batch() {

@@ -241,7 +241,7 @@ Status write_workload(const Workload& workload, const std::string& path) {
   for (const Request& request : workload.requests) {
     RETURN_IF_ERROR((*writer)->write(to_json_line(request)));
   }
-  return (*writer)->flush();
+  return (*writer)->close();
 }
 
 }  // namespace touchstone::workload

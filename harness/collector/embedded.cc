@@ -27,6 +27,10 @@ class Receiver final : public EmbeddedCollector {
   Status stop() override {
     if (receiver_ != nullptr) receiver_->stop();
     const std::lock_guard lock(mutex_);
+    if (const auto file = std::exchange(file_, nullptr)) {
+      Status closed = file->close();
+      if (first_problem_) first_problem_ = std::move(closed);
+    }
     return first_problem_;
   }
 

@@ -54,7 +54,7 @@ class Generator final {
     give_up_the_rest();
     outcome_.duration_ns = elapsed_ns();
     outcome_.actions_not_reached = static_cast<int64_t>(options_.actions.size()) - actions_done_;
-    RETURN_IF_ERROR(ledger_.flush());
+    RETURN_IF_ERROR(ledger_.close());
     if (stopped_) return std::move(*stopped_);
     return std::move(outcome_);
   }

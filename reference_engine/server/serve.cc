@@ -291,7 +291,8 @@ class Server final {
     RETURN_IF_ERROR(http_.listen());
     // From here on clients can connect; what they send is read a moment later.
     if (!options_.port_file.empty()) {
-      RETURN_IF_ERROR(write_file_atomic(options_.port_file, std::to_string(http_.port()) + "\n"));
+      Status told = write_file_atomic(options_.port_file, std::to_string(http_.port()) + "\n");
+      if (!told) return std::move(told).error().with_context("--port-file");
     }
     http_.watch_signals([this](int) { events_.signal(); });
     engine_.start([this] { events_.engine_ended(); });
@@ -406,7 +407,7 @@ Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& bac
   Server server(options, clock, log, config, backend, *front_end, **sinks);
   RETURN_IF_ERROR(server.start());
   const ServeEnd end = server.run();
-  (*sinks)->close();
+  RETURN_IF_ERROR((*sinks)->close());
   return end;
 }
 

@@ -68,7 +68,8 @@ enum class ServeEnd {
 };
 
 /// `log` gets one line at a time, from several threads; what it has no room for is lost.
-/// ERRORS: whatever keeps the server from starting: device, model, memory, port.
+/// ERRORS: whatever keeps the server from starting: device, model, memory, port; kIo after the end
+/// when a log could not be written.
 Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
                        const Clock& clock, const ServerLog::Write& log);
 

@@ -31,8 +31,9 @@ Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(const Options& opti
     auto writer = LineWriter::open(options.step_log);
     if (!writer) return std::move(writer).error().with_context("--step-log");
     sinks->steps_ = std::move(*writer);
-    RETURN_IF_ERROR(sinks->steps_->write(to_json_line(lifecycle::header_of(config, "monotonic"))));
-    RETURN_IF_ERROR(sinks->steps_->flush());
+    Status begun = sinks->steps_->write(to_json_line(lifecycle::header_of(config, "monotonic")));
+    if (begun) begun = sinks->steps_->flush();
+    if (!begun) return std::move(begun).error().with_context("--step-log");
   }
   if (!options.request_log.empty()) {
     auto writer = LineWriter::open(options.request_log);
@@ -73,8 +74,14 @@ Status TelemetrySinks::open_spans(const Options& options) {
   return {};
 }
 
-void TelemetrySinks::close() {
-  on_idle();
+Status TelemetrySinks::close() {
+  if (steps_) keep_unless_failed("--step-log", steps_, steps_->close());
+  if (requests_) keep_unless_failed("--request-log", requests_, requests_->close());
+  close_spans();
+  return std::move(log_lost_);
+}
+
+void TelemetrySinks::close_spans() {
   if (!exporter_) return;
   const bool complete = exporter_->shutdown(kExportOnCloseNs);
   const telemetry::ExporterCounters counters = exporter_->counters();
@@ -100,7 +107,7 @@ void TelemetrySinks::report_problems(ServerLog& log) {
 }
 
 void TelemetrySinks::on_step(const records::StepRecord& step) {
-  if (steps_) keep_unless_failed(steps_, steps_->write(to_json_line(step)));
+  if (steps_) keep_unless_failed("--step-log", steps_, steps_->write(to_json_line(step)));
 }
 
 void TelemetrySinks::on_stats(const records::StepStats& stats) {
@@ -110,7 +117,8 @@ void TelemetrySinks::on_stats(const records::StepStats& stats) {
 void TelemetrySinks::on_request(const records::RequestRecord& record) {
   if (log_stats_) metrics_.on_finish(record);
   tell_dialects(record);
-  if (requests_) keep_unless_failed(requests_, requests_->write(to_json_line(record)));
+  if (requests_)
+    keep_unless_failed("--request-log", requests_, requests_->write(to_json_line(record)));
 }
 
 void TelemetrySinks::on_refused(const records::RequestRecord& record) { tell_dialects(record); }
@@ -122,8 +130,8 @@ void TelemetrySinks::tell_dialects(const records::RequestRecord& record) {
 }
 
 void TelemetrySinks::on_idle() {
-  if (steps_) keep_unless_failed(steps_, steps_->flush());
-  if (requests_) keep_unless_failed(requests_, requests_->flush());
+  if (steps_) keep_unless_failed("--step-log", steps_, steps_->flush());
+  if (requests_) keep_unless_failed("--request-log", requests_, requests_->flush());
 }
 
 void TelemetrySinks::on_http(const http::HttpExchange& exchange) {
@@ -140,10 +148,13 @@ MetricsText TelemetrySinks::metrics() const {
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(page)};
 }
 
-void TelemetrySinks::keep_unless_failed(std::unique_ptr<LineWriter>& writer, const Status& status) {
+void TelemetrySinks::keep_unless_failed(const char* flag, std::unique_ptr<LineWriter>& writer,
+                                        Status status) {
   if (status) return;
-  log_(status.error().message + "; nothing more is written there");
+  Error error = std::move(status).error().with_context(flag);
+  log_(error.message + "; nothing more is written there");
   writer.reset();
+  if (log_lost_) log_lost_ = std::move(error);
 }
 
 }  // namespace touchstone::server

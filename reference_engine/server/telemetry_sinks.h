@@ -1,6 +1,6 @@
 // Where the engine's telemetry goes: step log, request log, metrics, spans. Called on the engine
-// thread, but for what is marked; a sink that fails (disk full) is reported once and then left out:
-// telemetry never fails a request.
+// thread, but for what is marked; a sink that fails (disk full) is reported once, then left out,
+// and reported again at the end: telemetry never fails a request.
 #pragma once
 
 #include <functional>
@@ -57,8 +57,9 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   void on_idle() override;
   bool wants_hashes() const override { return requests_ != nullptr; }
 
-  /// After the engine's end: sends the spans that wait, writes the logs out.
-  void close();
+  /// After the engine's end: sends the spans that wait, writes the logs out. Call once. ERRORS: kIo
+  /// when a log is not all that it should be, whenever that happened.
+  Status close();
 
   // Thread-safe, for the I/O threads:
   void on_http(const http::HttpExchange& exchange);
@@ -73,7 +74,9 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   /// Spans and metrics of the dialects. Thread-safe.
   void tell_dialects(const records::RequestRecord& record);
   Status open_spans(const Options& options);
-  void keep_unless_failed(std::unique_ptr<LineWriter>& writer, const Status& status);
+  void close_spans();
+  /// `flag` named the file of `writer`.
+  void keep_unless_failed(const char* flag, std::unique_ptr<LineWriter>& writer, Status status);
 
   const bool log_stats_;
   const Clock& clock_;
@@ -81,6 +84,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   telemetry::VllmMetrics metrics_;
   std::unique_ptr<LineWriter> steps_;
   std::unique_ptr<LineWriter> requests_;
+  Status log_lost_;  // the first error of either
   std::vector<std::unique_ptr<telemetry::DialectMetrics>> dialect_metrics_;
   Mutex spans_mutex_;  // the engine thread and those that refuse requests make spans
   // Null: no spans. Outlives the exporter.

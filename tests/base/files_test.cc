@@ -43,6 +43,24 @@ TEST_F(Files, AFullDiskIsAnErrorWithAHint) {
   EXPECT_NE(flushed.error().hint.find("space"), std::string::npos);
 }
 
+TEST_F(Files, ClosingSaysWhenLinesWereLost) {
+  const auto writer = *LineWriter::open("/dev/full");
+  ASSERT_TRUE(writer->write("one"));
+  const Status closed = writer->close();
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().code, ErrorCode::kIo);
+
+  const auto failed = *LineWriter::open("/dev/full");
+  ASSERT_TRUE(failed->write("one"));
+  ASSERT_FALSE(failed->flush());
+  EXPECT_FALSE(failed->close()) << "nothing is left to write, but a line is missing";
+}
+
+TEST_F(Files, AWriterThatIsNotClosedPromisesNothing) {
+  { ASSERT_TRUE((*LineWriter::open(path("log")))->write("one")); }
+  EXPECT_EQ(*read_file(path("log")), "");
+}
+
 TEST_F(Files, AFailedReplacementLeavesTheOldFile) {
   ASSERT_TRUE(write_file_atomic(path("x"), "old"));
   std::filesystem::create_directory(path("x.tmp"));  // the temporary cannot be made
@@ -76,6 +94,7 @@ TEST_F(Files, LineWriterKeepsOrderOverItsBuffer) {
   {
     auto writer = *LineWriter::open(path("log"));
     for (int i = 0; i < 20'000; ++i) ASSERT_TRUE(writer->write(std::to_string(i)));
+    ASSERT_TRUE(writer->close());
   }
   int64_t expected = 0;
   ASSERT_TRUE(for_each_line(path("log"), [&](int64_t, std::string_view line) -> Status {

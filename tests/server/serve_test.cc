@@ -410,6 +410,40 @@ TEST(Serve, ABusyPortIsNamed) {
   ::close(socket);
 }
 
+/// A folder in which `name` is a disk without space: every write gives ENOSPC.
+TemporaryDirectory full_disk(const std::string& name) {
+  auto folder = *TemporaryDirectory::make("touchstone-full-disk");
+  EXPECT_EQ(::symlink("/dev/full", (folder.path() + "/" + name).c_str()), 0);
+  return folder;
+}
+
+TEST(Serve, ALogThatCannotBeWrittenDoesNotEndInGood) {
+  const TemporaryDirectory disk = full_disk("requests");
+  ServerProcess server(options({"--request-log", disk.path() + "/requests"}));
+  ASSERT_TRUE(server.ready()) << server.problem();
+  for (int i = 0; i < 20; ++i) {
+    completion(
+        server.connect().post("/v1/completions", request_json("To be", {{"max_tokens", 2}})));
+  }
+  EXPECT_EQ(server.stop(), 3);
+  const std::string lost =
+      "touchstone: --request-log: " + disk.path() + "/requests: cannot write: No space left";
+  EXPECT_THAT(server.log(), HasSubstr(lost));
+  EXPECT_THAT(server.log(), HasSubstr("hint: free some space"));
+}
+
+TEST(Serve, AFileThatCannotBeBegunIsNamedWithItsFlag) {
+  const TemporaryDirectory steps = full_disk("steps");
+  const TemporaryDirectory port = full_disk("port.tmp");
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"--step-log", steps.path() + "/steps"}, {"--port-file", port.path() + "/port"}};
+  for (const auto& [flag, path] : table) {
+    const harness::Captured run = run_serve({capture_model(), "--port", "0", flag, path});
+    EXPECT_EQ(run.status.code, 3) << run.errors;
+    EXPECT_THAT(run.errors, HasSubstr(flag + ": " + path + ": cannot write: No space left"));
+  }
+}
+
 TEST(Serve, HarmlessFlagsOfVllmAreAcceptedAloud) {
   ServerProcess server(options(
       {"--enforce-eager", "--tensor-parallel-size", "1", "--gpu-memory-utilization", "0.5"}));
