@@ -147,6 +147,7 @@ std::string command_of(const Flags& flags) {
 Exit judge(const records::RunFolder& run, const harness::CheckPlan& plan, const Flags& flags) {
   auto report = harness::assess(run, {.profiles = plan.profiles,
                                       .judge = judge_options(plan, level_of(flags.fail_on)),
+                                      .owed = plan.owed,
                                       .simulate = simulator::add_comparison,
                                       .now_unix_ns = RealClock().unix_ns()});
   if (!report) return report_error(report.error());

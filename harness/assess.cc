@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "conformance/evidence_reader.h"
 #include "harness/evidence.h"
+#include "harness/whole_run.h"
 
 namespace touchstone::harness {
 namespace {
@@ -107,6 +108,7 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
   auto files = unaltered(run);
   if (!files) return std::move(files).error();
   report.checks.push_back(std::move(*files));
+  if (run.manifest) report.checks.push_back(whole_run(run, *run.manifest, options.owed));
   if (run.manifest && !run.manifest->faults.empty()) {
     report.checks.push_back(faults_injected(*run.manifest));
   }

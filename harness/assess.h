@@ -17,6 +17,7 @@ namespace touchstone::harness {
 struct AssessOptions {
   std::vector<conformance::Profile> profiles;
   conformance::JudgeOptions judge;
+  std::vector<std::string> owed;  ///< files that the run must have left (whole_run.h)
   /// Puts a simulation of the same run beside it; called for a folder that has a step log. An error
   /// becomes an undecided check, never a pass.
   std::function<Status(const std::string& folder, result::Report& report)> simulate;
@@ -24,7 +25,8 @@ struct AssessOptions {
 };
 
 /// Equal folders and options give equal reports. A folder whose files are no longer those that the
-/// run wrote fails. ERRORS: those of evidence_of_run(), kIo.
+/// run wrote fails; one that lacks what the run owes leaves the verdict open. ERRORS: those of
+/// evidence_of_run(), kIo.
 Result<result::Report> assess(const records::RunFolder& run, const AssessOptions& options);
 
 }  // namespace touchstone::harness

@@ -13,6 +13,7 @@
 #include "harness/collector/config.h"
 #include "harness/load/planned.h"
 #include "harness/stack/run.h"
+#include "harness/whole_run.h"
 #include "workload/workload.h"
 
 namespace touchstone::harness {
@@ -102,6 +103,36 @@ Status look_at_loads(const CheckOptions& options, CheckPlan& plan) {
   return {};
 }
 
+/// The suite in the folder is the one that was run, as far as the manifest knows.
+Status check_suite_digest(const records::RunFolder& run) {
+  const auto expected = run.manifest->digests.find("suite");
+  if (expected == run.manifest->digests.end()) return {};
+  const std::string copy = run.file(run_files::kSuite);
+  const auto found = run.has(run_files::kSuite) ? file_sha256_hex(copy) : std::string("no file");
+  if (!found) return found.error();
+  if (*found == expected->second) return {};
+  return unavailable(copy + ": got " + *found + ", expected sha256 " + expected->second +
+                         " as digests.suite in run.json says",
+                     "the demands of the run are no longer known; its spans can be judged with "
+                     "`touchstone audit`");
+}
+
+/// nullopt: it was run without one.
+Result<std::optional<Suite>> suite_of(const records::RunFolder& run) {
+  if (!run.has(run_files::kSuite)) return std::optional<Suite>();
+  const std::string copy = run.file(run_files::kSuite);
+  auto suite = read_recorded_suite(copy, run.manifest ? run.manifest->suite : copy);
+  if (!suite) return std::move(suite).error();
+  return std::optional(std::move(*suite));
+}
+
+std::vector<std::string> owed_by(const records::RunManifest& run,
+                                 const std::optional<Suite>& suite) {
+  if (suite) return owed_by_suite(*suite);
+  if (run.verb == "check") return {run_files::kSuite};
+  return run.verb == "load" ? owed_by_load() : std::vector<std::string>();
+}
+
 }  // namespace
 
 Result<CheckPlan> plan_check(const CheckOptions& options) {
@@ -119,6 +150,7 @@ Result<CheckPlan> plan_check(const CheckOptions& options) {
     plan.faults.push_back(std::move(*fault));
   }
   RETURN_IF_ERROR(look_at_loads(options, plan));
+  plan.owed = owed_by_suite(plan.suite);
   return plan;
 }
 
@@ -149,19 +181,20 @@ Result<std::unique_ptr<records::RunFolderWriter>> run_check(
 
 Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions& options) {
   CheckPlan plan;
-  const std::string copy = run.file(run_files::kSuite);
+  if (run.manifest) RETURN_IF_ERROR(check_suite_digest(run));
+  auto own = suite_of(run);
+  if (!own) return std::move(own).error();
+  if (run.manifest) plan.owed = owed_by(*run.manifest, *own);
   std::vector<std::string> profiles = options.profiles;
-  if (!options.suite.empty() || run.has(run_files::kSuite)) {
-    const std::string original = run.manifest ? run.manifest->suite : copy;
-    auto suite =
-        options.suite.empty() ? read_recorded_suite(copy, original) : read_suite(options.suite);
-    if (!suite) return std::move(suite).error();
-    plan.suite = std::move(*suite);
-    if (profiles.empty() && options.suite.empty() && run.manifest) {
-      profiles = run.manifest->profiles;
-    }
-    if (profiles.empty()) profiles = plan.suite.profiles;
+  if (!options.suite.empty()) {
+    auto given = read_suite(options.suite);
+    if (!given) return std::move(given).error();
+    plan.suite = std::move(*given);
+  } else if (*own) {
+    plan.suite = std::move(**own);
+    if (profiles.empty() && run.manifest) profiles = run.manifest->profiles;
   }
+  if (profiles.empty()) profiles = plan.suite.profiles;
   if (profiles.empty()) {
     return invalid_argument(run.path + ": names no profile to judge it by", "give --profile NAME");
   }

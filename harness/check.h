@@ -37,8 +37,9 @@ struct CheckOptions {
 struct CheckPlan {
   Suite suite;
   std::vector<conformance::Profile> profiles;
-  std::string primary;        ///< name of the one that leads, as JudgeOptions::primary
-  std::vector<Fault> faults;  ///< the suite's, then those of the options
+  std::vector<std::string> owed;  ///< files that the run leaves (whole_run.h)
+  std::string primary;            ///< name of the one that leads, as JudgeOptions::primary
+  std::vector<Fault> faults;      ///< the suite's, then those of the options
   int64_t last_arrival_ns = 0;
   /// Request spans of the leading profile that the loads give at most, when every request comes to
   /// what its workload expects: no phase has more samples. nullopt: the profile accounts for none.
@@ -56,7 +57,8 @@ Result<std::unique_ptr<records::RunFolderWriter>> run_check(
     const std::function<void(const std::string&)>& progress, const Supervision& supervision);
 
 /// The demands that a run of former days is judged by: the suite's or profiles' when given, else
-/// those it was run with. ERRORS: kNotFound, kInvalidArgument.
+/// those it was run with. ERRORS: kNotFound, kInvalidArgument, kUnavailable when the suite in the
+/// folder is not the one that its manifest names.
 Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions& options);
 
 /// How the run of the plan is judged.

@@ -65,6 +65,7 @@ class FieldWriter final {
     if (value != T{}) object_[key] = json_of(value);
   }
   void in_range(const char* key, int64_t value, int64_t, int64_t) { object_[key] = value; }
+  void version(const char* key, int64_t value, int64_t) { object_[key] = value; }
   /// Nanoseconds, written as seconds.
   void seconds(const char* key, int64_t ns) {
     object_[key] = static_cast<double>(ns) / static_cast<double>(kNsPerSecond);
@@ -135,6 +136,14 @@ class FieldReader final {
   }
   void in_range(const char* key, int64_t& value, int64_t low, int64_t high) {
     value = fields_.int_in(key, value, low, high);
+  }
+  /// Must be there: what does not say its version could mean anything.
+  void version(const char* key, int64_t& value, int64_t known) {
+    if (fields_.has(key)) {
+      in_range(key, value, known, known);
+    } else {
+      value = fields_.required_int(key);
+    }
   }
   void seconds(const char* key, int64_t& ns) {
     constexpr double kMaxSeconds = 9e9;  // what int64 nanoseconds hold

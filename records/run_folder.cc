@@ -32,6 +32,12 @@ void visit_fields(Visitor& visit, Struct& death) {
   visit.always("at_ns", death.at_ns);
 }
 
+template <typename Visitor, OneOf<RunMissing> Struct>
+void visit_fields(Visitor& visit, Struct& missing) {
+  visit.required("file", missing.file);
+  visit.always("reason", missing.reason);
+}
+
 template <typename Visitor, OneOf<RunSample> Struct>
 void visit_fields(Visitor& visit, Struct& sample) {
   visit.always("title", sample.title);
@@ -41,7 +47,7 @@ void visit_fields(Visitor& visit, Struct& sample) {
 
 template <typename Visitor, OneOf<RunManifest> Struct>
 void visit_fields(Visitor& visit, Struct& run) {
-  visit.in_range("run", run.schema, kRunSchemaVersion, kRunSchemaVersion);
+  visit.version("run", run.schema, kRunSchemaVersion);
   visit.always("verb", run.verb);
   visit.always("name", run.name);
   visit.optional("suite", run.suite);
@@ -53,15 +59,23 @@ void visit_fields(Visitor& visit, Struct& run) {
   visit.always("notes", run.notes);
   visit.always("faults", run.faults);
   visit.always("deaths", run.deaths);
+  visit.always("missing", run.missing);
   visit.optional("load_start_unix_ns", run.load_start_unix_ns);
   visit.optional("collector_drained", run.collector_drained);
   visit.always("samples", run.samples);
   visit.always("files", run.files);
 }
 
+void RunManifest::miss(const std::string& file, const std::string& reason) {
+  missing.push_back({file, reason});
+  notes.push_back(reason);
+}
+
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kAuditHint[] = "its spans can still be judged with `touchstone audit`";
 
 /// Every file but the manifest and the marker, by name.
 Result<std::vector<std::string>> files_in(const std::string& folder) {
@@ -219,8 +233,7 @@ Result<RunFolder> open_run_folder(const std::string& path) {
   const auto text = read_file(file);
   if (!text && text.error().code != ErrorCode::kNotFound) return text.error();
   if (!text && ours) {
-    return unavailable(path + ": the run in this folder never came to its end",
-                       "its spans can still be judged with `touchstone audit`");
+    return unavailable(path + ": the run in this folder never came to its end", kAuditHint);
   }
   if (!text) return folder;
   auto document = Document::parse_json(file, *text);
@@ -228,6 +241,10 @@ Result<RunFolder> open_run_folder(const std::string& path) {
   document->ignore_unknown_keys();
   auto manifest = fields_from<RunManifest>(document->root());
   RETURN_IF_ERROR(document->finish());
+  if (!manifest.complete) {
+    return unavailable(file + ": complete: got false, expected true: the run never came to its end",
+                       kAuditHint);
+  }
   folder.manifest = std::move(manifest);
   return folder;
 }

@@ -60,6 +60,12 @@ struct RunDeath {
   int64_t at_ns = 0;   ///< from the start of the load
 };
 
+/// A file that the run could not leave.
+struct RunMissing {
+  std::string file;  ///< relative to the folder
+  std::string reason;
+};
+
 /// A completion that is shown to the reader.
 struct RunSample {
   std::string title;
@@ -81,11 +87,15 @@ struct RunManifest {
   std::vector<std::string> notes;
   std::vector<RunFault> faults;
   std::vector<RunDeath> deaths;
+  std::vector<RunMissing> missing;
   std::optional<int64_t> load_start_unix_ns;  ///< what the ledger's `arrival_s` count from
   /// Every span that the Collector accepted had left it before it was stopped; nullopt: unknown.
   std::optional<bool> collector_drained;
   std::vector<RunSample> samples;
   std::vector<RunFileDigest> files;
+
+  /// Excuses `file`, with a note for the reader.
+  void miss(const std::string& file, const std::string& reason);
 };
 
 struct RunFolder {
@@ -131,12 +141,13 @@ class RunFolderWriter final {
   RunManifest manifest_;
 };
 
-/// ERRORS: kNotFound, kUnavailable when a run is being written into it or never came to its end,
-/// kInvalidArgument `run.json:line: field: got, expected`.
+/// ERRORS: kNotFound, kUnavailable when a run is being written into it or never came to its end
+/// (`complete` included), kInvalidArgument `run.json:line: field: got, expected`.
 Result<RunFolder> open_run_folder(const std::string& path);
 
 /// What differs from the manifest: files that were altered, removed or added, one line each. Empty
-/// when all is as it was written, or when there is no manifest. ERRORS: kIo.
+/// when all is as it was written, or when there is no manifest. Who rewrites the manifest too is
+/// not found out. ERRORS: kIo.
 Result<std::vector<std::string>> altered_files(const RunFolder& folder);
 
 }  // namespace touchstone::records

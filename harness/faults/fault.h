@@ -18,6 +18,7 @@ struct FaultKind {
   Status (*apply)(Part& part);
   /// What ends it after its duration, or with the load; null: it does not last.
   Status (*undo)(Part& part);
+  bool ends_target = false;  ///< its target is gone for the rest of the run
 };
 
 /// Every kind, in the order of the help.

@@ -9,7 +9,8 @@ FaultKind kill_fault() {
   return {.word = "kill",
           .summary = "SIGKILL: it ends at once and stays away",
           .apply = [](Part& part) { return part.send_signal(SIGKILL); },
-          .undo = nullptr};
+          .undo = nullptr,
+          .ends_target = true};
 }
 
 }  // namespace touchstone::harness

@@ -36,7 +36,7 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
   }
   const auto scrape = [&](const char* file) {
     auto page = scrape_to_file(*base + "/metrics", folder.file(file), options.access);
-    if (!page) manifest.notes.push_back(page.error().message);
+    if (!page) manifest.miss(file, page.error().message);
     return page;
   };
   if (const auto page = scrape(run_files::kMetricsBefore)) server.flags = cache_settings(*page);

@@ -88,7 +88,8 @@ class CollectorPart final : public Part {
       const auto page = scrape_to_file(run_.places.own_metrics_url(),
                                        run_.folder.file(run_files::kCollectorMetrics));
       if (!page) {
-        run_.note("the Collector's own counters: " + page.error().message);
+        run_.miss(run_.folder.file(run_files::kCollectorMetrics),
+                  "the Collector's own counters: " + page.error().message);
         return {};
       }
       const CollectorSpans spans = collector_spans(*page);
@@ -107,7 +108,11 @@ class CollectorPart final : public Part {
   }
 
   Status stop() {
-    if (process_->exited()) return {};
+    if (process_->exited()) {
+      run_.miss(run_.folder.file(run_files::kCollectorMetrics),
+                "the Collector's own counters: it had ended before they were read");
+      return {};
+    }
     run_.say("stopping the Collector");
     RETURN_IF_ERROR(drain());
     const ChildProcess::Stop stop = process_->stop(plan_.stop_within_ns);
@@ -136,7 +141,8 @@ class ReceiverPart final : public Part {
   Status enter(Stage stage) override {
     if (stage == Stage::kStart) {
       run_.say("starting the embedded OTLP receiver in the Collector's place");
-      run_.note(
+      run_.miss(
+          run_.folder.file(run_files::kCollectorMetrics),
           "no real Collector took part: the embedded OTLP receiver stood in for it, so filters, "
           "resource attributes and the Collector's own counters were not tested");
       return run_.with_free_ports([&]() -> Status {

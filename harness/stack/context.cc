@@ -23,6 +23,10 @@ void RunContext::say(const std::string& text) const {
   if (options.progress) options.progress(text);
 }
 
+void RunContext::miss(const std::string& path, const std::string& reason) {
+  folder.manifest().miss(path.substr(folder.path().size() + 1), reason);
+}
+
 Status RunContext::check_signals() const {
   return supervision.signals != nullptr ? supervision.signals->check() : Status();
 }

@@ -40,6 +40,8 @@ struct RunContext {
   }
   void say(const std::string& text) const;
   void note(const std::string& text) { folder.manifest().notes.push_back(text); }
+  /// `path` is in the folder, and not there.
+  void miss(const std::string& path, const std::string& reason);
   Status check_signals() const;
   /// "logs/NAME.log" in the folder.
   std::string log_of(const std::string& part) const;

@@ -46,7 +46,10 @@ class SubjectPart : public Part {
     }
     const auto page = scrape_to_file(metrics_url(), file(run_files::kMetricsBefore), access());
     if (page) server.flags = cache_settings(*page);
-    if (!page) run_.note("metrics before the load: " + page.error().message);
+    if (!page) {
+      run_.miss(file(run_files::kMetricsBefore),
+                "metrics before the load: " + page.error().message);
+    }
     for (auto& [flag, value] : records::flags_of_command(command)) server.flags[flag] = value;
     server.model = records::shape_of_model(plan_.model_folder);
     server.hardware = records::this_hardware();
@@ -60,7 +63,7 @@ class SubjectPart : public Part {
     for (;;) {
       const auto page = scrape_to_file(metrics_url(), file(run_files::kMetrics), access());
       if (!page) {
-        run_.note("metrics after the load: " + page.error().message);
+        run_.miss(file(run_files::kMetrics), "metrics after the load: " + page.error().message);
         return {};
       }
       const auto in_flight = requests_in_flight(*page);

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "harness/check.h"
+#include "harness/whole_run.h"
 #include "records/ledger.h"
 #include "tests/conformance/recorded.h"
 #include "tests/support/paths.h"
@@ -58,6 +59,7 @@ class RecordedRun : public ::testing::Test {
     if (!run || !plan) return {};
     const auto report = assess(*run, {.profiles = plan->profiles,
                                       .judge = judge_options(*plan, result::Level::kMust),
+                                      .owed = plan->owed,
                                       .simulate = nullptr,
                                       .now_unix_ns = 0});
     EXPECT_TRUE(report) << report.error().message;
@@ -102,6 +104,36 @@ TEST_F(RecordedRun, BudgetsAreOfTheSpansOfThePrimaryProfile) {
   EXPECT_EQ(budget("profiles: [vllm-v1, ./ms.yaml]\n"), Verdict::kFail) << "the first leads";
   EXPECT_EQ(budget("profiles: [vllm-v1, ./ms.yaml]\nprimary: ./ms.yaml\n"), Verdict::kPass);
   EXPECT_EQ(budget("profiles: [./ms.yaml, vllm-v1]\nprimary: vllm-v1\n"), Verdict::kFail);
+}
+
+TEST(WholeRun, APartThatAFaultKilledDidNotEndByItself) {
+  const auto folder = *TemporaryDirectory::make("touchstone-whole-run");
+  const records::RunFolder run{.path = folder.path(), .manifest = {}};
+  records::RunManifest manifest;
+  EXPECT_EQ(whole_run(run, manifest, {}).verdict, Verdict::kPass);
+  manifest.deaths = {{"canary", "signal 9 (Killed)", 7}};
+  const std::pair<records::RunFault, Verdict> rows[] = {
+      {{"kill:canary@0ms", true, ""}, Verdict::kPass},
+      {{"kill:canary@0ms", false, "too late"}, Verdict::kUnknown},
+      {{"kill:stable@0ms", true, ""}, Verdict::kUnknown},
+      {{"stop:canary@0ms", true, ""}, Verdict::kUnknown},
+      {{"no fault", true, ""}, Verdict::kUnknown}};
+  for (const auto& [fault, verdict] : rows) {
+    manifest.faults = {fault};
+    EXPECT_EQ(whole_run(run, manifest, {}).verdict, verdict) << fault.text;
+  }
+}
+
+TEST(WholeRun, AFileThatIsOwedIsThereOrExcused) {
+  const auto folder = *TemporaryDirectory::make("touchstone-whole-run");
+  const records::RunFolder run{.path = folder.path(), .manifest = {}};
+  records::RunManifest manifest;
+  const auto check = whole_run(run, manifest, {"metrics.txt"});
+  EXPECT_EQ(check.verdict, Verdict::kUnknown);
+  EXPECT_NE(check.reason.find("metrics.txt: is not there"), std::string::npos) << check.reason;
+  manifest.miss("metrics.txt", "the server has none");
+  EXPECT_EQ(whole_run(run, manifest, {"metrics.txt"}).verdict, Verdict::kPass);
+  EXPECT_EQ(manifest.notes.size(), 1u) << "and the reader is told";
 }
 
 }  // namespace

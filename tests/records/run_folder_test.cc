@@ -38,6 +38,7 @@ class RunFolderTest : public ::testing::Test {
     manifest.notes = {"a note"};
     manifest.faults = {{"kill:collector@3s", false, "too late"}};
     manifest.deaths = {{"collector", "signal 9 (Killed)", 7}};
+    manifest.miss("metrics.txt", "it had none");
     manifest.collector_drained = false;
     manifest.samples = {{"r0", "prompt", "completion"}};
     ASSERT_TRUE((*writer)->finish());
@@ -59,7 +60,10 @@ TEST_F(RunFolderTest, EveryFieldOfTheManifestComesBack) {
   EXPECT_TRUE(manifest.complete);
   EXPECT_EQ(manifest.versions.at("touchstone"), "0.1.0");
   EXPECT_EQ(manifest.digests.at("suite"), "ab");
-  EXPECT_THAT(manifest.notes, ElementsAre("a note"));
+  EXPECT_THAT(manifest.notes, ElementsAre("a note", "it had none"));
+  ASSERT_EQ(manifest.missing.size(), 1u);
+  EXPECT_EQ(manifest.missing[0].file, "metrics.txt");
+  EXPECT_EQ(manifest.missing[0].reason, "it had none");
   ASSERT_EQ(manifest.faults.size(), 1u);
   EXPECT_FALSE(manifest.faults[0].applied);
   EXPECT_EQ(manifest.faults[0].problem, "too late");
@@ -151,6 +155,8 @@ TEST_F(RunFolderTest, ABrokenManifestSaysWhere) {
   const std::pair<const char*, const char*> rows[] = {
       {"{", "run.json"},
       {R"({"run": 2})", "run: got 2"},
+      {R"({"complete": true})", "missing key \"run\""},
+      {R"({"run": 1})", "complete: got false, expected true"},
       {R"({"run": 1, "notes": [1]})", "notes"},
       {R"({"run": 1, "seed": -1})", "seed: got -1"},
       {R"({"run": 1, "files": [{"name": "x", "bytes": 1}]})", "sha256"},
