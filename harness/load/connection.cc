@@ -3,16 +3,11 @@
 #include <boost/asio/ssl/stream_base.hpp>
 #include <chrono>
 
+#include "harness/load/asio_names.h"
+
 namespace touchstone::harness {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace beast_http = boost::beast::http;
-using asio::ip::tcp;
-using beast::error_code;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 /// Servers close idle connections after 5 s (uvicorn's default); one that idled for less cannot be
 /// closed just as the next request is written.
 constexpr int64_t kIdleMaxNs = 2 * kNsPerSecond;

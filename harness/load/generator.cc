@@ -3,22 +3,18 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
 
 #include "base/files.h"
+#include "harness/load/asio_names.h"
 #include "harness/load/connection.h"
 #include "harness/load/exchange.h"
 #include "harness/load/planned.h"
@@ -27,14 +23,6 @@
 
 namespace touchstone::harness {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace beast_http = boost::beast::http;
-using asio::ip::tcp;
-using beast::error_code;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 class Generator final {
  public:

@@ -47,16 +47,6 @@ std::optional<std::string> Detokenizer::add(int32_t token) {
   return std::nullopt;
 }
 
-void Detokenizer::add_stop_token(int32_t token) {
-  BASE_CHECK(!finished_, "a token after the end");
-  if (options_.include_stop_in_output &&
-      !(options_.skip_special_tokens && tokenizer_.is_special(token))) {
-    pending_ += tokenizer_.token_bytes(token);
-    take_whole_characters();
-  }
-  finish();
-}
-
 void Detokenizer::take_whole_characters() {
   std::string_view rest = pending_;
   while (!rest.empty()) {

@@ -29,9 +29,6 @@ class Detokenizer final {
   /// Adds one token; returns the stop string that is now complete, if any. After that the text is
   /// final (cut before or after the stop string) and nothing more may be added.
   std::optional<std::string> add(int32_t token);
-  /// Adds the end of sequence or stop token that ended the completion, and finishes. Its text is
-  /// shown only with include_stop_in_output.
-  void add_stop_token(int32_t token);
   /// The completion ended otherwise: releases what was held back. The bytes of a character that
   /// did not get complete are dropped, as vLLM does.
   void finish();

@@ -87,15 +87,6 @@ TEST_F(Detokenizing, TheFirstStopStringOfTheListWins) {
   EXPECT_EQ(detokenizer.text(), "hel");
 }
 
-TEST_F(Detokenizing, AStopTokenShowsOnlyWhenAskedFor) {
-  Detokenizer hidden(*tokenizer_, {});
-  hidden.add_stop_token(259);
-  EXPECT_EQ(hidden.text(), "");
-  Detokenizer shown(*tokenizer_, {.include_stop_in_output = true});
-  shown.add_stop_token(259);
-  EXPECT_EQ(shown.text(), "hello");
-}
-
 // What was streamed is the text, is UTF-8 at every moment, and ends where the stop string begins.
 RC_GTEST_FIXTURE_PROP(Detokenizing, DeltasJoinToTheText, ()) {
   const auto alphabet = std::string("ab\xC3\xA9\xE2\x82\xAC");
