@@ -1,6 +1,8 @@
 // The real vLLM 0.32.0, recorded, under the profile made for it.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "tests/conformance/recorded.h"
 
 namespace touchstone::conformance {
@@ -98,6 +100,51 @@ TEST(RecordedVllm, HangUpsAreFindingsOfAProfileThatAccountsForThem) {
   ASSERT_EQ(check.findings.size(), 1u);
   EXPECT_EQ(check.findings[0].count, 2);
   EXPECT_EQ(check.findings[0].context.at("spans_lost"), "2");
+}
+
+/// Removes spans of `trace` until `left` of them are there.
+void keep_spans(Evidence& evidence, const TraceId& trace, int64_t left) {
+  for (telemetry::TraceBatch& batch : evidence.spans) {
+    for (telemetry::ResourceSpans& resource : batch) {
+      for (telemetry::ScopeSpans& scope : resource.scope_spans) {
+        std::erase_if(scope.spans, [&](const telemetry::Span& span) {
+          return span.trace_id == trace && --left < 0;
+        });
+      }
+    }
+  }
+}
+
+/// vLLM leaves a span for each choice; a server that leaves one a request is another profile's.
+TEST(RecordedVllm, AccountedPerRequestEachHasOneSpanHoweverManyItsChoices) {
+  Profile per_request = vllm_v1();
+  per_request.accounting->per = Accounting::Per::kRequest;
+  Evidence evidence = recorded_evidence();
+  std::vector<const records::LedgerEntry*> several;
+  for (const records::LedgerEntry& entry : *evidence.ledger) {
+    const bool owes = entry.sampled && entry.outcome == records::ClientOutcome::kCompleted;
+    if (owes && entry.choices > 1) several.push_back(&entry);
+  }
+  ASSERT_GE(several.size(), 2u);
+  const auto outcome = [&](const std::string& check) {
+    return outcome_of(judge(evidence, {per_request}, {}), check);
+  };
+  const auto count = [](const CheckOutcome& check) {
+    int64_t sum = 0;
+    for (const result::Finding& finding : check.findings) sum += finding.count;
+    return sum;
+  };
+  EXPECT_EQ(count(outcome("completeness.surplus")), std::ssize(several));
+  EXPECT_EQ(outcome("completeness.missing").verdict, Verdict::kPass);
+
+  for (const records::LedgerEntry* entry : several) keep_spans(evidence, entry->trace_id, 1);
+  EXPECT_EQ(outcome("completeness.surplus").verdict, Verdict::kPass);
+  EXPECT_EQ(outcome("completeness.missing").verdict, Verdict::kPass);
+
+  keep_spans(evidence, several.front()->trace_id, 0);
+  const CheckOutcome missing = outcome("completeness.missing");
+  ASSERT_EQ(missing.findings.size(), 1u);
+  EXPECT_EQ(missing.findings[0].context.at("spans_lost"), "1");
 }
 
 TEST(RecordedVllm, WithoutItsSpansNothingIsDecided) {
