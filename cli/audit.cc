@@ -1,6 +1,8 @@
 #include "cli/audit.h"
 
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <vector>
 
 #include "base/clock.h"
@@ -9,6 +11,7 @@
 #include "base/version.h"
 #include "cli/output.h"
 #include "conformance/evidence_reader.h"
+#include "conformance/profile_set.h"
 
 namespace touchstone::cli {
 namespace {
@@ -23,6 +26,7 @@ struct Flags {
   std::string fail_on = "MUST";
   std::string format = "text";
   std::string output;
+  bool live = false;
 };
 
 std::string command_of(const Flags& flags) {
@@ -36,33 +40,35 @@ std::string command_of(const Flags& flags) {
   add("--metrics", flags.metrics);
   add("--metrics-before", flags.metrics_before);
   add("--collector-metrics", flags.collector_metrics);
+  if (flags.live) command += " --live";
   if (flags.fail_on != "MUST") add("--fail-on", flags.fail_on);
   return command;
 }
 
-Result<std::vector<conformance::Profile>> load_profiles(const std::vector<std::string>& names) {
-  std::vector<conformance::Profile> profiles;
-  if (names.size() > conformance::kProfilesMax) {
-    return invalid_argument("--profile: got " + std::to_string(names.size()) +
-                            " profiles, expected at most " +
-                            std::to_string(conformance::kProfilesMax));
+/// Spans of a file that is read twice would be counted twice.
+Status check_files(const std::vector<std::string>& files) {
+  std::error_code ignored;
+  for (size_t i = 0; i < files.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (!std::filesystem::equivalent(files[i], files[j], ignored)) continue;
+      return invalid_argument("audit: --file: got " + files[i] + ", which is " + files[j] +
+                              ", twice, expected each file once");
+    }
   }
-  for (const std::string& name : names) {
-    auto profile = conformance::load_profile(name);
-    if (!profile) return std::move(profile).error();
-    profiles.push_back(*std::move(profile));
-  }
-  return profiles;
+  return {};
 }
 
 Exit run(const Flags& flags) {
-  const auto profiles = load_profiles(flags.profiles);
+  const Status distinct = check_files(flags.files);
+  if (!distinct) return report_error(distinct.error());
+  const auto profiles = conformance::load_profiles(flags.profiles);
   if (!profiles) return report_error(profiles.error());
   const conformance::EvidencePaths paths{.spans = flags.files,
                                          .ledger = flags.ledger,
                                          .metrics = flags.metrics,
                                          .metrics_before = flags.metrics_before,
-                                         .collector_metrics = flags.collector_metrics};
+                                         .collector_metrics = flags.collector_metrics,
+                                         .live = flags.live};
   conformance::JudgeOptions options;
   options.fail_on = level_of(flags.fail_on);
   auto judged =
@@ -97,6 +103,8 @@ Verb audit_verb() {
                        "Spans: OTLP JSON lines, plain, .gz or .zst; may be repeated")
             ->required()
             ->type_name("FILE");
+        app.add_flag("--live", flags->live,
+                     "The files are still written: an end inside a line is a note, no finding");
         app.add_option("--profile", flags->profiles,
                        "Name (`touchstone profile list`) or path of a profile; may be repeated")
             ->capture_default_str();
@@ -115,6 +123,7 @@ Verb audit_verb() {
             ->capture_default_str();
         app.add_option("--output", flags->output,
                        "Also write report.html, report.json and junit.xml here")
+            ->check(path_to_write())
             ->type_name("DIR");
         return [flags] { return run(*flags); };
       }};

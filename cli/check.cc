@@ -73,8 +73,16 @@ Exit list_suites() {
   return Exit::kGood;
 }
 
-std::vector<std::string> budget_warnings(const harness::CheckPlan& plan) {
+/// What can be known beforehand to leave something undecided.
+std::vector<std::string> warnings_of(const harness::CheckPlan& plan) {
   std::vector<std::string> warnings;
+  for (const harness::Fault& fault : plan.faults) {
+    if (fault.at_ns <= plan.last_arrival_ns) continue;
+    warnings.push_back("the fault " + fault.text +
+                       " may come too late: the last request leaves at " +
+                       format_duration(plan.last_arrival_ns) +
+                       ", and what was not injected leaves the verdict open");
+  }
   if (!plan.samples_most) return warnings;
   for (const auto& budget : plan.suite.budgets) {
     auto warning = harness::budget_warning(budget, *plan.samples_most);
@@ -101,7 +109,7 @@ Exit print_plan(const harness::CheckPlan& plan) {
     std::printf("samples    at most %s, when every request comes to what the workload expects\n",
                 format_count(*plan.samples_most).c_str());
   }
-  for (const std::string& warning : budget_warnings(plan)) {
+  for (const std::string& warning : warnings_of(plan)) {
     std::printf("warning    %s\n", warning.c_str());
   }
   return Exit::kGood;
@@ -183,7 +191,7 @@ Exit run_and_judge(Flags& flags) {
   std::fprintf(
       stderr, "check %s: about %s once the subject is up\n", plan->suite.name.c_str(),
       format_duration((plan->last_arrival_ns + kOverheadNs) / kNsPerSecond * kNsPerSecond).c_str());
-  for (const std::string& warning : budget_warnings(*plan)) {
+  for (const std::string& warning : warnings_of(*plan)) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
   auto supervisor = Supervisor::start();
@@ -203,9 +211,6 @@ Exit run_and_judge(Flags& flags) {
 
 Exit run(Flags& flags) {
   if (flags.list) return list_suites();
-  if (trim(flags.output).empty()) {
-    return report_error(invalid_argument("check: --output: got an empty path, expected a folder"));
-  }
   return flags.run.empty() ? run_and_judge(flags) : judge_again(flags);
 }
 
@@ -216,6 +221,7 @@ std::function<Exit()> set_up(CLI::App& app) {
                  "Judge by these profiles instead of the suite's: names or files")
       ->allow_extra_args(false);
   app.add_option("--output", flags->output, "Folder for reports and the run")
+      ->check(path_to_write())
       ->capture_default_str();
   add_fail_on_flag(app, flags->fail_on);
   app.add_option("--format", flags->format, "What to print")

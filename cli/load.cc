@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/collector_search.h"
 #include "cli/generated_load.h"
+#include "cli/output.h"
 #include "cli/server_access.h"
 #include "harness/load/record.h"
 #include "harness/load/summary.h"
@@ -88,7 +89,7 @@ Exit run(Flags& flags) {
   };
   const auto folder =
       records::RunFolderWriter::create(flags.record, records::RunFolderWriter::Former::kRefuse);
-  if (!folder) return report_error(folder.error());
+  if (!folder) return report_error(Error(folder.error()).with_context("load: --record"));
   const auto outcome =
       harness::record_load(*workload, flags.options, **folder, (*supervisor)->supervision());
   if (!outcome) {
@@ -109,7 +110,9 @@ std::function<Exit()> set_up(CLI::App& app) {
   add_access_flags(app, flags->access);
   app.add_option("--workload", flags->workload, "What to send: a workload file");
   add_generated_load(app, flags->generated);
-  app.add_option("--record", flags->record, "Folder to write the run to")->required();
+  app.add_option("--record", flags->record, "New folder to write the run to")
+      ->required()
+      ->check(path_to_write());
   app.add_option("--model", options.model,
                  "Model name in the requests (default: the first served)");
   app.add_option("--seed", options.seed, "Seed of the trace ids and of generated load")

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/sha256.h"
+#include "base/text.h"
 #include "harness/shipped.h"
 
 namespace touchstone::cli {
@@ -89,6 +90,14 @@ void add_fail_on_flag(CLI::App& app, std::string& word) {
 result::Level level_of(const std::string& word) {
   if (word == "SHOULD") return result::Level::kShould;
   return word == "MAY" ? result::Level::kMay : result::Level::kMust;
+}
+
+CLI::Validator path_to_write() {
+  return CLI::Validator(
+      [](std::string& path) {
+        return trim(path).empty() ? "got an empty path, expected one to write to" : std::string();
+      },
+      "");
 }
 
 std::string shell_word(const std::string& word) {

@@ -27,6 +27,9 @@ void add_fail_on_flag(CLI::App& app, std::string& word);
 /// REQUIRES: a word that the flag takes.
 result::Level level_of(const std::string& word);
 
+/// For flags that name what is written: an empty path is refused.
+CLI::Validator path_to_write();
+
 /// `word` quoted for a shell where it needs to be, for Provenance::command.
 std::string shell_word(const std::string& word);
 

@@ -41,6 +41,7 @@ Verb report_verb() {
                 ->check(CLI::IsMember(reports::format_words()))
                 ->capture_default_str();
             app.add_option("--output", flags->output, "File to write; stdout when absent")
+                ->check(path_to_write())
                 ->type_name("FILE");
             return [flags] { return run(*flags); };
           }};

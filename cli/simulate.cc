@@ -107,7 +107,8 @@ std::function<Exit()> set_up(CLI::App& app) {
       ->check(CLI::IsMember(reports::format_words()))
       ->capture_default_str();
   app.add_option("--output", options.output,
-                 "Folder for what the server would leave: steps, records, spans, metrics");
+                 "New folder for what the server would leave: steps, records, spans, metrics")
+      ->check(path_to_write());
   return [flags] { return run(*flags); };
 }
 

@@ -56,6 +56,12 @@ Status read_spans(const std::vector<std::string>& files, Evidence& evidence,
   return {};
 }
 
+void count_torn_tails_as_problems(Evidence& evidence) {
+  evidence.span_problems.insert(evidence.span_problems.end(), evidence.torn_tails.begin(),
+                                evidence.torn_tails.end());
+  evidence.torn_tails.clear();
+}
+
 Result<JudgedFiles> judge_files(const EvidencePaths& paths, int64_t now_unix_ns,
                                 const std::vector<Profile>& profiles, const JudgeOptions& options) {
   Result<Evidence> evidence = read_evidence(paths, now_unix_ns);
@@ -65,6 +71,7 @@ Result<JudgedFiles> judge_files(const EvidencePaths& paths, int64_t now_unix_ns,
     judge.add(batch);
     return Status();
   }));
+  if (!paths.live) count_torn_tails_as_problems(*evidence);
   const int64_t spans = judge.spans();
   return JudgedFiles{judge.finish(), spans};
 }

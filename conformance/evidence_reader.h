@@ -20,6 +20,7 @@ struct EvidencePaths {
   std::string metrics;
   std::string metrics_before;
   std::string collector_metrics;
+  bool live = false;  ///< `spans` are still written: they may end inside a line
 };
 
 /// All but the spans. ERRORS: kNotFound, kInvalidArgument, kMalformed, kIo.
@@ -29,6 +30,9 @@ Result<Evidence> read_evidence(const EvidencePaths& paths, int64_t now_unix_ns);
 /// counted in `evidence`. ERRORS: kNotFound, kIo, or what `visit` returned.
 Status read_spans(const std::vector<std::string>& files, Evidence& evidence,
                   const std::function<Status(const telemetry::TraceBatch&)>& visit);
+
+/// Of files that nobody writes any more: an end inside a line is a loss like any other.
+void count_torn_tails_as_problems(Evidence& evidence);
 
 struct JudgedFiles {
   result::Report report;

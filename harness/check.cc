@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/version.h"
 #include "conformance/matching.h"
+#include "conformance/profile_set.h"
 #include "harness/collector/config.h"
 #include "harness/load/planned.h"
 #include "harness/stack/run.h"
@@ -23,11 +24,12 @@ namespace run_files = records::run_files;
 
 /// The suite's primary one leads where it is among them, else the first.
 Status load_profiles(const std::vector<std::string>& names, CheckPlan& plan) {
-  for (const std::string& name : names) {
-    auto profile = conformance::load_profile(name);
-    if (!profile) return std::move(profile).error();
-    if (plan.profiles.empty() || name == plan.suite.primary) plan.primary = profile->name;
-    plan.profiles.push_back(std::move(*profile));
+  auto profiles = conformance::load_profiles(names);
+  if (!profiles) return std::move(profiles).error();
+  plan.profiles = std::move(*profiles);
+  plan.primary = plan.profiles.front().name;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == plan.suite.primary) plan.primary = plan.profiles[i].name;
   }
   return {};
 }

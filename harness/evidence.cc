@@ -73,9 +73,7 @@ Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int
 Status read_run_spans(const records::RunFolder& run, conformance::Evidence& evidence,
                       const std::function<Status(const telemetry::TraceBatch&)>& visit) {
   RETURN_IF_ERROR(conformance::read_spans(run.span_files(), evidence, visit));
-  evidence.span_problems.insert(evidence.span_problems.end(), evidence.torn_tails.begin(),
-                                evidence.torn_tails.end());
-  evidence.torn_tails.clear();
+  conformance::count_torn_tails_as_problems(evidence);
   return {};
 }
 

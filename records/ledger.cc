@@ -151,7 +151,7 @@ Result<std::vector<LedgerEntry>> read_ledger(const std::string& path) {
   const Status status = for_each_line(path, [&](int64_t number, std::string_view text) -> Status {
     if (text.empty()) return {};
     Result<Document> document = Document::parse_json_line(path, number, text);
-    if (!document) return invalid_argument(document.error().message);
+    if (!document) return std::move(document).error();
     document->ignore_unknown_keys();
     LedgerEntry entry = read_entry(document->root());
     RETURN_IF_ERROR(document->finish());

@@ -112,7 +112,7 @@ Status clear(const std::string& folder) {
 
 Error busy(const std::string& folder) {
   return unavailable(folder + ": another run is being written into this folder",
-                     "wait for it, or choose another --output");
+                     "wait for it, or choose another folder");
 }
 
 }  // namespace
@@ -141,12 +141,12 @@ Result<std::unique_ptr<RunFolderWriter>> RunFolderWriter::create(const std::stri
   const std::string path = fs::absolute(folder, error).lexically_normal().string();
   const std::string marker = path + "/" + run_files::kMarker;
   if (fs::exists(path, error) && !fs::is_directory(path, error)) {
-    return invalid_argument(path + ": is no folder", "choose another --output");
+    return invalid_argument(path + ": is no folder", "choose another folder");
   }
   const bool ours = fs::exists(marker, error);
   if (!ours && fs::exists(path, error) && !fs::is_empty(path, error)) {
     return invalid_argument(path + ": holds files that are no run of this program",
-                            "choose another --output");
+                            "choose another folder");
   }
   RETURN_IF_ERROR(make_directories(path));
   auto lock = FileLock::make(marker);

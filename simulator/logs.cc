@@ -37,8 +37,8 @@ Result<std::unique_ptr<RunWriter>> RunWriter::open(const RunWriterOptions& optio
                                                    std::span<const ReplicaOptions> replicas,
                                                    Observer& next) {
   auto folder =
-      records::RunFolderWriter::create(options.folder, records::RunFolderWriter::Former::kReplace);
-  if (!folder) return std::move(folder).error();
+      records::RunFolderWriter::create(options.folder, records::RunFolderWriter::Former::kRefuse);
+  if (!folder) return std::move(folder).error().with_context("--output");
   records::RunManifest& manifest = (*folder)->manifest();
   manifest.verb = "simulate";
   manifest.name = options.name;

@@ -21,7 +21,7 @@ namespace touchstone::simulator {
 records::StepRecord step_record(const StepView& step);
 
 struct RunWriterOptions {
-  std::string folder;  ///< a former run in it makes room
+  std::string folder;  ///< new or empty
   std::string name;    ///< of the run, for its manifest
   uint64_t seed = 0;   ///< of the simulation: span ids follow from it
 };

@@ -103,7 +103,7 @@ Result<RunFolder> read_run_folder(const std::string& folder) {
   run.left_out = static_cast<int64_t>(
       std::erase_if(*ledger, [](const records::LedgerEntry& e) { return !was_completed(e); }));
   if (ledger->empty()) {
-    return invalid_argument(path + ": got no completed request, expected one or more");
+    return unavailable(path + ": got no completed request, expected one or more");
   }
   for (const records::LedgerEntry& entry : *ledger) {
     RETURN_IF_ERROR(check_completed(path + ": request " + std::to_string(entry.index), entry));

@@ -30,7 +30,8 @@ struct RunFolder {
   int64_t left_out = 0;                   ///< requests that were refused, failed or hung up
 };
 
-/// ERRORS: kNotFound, kIo, kInvalidArgument with file, line and field.
+/// ERRORS: kNotFound, kIo, kMalformed and kInvalidArgument with file, line and field, kUnavailable
+/// when no request was completed.
 Result<RunFolder> read_run_folder(const std::string& folder);
 
 }  // namespace touchstone::simulator

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "records/run_folder.h"
 #include "reference_engine/scheduler/policies.h"
@@ -26,6 +28,8 @@ namespace touchstone::simulator {
 namespace {
 
 constexpr int64_t kMostReplicas = 10'000;
+/// What the scheduler keeps of a KV block: its state, and two to four cells of the index by hash.
+constexpr int64_t kBytesOfBlock = 40 + 4 * 8;
 
 /// What is simulated, read.
 struct Input {
@@ -115,6 +119,21 @@ Result<Input> read_input(const SimulateOptions& options) {
   return input;
 }
 
+/// The blocks hold no keys and values here, but the scheduler accounts for each.
+Status check_memory(const SimulateOptions& options, const scheduler::Config& config) {
+  const int64_t wanted = config.num_blocks * kBytesOfBlock * options.replicas;
+  const int64_t available = read_memory_limits().available_bytes;
+  if (wanted <= available) return {};
+  const auto gib = [](int64_t bytes) {
+    return format_fixed(static_cast<double>(bytes) / 0x1p30, 1) + " GiB";
+  };
+  const std::string servers =
+      options.replicas > 1 ? " on each of " + format_count(options.replicas) + " replicas" : "";
+  return invalid_argument("--num-gpu-blocks-override: got " + format_count(config.num_blocks) +
+                          servers + ", whose account takes about " + gib(wanted) +
+                          ", expected what fits into the " + gib(available) + " that are free");
+}
+
 std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const Input& input) {
   std::unique_ptr<RequestSource> source;
   if (input.generated) {
@@ -132,11 +151,15 @@ std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const
   return source;
 }
 
+/// What is simulated, in words.
+std::string name_of(const SimulateOptions& options) {
+  if (options.generated) return options.generated_as;
+  return options.run.empty() ? options.workload : options.run;
+}
+
 result::Report new_report(const SimulateOptions& options, const Input& input) {
   result::Report report;
-  report.title = "simulate " + (input.generated       ? options.generated_as
-                                : options.run.empty() ? options.workload
-                                                      : options.run);
+  report.title = "simulate " + name_of(options);
   report.verdict = result::Verdict::kSkip;
   report.provenance.tool_version = kVersion;
   report.provenance.seed = options.seed;
@@ -192,8 +215,9 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   std::unique_ptr<RunWriter> writer;
   Observer* observer = &summary;
   if (!options.output.empty()) {
-    auto opened = RunWriter::open(
-        {.folder = options.output, .name = report.title, .seed = options.seed}, replicas, summary);
+    auto opened =
+        RunWriter::open({.folder = options.output, .name = name_of(options), .seed = options.seed},
+                        replicas, summary);
     if (!opened) return std::move(opened).error();
     writer = std::move(*opened);
     observer = writer.get();
@@ -244,6 +268,7 @@ Result<result::Report> simulate(const SimulateOptions& options) {
   RETURN_IF_ERROR(check_options(options));
   const auto input = read_input(options);
   if (!input) return input.error();
+  RETURN_IF_ERROR(check_memory(options, input->config));
   result::Report report = new_report(options, *input);
   const bool recorded = options.step_time == "recorded" && input->measured.has_value();
   RETURN_IF_ERROR(recorded ? replay(options, *input, report) : run(options, *input, report));

@@ -41,6 +41,7 @@ class Generator final {
     loop_.run();
     give_up_the_rest();
     outcome_.duration_ns = elapsed_ns();
+    if (options_.on_progress) options_.on_progress({sent_, done_, total(), elapsed_ns()});
     outcome_.actions_not_reached = static_cast<int64_t>(options_.actions.size()) - actions_done_;
     RETURN_IF_ERROR(ledger_.close());
     if (stopped_) return std::move(*stopped_);

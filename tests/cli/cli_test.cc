@@ -129,6 +129,14 @@ TEST(CommandLine, MistakesAreOneMessageAHintAndExitTwo) {
       {{"check", "--profile", "vllm-v9"}, "vllm-v9", "hint:"},
       {{"check", "--fault", "kill-everything@3s"}, "kill-everything", ""},
       {{"check", "--fail-on", "perhaps"}, "perhaps", "hint:"},
+      {{"check", "--output", ""}, "--output: got an empty path", ""},
+      {{"audit", "--file", "x", "--output", ""}, "--output: got an empty path", ""},
+      {{"simulate", "--output", " "}, "--output: got an empty path", ""},
+      {{"report", "x", "--output", ""}, "--output: got an empty path", ""},
+      {{"load", "--url", "x", "--record", ""}, "--record: got an empty path", ""},
+      {{"load", "--url", "http://127.0.0.1:1", "--requests", "1", "--record", "/"},
+       "load: --record: /: holds files",
+       "choose another folder"},
       {{"audit", "--file", "no-such-file.jsonl"}, "no-such-file.jsonl: cannot open", ""},
       {{"audit"}, "--file", "hint:"},
       {{"simulate", "--workload", "no-such.jsonl"}, "--steptime: got none", "constant:20ms"},
@@ -192,6 +200,16 @@ TEST(CommandLine, EqualRunsPrintEqualBytes) {
   EXPECT_EQ(first.code, 0) << first.err;
   EXPECT_FALSE(first.out.empty());
   EXPECT_EQ(first.out, touchstone(audit).out);
+}
+
+TEST(CommandLine, ADryRunWarnsOfAFaultThatTheLoadWillNotLiveToSee) {
+  const auto plan_with = [](const std::string& fault) {
+    return touchstone({"check", "--dry-run", "--fault", fault});
+  };
+  const Answer late = plan_with("kill:collector@9999s");
+  EXPECT_EQ(late.code, 0) << late.err;
+  EXPECT_THAT(late.out, HasSubstr("warning    the fault kill:collector@9999s may come too late"));
+  EXPECT_THAT(plan_with("kill:collector@1s").out, testing::Not(HasSubstr("too late")));
 }
 
 /// The quickstart suite with other budgets, which nothing is started for.

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/files.h"
@@ -132,18 +133,39 @@ TEST_F(AuditCli, NothingReceivedIsUndecided) {
   EXPECT_NE(ran.output.find("UNKNOWN"), std::string::npos) << ran.output;
 }
 
-TEST_F(AuditCli, ASpanFileThatEndsInsideALineIsANoteWithItsLine) {
+TEST_F(AuditCli, ASpanFileThatEndsInsideALineLostSpansUnlessItIsStillWritten) {
   const std::string text = *read_file(kSpans);
-  const Ran ran = run("audit --file " + write("cut.jsonl", text.substr(0, text.size() - 1000)));
-  EXPECT_EQ(ran.exit_code, 0) << ran.output;
-  EXPECT_NE(ran.output.find("cut.jsonl:5: the last line stops after"), std::string::npos)
-      << ran.output;
+  const std::string cut = write("cut.jsonl", text.substr(0, text.size() - 1000));
+  const std::string says = "cut.jsonl:5: the last line stops after";
+  const Ran ran = run("audit --file " + cut);
+  EXPECT_EQ(ran.exit_code, 1) << ran.output;
+  EXPECT_NE(ran.output.find(says), std::string::npos) << ran.output;
+  const Ran live = run("audit --live --file " + cut);
+  EXPECT_EQ(live.exit_code, 0) << live.output;
+  EXPECT_NE(live.output.find(says), std::string::npos) << live.output;
+
+  ASSERT_EQ(std::system(("gzip -kn " + cut).c_str()), 0);
+  const std::string archive = cut + ".gz";
+  std::filesystem::resize_file(archive, std::filesystem::file_size(archive) / 2);
+  EXPECT_EQ(run("audit --file " + archive).exit_code, 1);
+  EXPECT_EQ(run("audit --live --file " + archive).exit_code, 0);
+
+  // Nobody writes on in the middle.
+  const size_t first_end = text.find('\n');
+  const std::string middle =
+      write("middle.jsonl", text.substr(0, first_end - 100) + text.substr(first_end));
+  EXPECT_EQ(run("audit --live --file " + middle).exit_code, 1);
 }
 
 TEST_F(AuditCli, BadInputGivesOneMessageAndItsExitCode) {
   const std::string bad_ledger = write("bad.jsonl", "{\"i\": \"x\"}\n");
   const std::string bad_profile = write("bad.yaml", "profile: p\ncolour: blue\n");
   const std::string bad_metrics = write("bad.txt", "this is no metric page {\n");
+  const std::string torn_ledger = write("torn.jsonl", "{\"i\": 0}\n{\"i\": 1, \"na");
+  const std::string same_name =
+      write("same.yaml", "extends: vllm-v1\nprofile: vllm-v1\nversion: \"1\"\n");
+  const std::string same_spans = path("same.jsonl");
+  std::filesystem::create_symlink(kSpans, same_spans);
   const struct {
     std::string arguments;
     int exit_code;
@@ -155,6 +177,10 @@ TEST_F(AuditCli, BadInputGivesOneMessageAndItsExitCode) {
       {"audit --file " + kSpans + " --profile " + bad_profile, 2, "bad.yaml"},
       {"audit --file " + kSpans + " --ledger " + bad_ledger, 2, "bad.jsonl:1: i: got \"x\""},
       {"audit --file " + kSpans + " --metrics " + bad_metrics, 3, "bad.txt:1"},
+      {"audit --file " + kSpans + " --ledger " + torn_ledger, 3, "torn.jsonl:2: not valid JSON"},
+      {"audit --file " + kSpans + " --file " + same_spans, 2, "twice, expected each file once"},
+      {"audit --file " + kSpans + " --profile vllm-v1 --profile " + same_name, 2,
+       "got \"vllm-v1\" twice, from vllm-v1 and "},
       {"audit --file " + kSpans + " --fail-on always", 2, "--fail-on"},
       {"audit --file " + kSpans + " --fromat json", 2, "did you mean `--format`?"},
       {"audit --file " + kSpans + " --output /proc/none", 3, "/proc/none"},

@@ -289,6 +289,17 @@ TEST_F(LoadGenerator, ActionsHappenInTheMiddleOrAreCountedAsNotReached) {
   EXPECT_EQ(outcome->actions_not_reached, 1);
 }
 
+TEST_F(LoadGenerator, TheLastProgressSaysHowItEnded) {
+  TinyServer server;
+  Load load = options(server.url());
+  LoadProgress last;
+  load.options.on_progress = [&](const LoadProgress& now) { last = now; };
+  ASSERT_TRUE(run({request("whole"), request("stream")}, load));
+  EXPECT_EQ(last.sent, 2);
+  EXPECT_EQ(last.done, 2);
+  EXPECT_EQ(last.total, 2);
+}
+
 TEST_F(LoadGenerator, TextIsKeptForTheSamplesOnly) {
   TinyServer server;
   Load load = options(server.url());

@@ -143,6 +143,37 @@ TEST_F(Simulate, ItsSpansAndMetricsPassTheProfileOfAServer) {
             std::string::npos);
 }
 
+TEST_F(Simulate, MoreBlocksThanMemoryCanAccountForAreRefusedWithTheNumbers) {
+  const std::string load = "--requests 1 --steptime constant:1ms --num-gpu-blocks-override ";
+  const Ran ran = run(load + "2147483647 --replicas 10000", "2>&1 >/dev/null");
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_NE(
+      ran.text.find("--num-gpu-blocks-override: got 2,147,483,647 on each of 10,000 replicas, "
+                    "whose account takes about 1440000.0 GiB, expected"),
+      std::string::npos)
+      << ran.text;
+}
+
+TEST_F(Simulate, AFormerRunIsNotOverwritten) {
+  const std::string folder = directory_.path() + "/run";
+  ASSERT_EQ(run(good_ + " --output " + folder).exit_code, 0);
+  const std::string steps = read_file(folder + "/steps.jsonl").value();
+  const Ran again = run(good_ + " --seed 1 --output " + folder, "2>&1 >/dev/null");
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_NE(again.text.find("--output: " + folder + ": holds a run already"), std::string::npos)
+      << again.text;
+  EXPECT_EQ(read_file(folder + "/steps.jsonl").value(), steps);
+}
+
+TEST_F(Simulate, ItsRunCarriesItsNameOnce) {
+  const std::string folder = directory_.path() + "/run";
+  ASSERT_EQ(run(good_ + " --output " + folder).exit_code, 0);
+  const Ran judged = touchstone("check --profile vllm-v1 --run " + folder + " --output " +
+                                directory_.path() + "/report");
+  EXPECT_NE(judged.text.find("simulate " + workload_), std::string::npos) << judged.text;
+  EXPECT_EQ(judged.text.find("simulate simulate"), std::string::npos) << judged.text;
+}
+
 TEST_F(Simulate, ARunIsNotWrittenOverItself) {
   const std::string folder = directory_.path() + "/run";
   ASSERT_EQ(run(good_ + " --output " + folder).exit_code, 0);
@@ -178,7 +209,8 @@ TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
        "--prompt-tokens: got \"9-1\""},
       {"--workload " + workload_, "--steptime: got none"},
       {no_blocks, "--num-gpu-blocks-override: got none"},
-      {no_blocks + " --num-gpu-blocks-override 0", "--num-gpu-blocks-override: Value 0 not in range 2"},
+      {no_blocks + " --num-gpu-blocks-override 0",
+       "--num-gpu-blocks-override: Value 0 not in range 2"},
       {no_blocks + " --num-gpu-blocks-override 64 --max-model-len 50", "expected at most 49"},
       {good_ + " --max-num-batched-tokens 3", "max_num_batched_tokens: got 3"},
       {good_ + " --scheduling-policy lifo", "lifo"},
