@@ -17,11 +17,14 @@ uint64_t seed_of_choice(int64_t seed, int32_t i) {
   return static_cast<uint64_t>(seed) + static_cast<uint64_t>(i);
 }
 
-tokenizer::DetokenizerOptions text_options(const Submission& submission) {
+tokenizer::DetokenizerOptions text_options(const tokenizer::Tokenizer& tokenizer,
+                                           const Submission& submission, const Prompt& prompt) {
+  const bool skips_special = submission.skip_special_tokens;
   return {.stop = submission.stop,
           .include_stop_in_output = submission.include_stop_in_output,
-          .skip_special_tokens = submission.skip_special_tokens,
-          .min_tokens = submission.sampling.min_tokens};
+          .skip_special_tokens = skips_special,
+          .min_tokens = submission.sampling.min_tokens,
+          .after_text = tokenizer::shows_text(tokenizer, *prompt.token_ids, skips_special)};
 }
 
 }  // namespace
@@ -76,7 +79,7 @@ Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::Re
       id_(id),
       num_prompt_tokens_(prompt().token_ids->size()),
       params_(submission().sampling),
-      detokenizer_(tokenizer, text_options(submission())) {
+      detokenizer_(tokenizer, text_options(tokenizer, submission(), prompt())) {
   tokens_.reserve(num_prompt_tokens_ + static_cast<size_t>(prompt().max_tokens) + 1);
   tokens_ = *prompt().token_ids;
   tokens_.push_back(backend::kTokenInFlight);

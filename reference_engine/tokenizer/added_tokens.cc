@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "reference_engine/tokenizer/white_space.h"
 
 namespace touchstone::tokenizer {
 namespace {
@@ -29,12 +30,6 @@ bool is_word_character(int32_t c) {
   }
 }
 
-size_t last_character_begin(std::string_view text) {
-  size_t begin = text.size() - 1;
-  while (begin > 0 && (static_cast<uint8_t>(text[begin]) & 0xC0) == 0x80) --begin;
-  return begin;
-}
-
 bool ends_with_word(std::string_view text) {
   return !text.empty() &&
          is_word_character(decode_character(text.substr(last_character_begin(text))).value);
@@ -42,25 +37,6 @@ bool ends_with_word(std::string_view text) {
 
 bool starts_with_word(std::string_view text) {
   return !text.empty() && is_word_character(decode_character(text).value);
-}
-
-size_t without_trailing_space(std::string_view text) {
-  while (!text.empty()) {
-    const size_t begin = last_character_begin(text);
-    if (!is_whitespace(decode_character(text.substr(begin)).value)) break;
-    text = text.substr(0, begin);
-  }
-  return text.size();
-}
-
-size_t leading_space(std::string_view text) {
-  size_t size = 0;
-  while (size < text.size()) {
-    const CodePoint c = decode_character(text.substr(size));
-    if (!is_whitespace(c.value)) break;
-    size += c.size;
-  }
-  return size;
 }
 
 }  // namespace

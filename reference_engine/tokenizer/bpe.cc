@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace touchstone::tokenizer {
 namespace {
@@ -14,6 +15,29 @@ namespace {
 // Up to this many symbols, looking for the best pair again after each merge beats a heap.
 constexpr size_t kShortWord = 48;
 constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
+
+// U+2581, which stands for a space in SentencePiece's vocabularies.
+constexpr std::string_view kSpace = "\u2581";
+
+// Where a space follows another character, at or after `from`; npos when nowhere.
+size_t space_inside(std::string_view text, size_t from) {
+  for (size_t at = text.find(kSpace, from); at != std::string_view::npos;
+       at = text.find(kSpace, at + kSpace.size())) {
+    const bool after_space =
+        at >= kSpace.size() && text.substr(at - kSpace.size(), kSpace.size()) == kSpace;
+    if (at > 0 && !after_space) return at;
+  }
+  return std::string_view::npos;
+}
+
+bool has_space_inside(std::string_view text) {
+  return space_inside(text, 0) != std::string_view::npos;
+}
+
+std::string fallback_spelling(size_t byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  return std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">";
+}
 
 }  // namespace
 
@@ -35,13 +59,28 @@ Status Bpe::add_merge(std::string_view left, std::string_view right) {
                        " is not in the vocabulary");
     }
   }
+  if (has_space_inside(whole)) parts_at_spaces_ = false;
   const auto rank = static_cast<uint32_t>(pending_.size());
   pending_.emplace_back(pair_key(left_token->second, right_token->second),
                         Merge{rank, whole_token->second});
   return {};
 }
 
-void Bpe::seal() {
+Status Bpe::seal() {
+  for (size_t byte = 0; byte < 256 && options_.byte_fallback; ++byte) {
+    const auto found = tokens_.find(fallback_spelling(byte));
+    if (found != tokens_.end()) fallback_tokens_[byte] = found->second;
+  }
+  if (options_.unknown) {
+    const auto found = tokens_.find(*options_.unknown);
+    if (found == tokens_.end()) {
+      return malformed("unk_token " + quote(*options_.unknown) + " is not in the vocabulary");
+    }
+    unknown_ = found->second;
+  }
+  parts_at_spaces_ = parts_at_spaces_ && options_.units == BpeOptions::Units::kCharacters &&
+                     options_.whole_words == BpeOptions::WholeWords::kMerge &&
+                     tokens_.find(kSpace) != tokens_.end();
   size_t size = 16;
   while (size < pending_.size() * 2) size *= 2;
   table_.assign(size, Slot{});
@@ -54,11 +93,11 @@ void Bpe::seal() {
   for (const auto& [bytes, id] : tokens_) {
     if (bytes.empty()) continue;
     std::vector<int32_t> ids;
-    if (whole_words_ == WholeWords::kMerge) encode(bytes, ids);
-    if (whole_words_ == WholeWords::kLookUpFirst || (ids.size() == 1 && ids[0] == id)) {
-      whole_words_map_.emplace(bytes, id);
-    }
+    const bool merges = options_.whole_words == BpeOptions::WholeWords::kMerge;
+    if (merges) encode(bytes, ids);
+    if (!merges || (ids.size() == 1 && ids[0] == id)) whole_words_map_.emplace(bytes, id);
   }
+  return {};
 }
 
 bool Bpe::covers_all_bytes() const {
@@ -84,13 +123,61 @@ std::optional<int32_t> Bpe::whole_word(std::string_view word) const {
   return found->second;
 }
 
-void Bpe::encode(std::string_view word, std::vector<int32_t>& out) const {
+std::string_view Bpe::take_part(std::string_view& rest) const {
+  const size_t end = parts_at_spaces_ ? space_inside(rest, 0) : std::string_view::npos;
+  const std::string_view part = rest.substr(0, end);
+  rest.remove_prefix(part.size());
+  return part;
+}
+
+std::vector<int32_t> Bpe::first_symbols(std::string_view word) const {
+  if (options_.units == BpeOptions::Units::kCharacters) return first_characters(word);
   std::vector<int32_t> symbols;
   symbols.reserve(word.size());
   for (const char c : word) {
     const int32_t token = byte_tokens_[static_cast<uint8_t>(c)];
     if (token >= 0) symbols.push_back(token);
   }
+  return symbols;
+}
+
+std::vector<int32_t> Bpe::first_characters(std::string_view word) const {
+  std::vector<int32_t> symbols;
+  symbols.reserve(word.size());
+  // As in the source, the unknown token is written when a known character or the end comes, which
+  // is after the bytes of characters between.
+  bool unknown_waits = false;
+  while (!word.empty()) {
+    const std::string_view character = word.substr(0, decode_character(word).size);
+    word.remove_prefix(character.size());
+    const bool ascii = character.size() == 1;
+    const auto found = ascii ? tokens_.end() : tokens_.find(character);
+    const int32_t token = ascii ? byte_tokens_[static_cast<uint8_t>(character[0])]
+                          : found == tokens_.end() ? -1
+                                                   : found->second;
+    if (token >= 0) {
+      if (unknown_waits) symbols.push_back(*unknown_);
+      unknown_waits = false;
+      symbols.push_back(token);
+      continue;
+    }
+    if (std::all_of(character.begin(), character.end(),
+                    [&](char byte) { return fallback_tokens_[static_cast<uint8_t>(byte)] >= 0; })) {
+      for (const char byte : character) {
+        symbols.push_back(fallback_tokens_[static_cast<uint8_t>(byte)]);
+      }
+      continue;
+    }
+    if (!unknown_) continue;
+    if (unknown_waits && !options_.fuse_unknown) symbols.push_back(*unknown_);
+    unknown_waits = true;
+  }
+  if (unknown_waits) symbols.push_back(*unknown_);
+  return symbols;
+}
+
+void Bpe::encode(std::string_view word, std::vector<int32_t>& out) const {
+  std::vector<int32_t> symbols = first_symbols(word);
   if (symbols.size() <= kShortWord) {
     merge_short(symbols);
   } else {

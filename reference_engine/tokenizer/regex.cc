@@ -8,73 +8,90 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "reference_engine/tokenizer/newer_unicode.h"
 
 namespace touchstone::tokenizer {
 namespace {
 
-// Letters, marks and numbers that Unicode 15.0, 15.1 and 16.0 added: Hugging Face's tokenizers know
-// them, PCRE2 10.42 has the tables of Unicode 14. Found by asking both for every code point.
-constexpr std::string_view kNewLetters =
-    "\\x{1C89}-\\x{1C8A}\\x{A7CB}-\\x{A7CD}\\x{A7DA}-\\x{A7DC}\\x{105C0}-\\x{105F3}"
-    "\\x{10D4A}-\\x{10D65}\\x{10D6F}-\\x{10D85}\\x{10EC2}-\\x{10EC4}\\x{1123F}-\\x{11240}"
-    "\\x{11380}-\\x{11389}\\x{1138B}\\x{1138E}\\x{11390}-\\x{113B5}\\x{113B7}\\x{113D1}"
-    "\\x{113D3}\\x{11BC0}-\\x{11BE0}\\x{11F02}\\x{11F04}-\\x{11F10}\\x{11F12}-\\x{11F33}"
-    "\\x{1342F}\\x{13441}-\\x{13446}\\x{13460}-\\x{143FA}\\x{16100}-\\x{1611D}"
-    "\\x{16D40}-\\x{16D6C}\\x{18CFF}\\x{1B132}\\x{1B155}\\x{1DF25}-\\x{1DF2A}"
-    "\\x{1E030}-\\x{1E06D}\\x{1E4D0}-\\x{1E4EB}\\x{1E5D0}-\\x{1E5ED}\\x{1E5F0}\\x{2B739}"
-    "\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}";
-constexpr std::string_view kNewMarks =
-    "\\x{897}\\x{CF3}\\x{ECE}\\x{10D69}-\\x{10D6D}\\x{10EFC}-\\x{10EFF}\\x{11241}"
-    "\\x{113B8}-\\x{113C0}\\x{113C2}\\x{113C5}\\x{113C7}-\\x{113CA}\\x{113CC}-\\x{113D0}"
-    "\\x{113D2}\\x{113E1}-\\x{113E2}\\x{11F00}-\\x{11F01}\\x{11F03}\\x{11F34}-\\x{11F3A}"
-    "\\x{11F3E}-\\x{11F42}\\x{11F5A}\\x{13440}\\x{13447}-\\x{13455}\\x{1611E}-\\x{1612F}"
-    "\\x{1E08F}\\x{1E4EC}-\\x{1E4EF}\\x{1E5EE}-\\x{1E5EF}";
-constexpr std::string_view kNewNumbers =
-    "\\x{10D40}-\\x{10D49}\\x{116D0}-\\x{116E3}\\x{11BF0}-\\x{11BF9}\\x{11F50}-\\x{11F59}"
-    "\\x{16130}-\\x{16139}\\x{16D70}-\\x{16D79}\\x{1CCF0}-\\x{1CCF9}\\x{1D2C0}-\\x{1D2D3}"
-    "\\x{1E4F0}-\\x{1E4F9}\\x{1E5F1}-\\x{1E5FA}";
-
-// What `\` + `rest` means in the dialect of tokenizer.json, when PCRE2 means something else. Sets
-// `size` to the characters taken from `rest`.
-std::string_view new_members(std::string_view rest, size_t& size) {
-  for (const auto& [name, members] :
-       {std::pair<std::string_view, std::string_view>{"p{L}", kNewLetters},
-        {"p{M}", kNewMarks},
-        {"p{N}", kNewNumbers}}) {
-    if (rest.substr(0, name.size()) == name) {
-      size = name.size();
-      return members;
-    }
-  }
-  return {};
-}
-
-std::string translate(std::string_view pattern) {
-  std::string out;
-  bool in_class = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c == '[') in_class = true;
-    if (c == ']') in_class = false;
-    if (c != '\\' || i + 1 == pattern.size()) {
-      out.push_back(c);
-      continue;
-    }
-    size_t size = 1;
-    if (const auto members = new_members(pattern.substr(i + 1), size); !members.empty()) {
-      const std::string all =
-          "\\" + std::string(pattern.substr(i + 1, size)) + std::string(members);
-      out += in_class ? all : "[" + all + "]";
-    } else if (pattern[i + 1] == 's' || pattern[i + 1] == 'S') {
+// What `\\` and `next` mean with Oniguruma, as members of a class; empty when PCRE2 means the same.
+std::string meaning(char next) {
+  switch (next) {
+    case 's':
       // PCRE2's \s also takes U+180E, which left White_Space in Unicode 6.3.
-      out += pattern[i + 1] == 's' ? "\\p{White_Space}" : "\\P{White_Space}";
-    } else {
-      out += pattern.substr(i, 2);
-    }
-    i += size;
+      return "\\p{White_Space}";
+    case 'w':
+      return "\\p{L}" + std::string(newer_members("L")) + "\\p{M}" +
+             std::string(newer_members("M")) + "\\p{Nd}\\p{Nl}\\p{Pc}" +
+             std::string(newer_members("Nd")) + std::string(kOtherWordCharacters);
+    case 'd':
+      return "\\p{Nd}" + std::string(newer_members("Nd"));
+    default:
+      return {};
   }
-  return out;
 }
+
+class Translator {
+ public:
+  explicit Translator(std::string_view pattern) : pattern_(pattern) {}
+
+  Result<std::string> run() {
+    for (size_t i = 0; i < pattern_.size(); ++i) {
+      const char c = pattern_[i];
+      if (c == '\\' && i + 1 < pattern_.size()) {
+        auto taken = escape(pattern_.substr(i + 1));
+        if (!taken) return std::move(taken).error();
+        i += *taken;
+        continue;
+      }
+      if (in_class_ && (c == '[' || pattern_.substr(i, 2) == "&&")) {
+        return unsupported("a class inside a class");
+      }
+      if (c == '[') in_class_ = true;
+      if (c == ']') in_class_ = false;
+      out_.push_back(c);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  Error unsupported(const std::string& what) const {
+    return {ErrorCode::kUnsupported, "pattern: " + what + ": " + quote(pattern_), {}};
+  }
+
+  // What follows a backslash; returns the characters taken.
+  Result<size_t> escape(std::string_view rest) {
+    const char next = rest[0];
+    if ((next == 'p' || next == 'P') && rest.substr(1, 1) == "{") {
+      const size_t end = rest.find('}');
+      if (end == std::string_view::npos) return malformed("pattern: \\p{ without }");
+      const std::string_view newer = newer_members(rest.substr(2, end - 2));
+      const std::string name(rest.substr(1, end));
+      return members("\\p" + name + std::string(newer), next == 'P', end + 1);
+    }
+    const char lower = next == 'S' ? 's' : next == 'W' ? 'w' : next == 'D' ? 'd' : next;
+    const std::string all = meaning(lower);
+    if (!all.empty()) return members(all, lower != next, 1);
+    out_ += '\\';
+    out_ += next;
+    return size_t{1};
+  }
+
+  Result<size_t> members(const std::string& all, bool negated, size_t taken) {
+    if (in_class_ && negated) {
+      if (all != "\\p{White_Space}") return unsupported("a negated class inside a class");
+      out_ += "\\P{White_Space}";
+    } else if (in_class_) {
+      out_ += all;
+    } else {
+      out_ += (negated ? "[^" : "[") + all + "]";
+    }
+    return taken;
+  }
+
+  std::string_view pattern_;
+  std::string out_;
+  bool in_class_ = false;
+};
 
 // A pattern of a hostile tokenizer.json must not run for ever.
 constexpr uint32_t kMatchLimit = 10'000'000;
@@ -107,7 +124,9 @@ Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 
 Result<Regex> Regex::compile(std::string_view pattern) {
-  const std::string dialect = translate(pattern);
+  auto translated = Translator(pattern).run();
+  if (!translated) return std::move(translated).error();
+  const std::string& dialect = *translated;
   int error = 0;
   PCRE2_SIZE position = 0;
   auto code = std::make_unique<Code>();
@@ -119,6 +138,12 @@ Result<Regex> Regex::compile(std::string_view pattern) {
     pcre2_get_error_message(error, text.data(), text.size());
     return malformed("pattern: " + std::string(reinterpret_cast<const char*>(text.data())) +
                      " at position " + std::to_string(position) + " of " + quote(dialect));
+  }
+  uint32_t matches_empty = 0;
+  pcre2_pattern_info(code->code, PCRE2_INFO_MATCHEMPTY, &matches_empty);
+  if (matches_empty != 0) {
+    return Error{
+        ErrorCode::kUnsupported, "pattern: " + quote(pattern) + " may match the empty text", {}};
   }
   // Without JIT (a platform that lacks it) matching is slower and otherwise the same.
   (void)pcre2_jit_compile(code->code, PCRE2_JIT_COMPLETE);
@@ -147,6 +172,19 @@ std::optional<std::pair<size_t, size_t>> Regex::Scanner::find(std::string_view t
     from = bounds[0] + decode_character(text.substr(bounds[0])).size;
   }
   return std::nullopt;
+}
+
+std::string replace_matches(std::string_view text, const Regex& regex, std::string_view to) {
+  std::string out;
+  Regex::Scanner scanner(regex);
+  size_t done = 0;
+  while (const auto match = scanner.find(text, done)) {
+    out.append(text, done, match->first - done);
+    out += to;
+    done = match->second;
+  }
+  out.append(text, done);
+  return out;
 }
 
 }  // namespace touchstone::tokenizer

@@ -14,7 +14,8 @@ namespace touchstone::tokenizer {
 
 class Regex final {
  public:
-  /// ERRORS: kMalformed with PCRE2's message and the position in `pattern`.
+  /// ERRORS: kMalformed with PCRE2's message and the position in `pattern`; kUnsupported for what
+  /// Oniguruma reads in another way, and for a pattern that may match the empty text.
   static Result<Regex> compile(std::string_view pattern);
   ~Regex();
   Regex(Regex&&) noexcept;
@@ -41,5 +42,8 @@ class Regex final {
   explicit Regex(std::unique_ptr<Code> code);
   std::unique_ptr<Code> code_;
 };
+
+/// `text` with each match of `regex` replaced by `to`.
+std::string replace_matches(std::string_view text, const Regex& regex, std::string_view to);
 
 }  // namespace touchstone::tokenizer

@@ -1,10 +1,7 @@
 #include "reference_engine/tokenizer/tokenizer.h"
 
-#include <utf8proc.h>
-
-#include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/document.h"
 #include "base/files.h"
@@ -13,7 +10,11 @@
 #include "reference_engine/tokenizer/added_tokens.h"
 #include "reference_engine/tokenizer/bpe.h"
 #include "reference_engine/tokenizer/byte_level.h"
+#include "reference_engine/tokenizer/normalizer.h"
+#include "reference_engine/tokenizer/part.h"
+#include "reference_engine/tokenizer/post_processor.h"
 #include "reference_engine/tokenizer/pre_tokenizer.h"
+#include "reference_engine/tokenizer/vocabulary_files.h"
 #include "reference_engine/tokenizer/word_cache.h"
 
 namespace touchstone::tokenizer {
@@ -24,32 +25,13 @@ using nlohmann::json;
 // Ids beyond this are a damaged file, not a vocabulary.
 constexpr int64_t kTokenIdMax = 1 << 24;
 
-Error unsupported(std::string message) { return {ErrorCode::kUnsupported, std::move(message), {}}; }
-
-const json& member(const json& object, const char* key) {
-  static const json null;
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found == object.end() ? null : *found;
+// Keeps what a part says, or tells what is wrong with it.
+template <typename T>
+Status take(Result<T> parsed, std::optional<T>& into) {
+  if (!parsed) return std::move(parsed).error();
+  into.emplace(std::move(*parsed));
+  return {};
 }
-
-std::string normalized(std::string_view text, utf8proc_option_t options) {
-  if (std::all_of(text.begin(), text.end(),
-                  [](char c) { return static_cast<uint8_t>(c) < 0x80; })) {
-    return std::string(text);
-  }
-  utf8proc_uint8_t* mapped = nullptr;
-  const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                 static_cast<utf8proc_ssize_t>(text.size()), &mapped, options);
-  if (size < 0) return std::string(text);
-  std::string out(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
-  std::free(mapped);  // NOLINT: utf8proc allocates with malloc
-  return out;
-}
-
-constexpr auto kNfc = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-constexpr auto kNfd = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
-constexpr auto kNfkc = static_cast<utf8proc_option_t>(kNfc | UTF8PROC_COMPAT);
-constexpr auto kNfkd = static_cast<utf8proc_option_t>(kNfd | UTF8PROC_COMPAT);
 
 }  // namespace
 
@@ -63,84 +45,98 @@ class Tokenizer::Impl {
 
   struct Token {
     std::string spelling;
-    std::string bytes;
+    TokenText text;
     bool special = false;
   };
   std::vector<Token> tokens;
   StringMap<int32_t> ids;
+  std::optional<Decoder> decoder;
 
  private:
-  Status load_model(const json& model);
-  Status load_merges(const json& merges);
-  Status load_vocabulary(const json& vocabulary);
-  Status load_added_tokens(const json& added);
-  Status load_normalizer(const json& normalizer);
-  Status load_post_processor(const json& processor);
-  Status load_template(const json& processor);
-  Status load_decoder(const json& decoder) const;
+  Status load_model(const Part& model);
+  Status load_merges(const Part& merges);
+  Status load_vocabulary(const Part& vocabulary);
+  Status load_added_tokens(const Part& added);
   Status define(int64_t id, const std::string& spelling);
-  std::string normalize(std::string_view text) const;
-  void encode_piece(std::string_view text, std::vector<int32_t>& out) const;
+  bool in_byte_alphabet() const { return pre_tokenizer_->has_byte_level(); }
+  void encode_piece(std::string_view text, PreTokenizer::Place place,
+                    std::vector<int32_t>& out) const;
+  void encode_word(std::string_view word, std::vector<int32_t>& out) const;
   void encode_text(std::string_view text, std::vector<int32_t>& out) const;
 
   std::optional<Bpe> bpe_;
+  std::optional<Normalizer> normalizer_;
   std::optional<PreTokenizer> pre_tokenizer_;
-  std::vector<utf8proc_option_t> normalizers_;
+  std::optional<PostProcessor> post_processor_;
   AddedTokenMatcher raw_matcher_;
   AddedTokenMatcher normalized_matcher_;
-  std::vector<int32_t> prefix_;  // special tokens of the post-processor, before and after the text
-  std::vector<int32_t> suffix_;
   mutable WordCache cache_;
 };
 
 Status Tokenizer::Impl::load(const json& tree) {
   if (!tree.is_object()) return malformed("expected an object");
-  RETURN_IF_ERROR(load_model(member(tree, "model")));
-  RETURN_IF_ERROR(load_normalizer(member(tree, "normalizer")));
-  RETURN_IF_ERROR(load_added_tokens(member(tree, "added_tokens")));
-  auto pre_tokenizer = PreTokenizer::parse(member(tree, "pre_tokenizer"));
-  if (!pre_tokenizer) return std::move(pre_tokenizer).error();
-  pre_tokenizer_ = std::move(*pre_tokenizer);
-  RETURN_IF_ERROR(load_post_processor(member(tree, "post_processor")));
-  return load_decoder(member(tree, "decoder"));
+  const Part root(tree, "");
+  RETURN_IF_ERROR(take(Normalizer::parse(root["normalizer"]), normalizer_));
+  RETURN_IF_ERROR(take(PreTokenizer::parse(root["pre_tokenizer"]), pre_tokenizer_));
+  RETURN_IF_ERROR(take(Decoder::parse(root["decoder"]), decoder));
+  if (pre_tokenizer_->looks_at_place() && normalizer_->may_cut_the_beginning()) {
+    return root["pre_tokenizer"].unsupported(
+        "Metaspace with prepend_scheme \"first\" after a normalizer that may cut the beginning");
+  }
+  RETURN_IF_ERROR(load_model(root["model"]));
+  RETURN_IF_ERROR(load_added_tokens(root["added_tokens"]));
+  const auto vocab_size = static_cast<int64_t>(tokens.size());
+  return take(PostProcessor::parse(root["post_processor"], vocab_size), post_processor_);
 }
 
-Status Tokenizer::Impl::load_model(const json& model) {
-  if (!model.is_object()) return malformed("model: expected an object");
-  const json& type = member(model, "type");
-  if (type != "BPE" && !(type.is_null() && model.contains("merges"))) {
-    return unsupported("model: got type " + type.dump() + ", expected \"BPE\"");
+Status Tokenizer::Impl::load_model(const Part& model) {
+  if (!model.value().is_object()) return model.malformed("expected an object");
+  const json& type = model["type"].value();
+  if (type != "BPE" && !(type.is_null() && model.value().contains("merges"))) {
+    return model.unsupported("got type " + type.dump() + ", expected \"BPE\"");
   }
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    const json& value = member(model, key);
-    if (!value.is_null() && value != "") return unsupported(std::string("model: ") + key);
+    const Part part = model[key];
+    if (!part.is_null() && part.value() != "") return part.unsupported("a text that is not empty");
   }
-  if (const json& dropout = member(model, "dropout"); !dropout.is_null() && dropout != 0.0) {
-    return unsupported("model: dropout");
+  if (const Part dropout = model["dropout"]; !dropout.is_null() && dropout.value() != 0.0) {
+    return dropout.unsupported("merges left out by chance");
   }
-  if (member(model, "byte_fallback") == true) return unsupported("model: byte_fallback");
-  bpe_.emplace(member(model, "ignore_merges") == true ? Bpe::WholeWords::kLookUpFirst
-                                                      : Bpe::WholeWords::kMerge);
-  RETURN_IF_ERROR(load_vocabulary(member(model, "vocab")));
-  RETURN_IF_ERROR(load_merges(member(model, "merges")));
-  bpe_->seal();
-  const json& unknown = member(model, "unk_token");
-  if (!unknown.is_null() && unknown != "" && !bpe_->covers_all_bytes()) {
-    return unsupported("model: unk_token with a vocabulary that lacks some bytes");
+  BpeOptions options;
+  if (model.flag("ignore_merges", false)) {
+    options.whole_words = BpeOptions::WholeWords::kLookUpFirst;
+  }
+  if (!in_byte_alphabet()) {
+    options.units = BpeOptions::Units::kCharacters;
+    options.byte_fallback = model.flag("byte_fallback", false);
+    options.fuse_unknown = model.flag("fuse_unk", false);
+    if (const Part unknown = model["unk_token"]; !unknown.is_null()) {
+      auto text = unknown.text();
+      if (!text) return std::move(text).error();
+      options.unknown = std::move(*text);
+    }
+  }
+  bpe_.emplace(std::move(options));
+  RETURN_IF_ERROR(load_vocabulary(model["vocab"]));
+  RETURN_IF_ERROR(load_merges(model["merges"]));
+  if (Status sealed = bpe_->seal(); !sealed) return std::move(sealed).error().with_context("model");
+  const json& unknown = model["unk_token"].value();
+  const bool replaces = model.flag("byte_fallback", false) || (!unknown.is_null() && unknown != "");
+  if (in_byte_alphabet() && replaces && !bpe_->covers_all_bytes()) {
+    return model.unsupported("unk_token or byte_fallback with a vocabulary that lacks some bytes");
   }
   return {};
 }
 
-Status Tokenizer::Impl::load_vocabulary(const json& vocabulary) {
-  if (!vocabulary.is_object()) return malformed("model.vocab: expected an object");
-  for (const auto& [spelling, id] : vocabulary.items()) {
+Status Tokenizer::Impl::load_vocabulary(const Part& vocabulary) {
+  if (!vocabulary.value().is_object()) return vocabulary.malformed("expected an object");
+  for (const auto& [spelling, id] : vocabulary.value().items()) {
     if (!id.is_number_integer()) {
-      return malformed("model.vocab: " + quote(spelling) + ": expected an id, got " + id.dump());
+      return vocabulary.malformed(quote(spelling) + ": expected an id, got " + id.dump());
     }
     RETURN_IF_ERROR(define(id.get<int64_t>(), spelling));
-    if (auto bytes = spelled_bytes(spelling)) {
-      bpe_->add_token(std::move(*bytes), static_cast<int32_t>(id.get<int64_t>()));
-    }
+    auto bytes = in_byte_alphabet() ? spelled_bytes(spelling) : spelling;
+    if (bytes) bpe_->add_token(std::move(*bytes), static_cast<int32_t>(id.get<int64_t>()));
   }
   return {};
 }
@@ -153,21 +149,21 @@ Status Tokenizer::Impl::define(int64_t id, const std::string& spelling) {
   const auto index = static_cast<size_t>(id);
   if (index >= tokens.size()) tokens.resize(index + 1);
   tokens[index].spelling = spelling;
-  tokens[index].bytes = spelled_bytes(spelling).value_or(spelling);
+  tokens[index].text = decoder->text_of(spelling);
   ids.insert_or_assign(spelling, static_cast<int32_t>(id));
   return {};
 }
 
-Status Tokenizer::Impl::load_merges(const json& merges) {
-  if (!merges.is_array()) return malformed("model.merges: expected a list");
-  for (const json& merge : merges) {
+Status Tokenizer::Impl::load_merges(const Part& merges) {
+  if (!merges.value().is_array()) return merges.malformed("expected a list");
+  for (const json& merge : merges.value()) {
     std::string left;
     std::string right;
     if (merge.is_string()) {
       const auto& text = merge.get_ref<const std::string&>();
       const size_t space = text.find(' ');
       if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-        return malformed("model.merges: got " + quote(text) + ", expected two parts");
+        return merges.malformed("got " + quote(text) + ", expected two parts");
       }
       left = text.substr(0, space);
       right = text.substr(space + 1);
@@ -176,40 +172,46 @@ Status Tokenizer::Impl::load_merges(const json& merges) {
       left = merge[0].get<std::string>();
       right = merge[1].get<std::string>();
     } else {
-      return malformed("model.merges: got " + quote(merge.dump()) + ", expected two parts");
+      return merges.malformed("got " + quote(merge.dump()) + ", expected two parts");
     }
-    const auto left_bytes = spelled_bytes(left);
-    const auto right_bytes = spelled_bytes(right);
-    if (!left_bytes || !right_bytes) {
-      return unsupported("model.merges: " + quote(left + " " + right) +
-                         ": not in the byte alphabet (a SentencePiece vocabulary?)");
+    if (in_byte_alphabet()) {
+      auto left_bytes = spelled_bytes(left);
+      auto right_bytes = spelled_bytes(right);
+      if (!left_bytes || !right_bytes) {
+        return merges.unsupported(quote(left + " " + right) +
+                                  ": not in the byte alphabet, which ByteLevel asks for");
+      }
+      left = std::move(*left_bytes);
+      right = std::move(*right_bytes);
     }
-    RETURN_IF_ERROR(bpe_->add_merge(*left_bytes, *right_bytes));
+    if (Status added = bpe_->add_merge(left, right); !added) {
+      return std::move(added).error().with_context(merges.where());
+    }
   }
   return {};
 }
 
-Status Tokenizer::Impl::load_added_tokens(const json& added) {
+Status Tokenizer::Impl::load_added_tokens(const Part& added) {
   if (added.is_null()) return {};
-  if (!added.is_array()) return malformed("added_tokens: expected a list");
-  for (const json& entry : added) {
-    const json& id = member(entry, "id");
-    const json& content = member(entry, "content");
+  if (!added.value().is_array()) return added.malformed("expected a list");
+  for (const Part& entry : added.elements()) {
+    const json& id = entry["id"].value();
+    const json& content = entry["content"].value();
     if (!id.is_number_integer() || !content.is_string()) {
-      return malformed("added_tokens: expected id and content, got " + quote(entry.dump()));
+      return entry.malformed("expected id and content, got " + quote(entry.value().dump()));
     }
     AddedToken token;
     token.content = content.get<std::string>();
     RETURN_IF_ERROR(define(id.get<int64_t>(), token.content));
     token.id = static_cast<int32_t>(id.get<int64_t>());
-    token.single_word = member(entry, "single_word") == true;
-    token.lstrip = member(entry, "lstrip") == true;
-    token.rstrip = member(entry, "rstrip") == true;
-    token.special = member(entry, "special") == true;
-    token.normalized = member(entry, "normalized") == true;
+    token.single_word = entry.flag("single_word", false);
+    token.lstrip = entry.flag("lstrip", false);
+    token.rstrip = entry.flag("rstrip", false);
+    token.special = entry.flag("special", false);
+    token.normalized = entry.flag("normalized", false);
     tokens[static_cast<size_t>(token.id)].special = token.special;
     if (token.normalized) {
-      token.content = normalize(token.content);
+      token.content = normalizer_->normalize(token.content);
       normalized_matcher_.add(token);
     } else {
       raw_matcher_.add(token);
@@ -218,98 +220,23 @@ Status Tokenizer::Impl::load_added_tokens(const json& added) {
   return {};
 }
 
-Status Tokenizer::Impl::load_normalizer(const json& normalizer) {
-  if (normalizer.is_null()) return {};
-  const json& type = member(normalizer, "type");
-  if (type == "Sequence") {
-    for (const json& part : member(normalizer, "normalizers")) {
-      RETURN_IF_ERROR(load_normalizer(part));
-    }
-    return {};
-  }
-  for (const auto& [name, options] :
-       {std::pair{"NFC", kNfc}, {"NFD", kNfd}, {"NFKC", kNfkc}, {"NFKD", kNfkd}}) {
-    if (type == name) {
-      normalizers_.push_back(options);
-      return {};
-    }
-  }
-  return unsupported("normalizer: type " + type.dump());
-}
-
-Status Tokenizer::Impl::load_post_processor(const json& processor) {
-  if (processor.is_null()) return {};
-  const json& type = member(processor, "type");
-  if (type == "Sequence") {
-    for (const json& part : member(processor, "processors")) {
-      RETURN_IF_ERROR(load_post_processor(part));
-    }
-    return {};
-  }
-  if (type == "ByteLevel") return {};  // moves offsets only
-  if (type == "TemplateProcessing") return load_template(processor);
-  return unsupported("post_processor: type " + type.dump());
-}
-
-Status Tokenizer::Impl::load_template(const json& processor) {
-  if (!prefix_.empty() || !suffix_.empty()) {
-    return unsupported("post_processor: more than one TemplateProcessing");
-  }
-  bool after_text = false;
-  for (const json& piece : member(processor, "single")) {
-    if (piece.is_object() && piece.contains("Sequence")) {
-      if (after_text) return unsupported("post_processor: a template that repeats the text");
-      after_text = true;
-      continue;
-    }
-    const json& name = member(member(piece, "SpecialToken"), "id");
-    const json& token = name.is_string() ? member(member(processor, "special_tokens"),
-                                                  name.get<std::string>().c_str())
-                                         : name;
-    for (const json& id : member(token, "ids")) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 ||
-          id.get<int64_t>() >= static_cast<int64_t>(tokens.size())) {
-        return malformed("post_processor: special token " + name.dump() + ": got id " + id.dump());
-      }
-      (after_text ? suffix_ : prefix_).push_back(id.get<int32_t>());
-    }
-  }
-  return {};
-}
-
-Status Tokenizer::Impl::load_decoder(const json& decoder) const {
-  const json& type = member(decoder, "type");
-  if (type == "ByteLevel") return {};
-  const json& members = member(decoder, "decoders");
-  if (type == "Sequence" && members.is_array() && members.size() == 1) {
-    return load_decoder(members[0]);
-  }
-  return unsupported("decoder: got type " + type.dump() + ", expected \"ByteLevel\"");
-}
-
 void Tokenizer::Impl::mark_special(const json& config) {
-  const auto mark = [&](const json& value) {
-    const json& text = value.is_object() ? member(value, "content") : value;
+  const auto mark = [&](const Part& part) {
+    const json& text = part.value().is_object() ? part["content"].value() : part.value();
     if (!text.is_string()) return;
     const auto found = ids.find(text.get_ref<const std::string&>());
     if (found != ids.end()) tokens[static_cast<size_t>(found->second)].special = true;
   };
-  for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
-    mark(member(config, key));
-  }
-  for (const json& token : member(config, "additional_special_tokens")) mark(token);
-}
-
-std::string Tokenizer::Impl::normalize(std::string_view text) const {
-  std::string out(text);
-  for (const auto options : normalizers_) out = normalized(out, options);
-  return out;
+  const Part root(config, "");
+  for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) mark(root[key]);
+  for (const Part& token : root["additional_special_tokens"].elements()) mark(token);
 }
 
 std::vector<int32_t> Tokenizer::Impl::encode(std::string_view text, bool add_special_tokens) const {
+  const PostProcessor& added = *post_processor_;
   std::vector<int32_t> out;
-  if (add_special_tokens) out = prefix_;
-  out.reserve(out.size() + text.size() / 3 + suffix_.size());
+  if (add_special_tokens) out = added.prefix;
+  out.reserve(out.size() + text.size() / 3 + added.suffix.size());
   if (is_valid_utf8(text)) {
     encode_text(text, out);
   } else {
@@ -317,72 +244,102 @@ std::vector<int32_t> Tokenizer::Impl::encode(std::string_view text, bool add_spe
     append_lossy(text, repaired);
     encode_text(repaired, out);
   }
-  if (add_special_tokens) out.insert(out.end(), suffix_.begin(), suffix_.end());
+  if (add_special_tokens) out.insert(out.end(), added.suffix.begin(), added.suffix.end());
   return out;
 }
 
 void Tokenizer::Impl::encode_text(std::string_view text, std::vector<int32_t>& out) const {
+  using Place = PreTokenizer::Place;
   for (const auto& raw : raw_matcher_.split(text)) {
     if (raw.token) {
       out.push_back(*raw.token);
       continue;
     }
     std::string changed;
-    if (!normalizers_.empty()) changed = normalize(raw.text);
-    const std::string_view piece = normalizers_.empty() ? raw.text : std::string_view(changed);
+    if (!normalizer_->changes_nothing()) changed = normalizer_->normalize(raw.text);
+    const std::string_view piece =
+        normalizer_->changes_nothing() ? raw.text : std::string_view(changed);
     for (const auto& part : normalized_matcher_.split(piece)) {
       if (part.token) {
         out.push_back(*part.token);
-      } else {
-        encode_piece(part.text, out);
+        continue;
       }
+      const bool begins = raw.text.data() == text.data() && part.text.data() == piece.data();
+      encode_piece(part.text, begins ? Place::kBeginning : Place::kLater, out);
     }
   }
 }
 
-void Tokenizer::Impl::encode_piece(std::string_view text, std::vector<int32_t>& out) const {
-  pre_tokenizer_->split(text, [&](std::string_view word) {
-    if (const auto token = bpe_->whole_word(word)) {
-      out.push_back(*token);
-      return;
-    }
-    if (cache_.append(word, out)) return;
-    const size_t begin = out.size();
-    bpe_->encode(word, out);
-    cache_.remember(word, out.data() + begin, out.data() + out.size());
+void Tokenizer::Impl::encode_piece(std::string_view text, PreTokenizer::Place place,
+                                   std::vector<int32_t>& out) const {
+  pre_tokenizer_->split(text, place, [&](std::string_view word) {
+    while (!word.empty()) encode_word(bpe_->take_part(word), out);
   });
+}
+
+void Tokenizer::Impl::encode_word(std::string_view word, std::vector<int32_t>& out) const {
+  if (const auto token = bpe_->whole_word(word)) {
+    out.push_back(*token);
+    return;
+  }
+  if (cache_.append(word, out)) return;
+  const size_t begin = out.size();
+  bpe_->encode(word, out);
+  cache_.remember(word, out.data() + begin, out.data() + out.size());
 }
 
 std::string Tokenizer::Impl::decode(std::span<const int32_t> token_ids,
                                     bool skip_special_tokens) const {
-  std::string bytes;
+  TextJoiner joiner(decoder->rules());
   for (const int32_t id : token_ids) {
     if (id < 0 || static_cast<size_t>(id) >= tokens.size()) continue;
     const Token& token = tokens[static_cast<size_t>(id)];
     if (skip_special_tokens && token.special) continue;
-    bytes += token.bytes;
+    joiner.add(token.spelling, token.text);
   }
-  std::string text;
-  append_lossy(bytes, text);
-  return text;
+  return joiner.finish();
 }
 
+namespace {
+
+// tokenizer_config.json; null when the folder has none.
+Result<json> read_config(const std::string& path) {
+  auto text = read_file(path);
+  if (!text && text.error().code == ErrorCode::kNotFound) return json();
+  if (!text) return std::move(text).error();
+  json tree = json::parse(*text, nullptr, false);
+  if (!tree.is_object()) return malformed(path + ": expected a JSON object");
+  return tree;
+}
+
+Error no_tokenizer(const std::string& folder) {
+  return not_found(folder + ": got neither tokenizer.json nor vocab.json with merges.txt",
+                   "where there is only tokenizer.model: AutoTokenizer.from_pretrained(…)."
+                   "save_pretrained(…) of transformers writes tokenizer.json");
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
+  auto config = read_config(folder + "/tokenizer_config.json");
+  if (!config) return std::move(config).error();
   const std::string path = folder + "/tokenizer.json";
   auto text = read_file(path);
-  if (!text) return std::move(text).error();
-  auto tokenizer = parse(*text);
-  if (!tokenizer) return std::move(tokenizer).error().with_context(path);
-  const std::string config_path = folder + "/tokenizer_config.json";
-  auto config = read_file(config_path);
-  if (config) {
-    const json tree = json::parse(*config, nullptr, false);
-    if (!tree.is_object()) return malformed(config_path + ": expected a JSON object");
-    (*tokenizer)->impl_->mark_special(tree);
-  } else if (config.error().code != ErrorCode::kNotFound) {
-    return std::move(config).error();
+  if (!text && text.error().code != ErrorCode::kNotFound) return std::move(text).error();
+  auto tokenizer = text ? parse(*text) : load_files(folder, *config);
+  if (!tokenizer) {
+    if (!text && tokenizer.error().code == ErrorCode::kNotFound) return no_tokenizer(folder);
+    return std::move(tokenizer).error().with_context(text ? path : folder);
   }
+  (*tokenizer)->impl_->mark_special(*config);
   return tokenizer;
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::load_files(const std::string& folder,
+                                                         const json& config) {
+  auto tree = tokenizer_json_of_files(folder, config);
+  if (!tree) return std::move(tree).error();
+  return of_tree(*tree);
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::parse(std::string_view tokenizer_json) {
@@ -391,6 +348,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::parse(std::string_view tokenizer_j
     auto problem = Document::parse_json("tokenizer.json", tokenizer_json);  // says where
     return problem ? malformed("not JSON") : std::move(problem).error();
   }
+  return of_tree(tree);
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::of_tree(const json& tree) {
   auto impl = std::make_unique<Impl>();
   if (Status loaded = impl->load(tree); !loaded) return std::move(loaded).error();
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(impl)));
@@ -416,8 +377,20 @@ std::string_view Tokenizer::token_string(int32_t id) const {
 
 std::string_view Tokenizer::token_bytes(int32_t id) const {
   if (id < 0 || id >= vocab_size()) return {};
-  return impl_->tokens[static_cast<size_t>(id)].bytes;
+  return impl_->tokens[static_cast<size_t>(id)].text.bytes;
 }
+
+bool Tokenizer::is_byte_token(int32_t id) const {
+  return id >= 0 && id < vocab_size() && impl_->tokens[static_cast<size_t>(id)].text.is_byte;
+}
+
+std::string Tokenizer::first_bytes(int32_t id) const {
+  if (id < 0 || id >= vocab_size()) return {};
+  const Impl::Token& token = impl_->tokens[static_cast<size_t>(id)];
+  return first_text(impl_->decoder->rules(), token.spelling, token.text);
+}
+
+const TextRules& Tokenizer::rules() const { return impl_->decoder->rules(); }
 
 bool Tokenizer::is_special(int32_t id) const {
   return id >= 0 && id < vocab_size() && impl_->tokens[static_cast<size_t>(id)].special;

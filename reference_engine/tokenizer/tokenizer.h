@@ -1,10 +1,11 @@
-// Tokenizers from a Hugging Face folder's tokenizer.json: byte-level BPE (GPT-2, Llama 3, Qwen).
-// Source: huggingface/tokenizers 0.22 (BPE model, ByteLevel and Split pre-tokenizers, added
-// tokens, TemplateProcessing). Immutable after load; thread-safe.
+// Tokenizers from a Hugging Face folder: byte-level BPE (GPT-2, OPT, Llama 3, Qwen) and
+// SentencePiece's BPE with byte fallback (Llama 2, Mistral).
+// Source: huggingface/tokenizers 0.23. Immutable after load; thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,12 +13,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "reference_engine/tokenizer/decoder.h"
 
 namespace touchstone::tokenizer {
 
 class Tokenizer final {
  public:
-  /// `folder` holds tokenizer.json and, if present, tokenizer_config.json.
+  /// `folder` holds tokenizer.json, or vocab.json and merges.txt as GPT-2 and OPT have them, and
+  /// in both cases tokenizer_config.json if present.
   /// ERRORS: kNotFound, kMalformed, kUnsupported naming the part of tokenizer.json.
   static Result<std::unique_ptr<Tokenizer>> load(const std::string& folder);
   /// From the text of a tokenizer.json alone.
@@ -34,14 +37,22 @@ class Tokenizer final {
   int32_t vocab_size() const;
   /// The token as tokenizer.json spells it ("Ġthe"); empty when out of range.
   std::string_view token_string(int32_t id) const;
-  /// The bytes the token stands for (" the"); for special tokens their text.
+  /// The bytes the token stands for inside a text (" the"); for special tokens their text.
   std::string_view token_bytes(int32_t id) const;
+  /// Whether it is one byte of a run that is text as a whole (<0x0A>).
+  bool is_byte_token(int32_t id) const;
+  /// The bytes of the first token of a text; what rules().cut says is not taken from them.
+  std::string first_bytes(int32_t id) const;
+  const TextRules& rules() const;
   bool is_special(int32_t id) const;
   std::optional<int32_t> token_id(std::string_view token) const;
 
  private:
   class Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
+  static Result<std::unique_ptr<Tokenizer>> of_tree(const nlohmann::json& tree);
+  static Result<std::unique_ptr<Tokenizer>> load_files(const std::string& folder,
+                                                       const nlohmann::json& config);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "base/text.h"
+#include "tests/support/paths.h"
 #include "tests/tokenizer/small_tokenizer.h"
 
 namespace touchstone::tokenizer {
@@ -85,6 +86,60 @@ TEST_F(Detokenizing, TheFirstStopStringOfTheListWins) {
   Detokenizer detokenizer(*tokenizer_, {.stop = {"lo", "he"}});
   EXPECT_EQ(detokenizer.add(*tokenizer_->token_id("hello")), "lo");
   EXPECT_EQ(detokenizer.text(), "hel");
+}
+
+// A tokenizer with SentencePiece's spaces and bytes.
+class Streaming : public testing::Test {
+ protected:
+  Ids ids(const std::vector<std::string>& spellings) const {
+    Ids result;
+    for (const std::string& spelling : spellings) {
+      const auto id = tokenizer_->token_id(spelling);
+      EXPECT_TRUE(id.has_value()) << spelling;
+      result.push_back(id.value_or(0));
+    }
+    return result;
+  }
+  std::vector<std::string> deltas(const Ids& tokens, const DetokenizerOptions& options) const {
+    Detokenizer detokenizer(*tokenizer_, options);
+    std::vector<std::string> result;
+    for (const int32_t id : tokens) {
+      EXPECT_EQ(detokenizer.add(id), std::nullopt);
+      result.push_back(detokenizer.take_delta());
+    }
+    return result;
+  }
+  std::unique_ptr<Tokenizer> tokenizer_ =
+      std::move(Tokenizer::load(support::source_dir() + "/fixtures/tokenizers/llama2")).value();
+};
+
+TEST_F(Streaming, TheFirstSpaceGoesOnlyWhereNothingPrecedes) {
+  const Ids words = ids({"\u2581", "\u2581the", "n"});
+  EXPECT_EQ(deltas(words, {}), (std::vector<std::string>{"", " the", "n"}));
+  EXPECT_EQ(deltas(words, {.after_text = true}), (std::vector<std::string>{" ", " the", "n"}));
+  EXPECT_EQ(tokenizer_->decode(words, true), " then");
+  EXPECT_FALSE(shows_text(*tokenizer_, ids({"<s>"}), true)) << "a special token shows nothing";
+  EXPECT_TRUE(shows_text(*tokenizer_, ids({"<s>"}), false));
+  EXPECT_TRUE(shows_text(*tokenizer_, ids({"<s>", "\u2581the"}), true));
+}
+
+TEST_F(Streaming, BytesWrittenAsTokensJoinToCharacters) {
+  EXPECT_EQ(deltas(ids({"n", "<0xE2>", "<0x82>", "<0xAC>", "n"}), {}),
+            (std::vector<std::string>{"n", "", "", "\u20ac", "n"}));
+  const Ids broken = ids({"<0xE2>", "<0x82>", "n", "<0xFF>", "<0xE2>"});
+  EXPECT_EQ(deltas(broken, {}), (std::vector<std::string>{"", "", "\uFFFD\uFFFDn", "\uFFFD", ""}))
+      << "one for each byte";
+  EXPECT_EQ(tokenizer_->decode(broken, true), "\uFFFD\uFFFDn\uFFFD\uFFFD");
+}
+
+TEST_F(Streaming, AnyTextStreamsToWhatDecodeGives) {
+  for (const std::string text : {"", " ", "  two  spaces ", "caf\u00e9 \u65e5\u672c\U0001F600\n"}) {
+    const auto tokens = tokenizer_->encode(text, false);
+    std::string streamed;
+    for (const std::string& delta : deltas(tokens, {})) streamed += delta;
+    EXPECT_EQ(streamed, text);
+    EXPECT_EQ(tokenizer_->decode(tokens, false), text);
+  }
 }
 
 // What was streamed is the text, is UTF-8 at every moment, and ends where the stop string begins.

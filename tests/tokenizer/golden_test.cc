@@ -7,10 +7,10 @@
 #include "base/files.h"
 #include "base/ids.h"
 #include "base/sha256.h"
-#include "base/utf8.h"
 #include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/tokenizer/tokenizer.h"
 #include "tests/support/paths.h"
+#include "tests/tokenizer/generated_texts.h"
 
 namespace touchstone::tokenizer {
 namespace {
@@ -55,53 +55,6 @@ TEST_P(Golden, TextsHaveTheRecordedIds) {
   EXPECT_EQ(lines, 2000);
 }
 
-// The generator that fixtures/models/make_goldens.py describes in the golden's "rules".
-class Texts {
- public:
-  explicit Texts(const json& golden)
-      : state_(golden["seed"].get<uint64_t>()),
-        max_pieces_(golden["max_pieces"].get<uint64_t>()),
-        ranges_(golden["ranges"].get<std::vector<std::pair<int32_t, int32_t>>>()),
-        strings_(golden["strings"].get<std::vector<std::string>>()) {}
-
-  std::string next() {
-    std::string text;
-    const uint64_t pieces = 1 + draw() % max_pieces_;
-    for (uint64_t i = 0; i < pieces; ++i) {
-      if (draw() % 4 < 3) {
-        text += strings_[draw() % strings_.size()];
-        continue;
-      }
-      const auto& [low, high] = ranges_[draw() % ranges_.size()];
-      const uint64_t count = 1 + draw() % 6;
-      for (uint64_t k = 0; k < count; ++k) {
-        const auto offset = static_cast<int32_t>(draw() % static_cast<uint64_t>(high - low + 1));
-        append_character(low + offset, text);
-      }
-    }
-    return text;
-  }
-
- private:
-  uint64_t draw() {
-    state_ += 0x9E3779B97F4A7C15u;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-  }
-  uint64_t state_;
-  uint64_t max_pieces_;
-  std::vector<std::pair<int32_t, int32_t>> ranges_;
-  std::vector<std::string> strings_;
-};
-
-std::string little_endian(uint32_t value) {
-  std::string bytes;
-  for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(value >> shift));
-  return bytes;
-}
-
 std::string finish(Sha256& digest) {
   const Sha256Digest bytes = digest.finish();
   return to_hex(bytes.data(), bytes.size());
@@ -110,7 +63,7 @@ std::string finish(Sha256& digest) {
 TEST_P(Golden, A100000GeneratedTextsHaveTheRecordedDigest) {
   const json golden = read_golden("tokenizer_digest.json");
   const json& expected = golden["models"][GetParam()];
-  Texts texts(golden);
+  GeneratedTexts texts(golden);
   Sha256 text_digest;
   Sha256 id_digest;
   int64_t total = 0;
