@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "telemetry/dialects/request_span.h"
 #include "telemetry/dialects/vllm_span.h"
 #include "telemetry/prometheus/registry.h"
 
@@ -17,17 +18,6 @@ namespace {
 constexpr records::Outcome kOutcomes[] = {records::Outcome::kStop, records::Outcome::kLength,
                                           records::Outcome::kAbort, records::Outcome::kError,
                                           records::Outcome::kRefused};
-
-bool is_failure(records::Outcome outcome) {
-  return outcome != records::Outcome::kStop && outcome != records::Outcome::kLength;
-}
-
-/// A word of few values: what the client was told, else the HTTP status, else that it went away.
-std::string error_type(const records::RequestRecord& record) {
-  if (!record.error_type.empty()) return record.error_type;
-  if (record.outcome == records::Outcome::kAbort) return "client_disconnected";
-  return std::to_string(record.http_status);
-}
 
 /// Requests by how they ended: vLLM's own counters leave out the aborted and the refused.
 class AuditMetrics final : public DialectMetrics {
@@ -92,8 +82,8 @@ class AuditDialect final : public Dialect {
     add("gen_ai.request.model", record.model);
     add("gen_ai.response.model", record.model);
     add("gen_ai.response.finish_reasons", Value::Array{Value(to_string(record.outcome))});
-    add("gen_ai.operation.name", record.endpoint == "/v1/completions" ? "text_completion" : "chat");
-    if (is_failure(record.outcome)) {
+    add("gen_ai.operation.name", operation_name(record));
+    if (is_failure(record)) {
       add("error.type", error_type(record));
       span.status = StatusCode::kError;
     }

@@ -77,5 +77,6 @@ Result<std::vector<std::unique_ptr<Dialect>>> make_dialects(const std::string& n
 /// Rows of the table.
 DialectRow vllm_dialect();
 DialectRow audit_dialect();
+DialectRow phases_dialect();
 
 }  // namespace touchstone::telemetry

@@ -11,10 +11,7 @@ class VllmDialect final : public Dialect {
 
   void append_spans(const records::RequestRecord& record, SpanIds& ids,
                     std::vector<Span>& out) const override {
-    // vLLM forgets an abandoned request before it would trace it, and never traces a refused one.
-    const bool traced =
-        record.outcome != records::Outcome::kAbort && record.outcome != records::Outcome::kRefused;
-    if (traced && !is_unsampled(record)) out.push_back(vllm_span(record, ids));
+    if (vllm_traces(record)) out.push_back(vllm_span(record, ids));
   }
 
  private:

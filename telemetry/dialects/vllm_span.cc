@@ -1,6 +1,6 @@
 #include "telemetry/dialects/vllm_span.h"
 
-#include "base/clock.h"
+#include "telemetry/dialects/request_span.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -39,28 +39,14 @@ Attributes attributes_of(const records::RequestRecord& record) {
 
 }  // namespace
 
-bool is_unsampled(const records::RequestRecord& record) {
-  return record.trace && !record.trace->sampled();
+bool vllm_traces(const records::RequestRecord& record) {
+  return record.outcome != records::Outcome::kAbort &&
+         record.outcome != records::Outcome::kRefused && !is_unsampled(record);
 }
 
 Span vllm_span(const records::RequestRecord& record, SpanIds& ids) {
-  Span span;
-  span.span_id = ids.next_span_id();
-  // opentelemetry-python leaves the W3C flags out of OTLP's `flags`, the sampled bit too.
-  span.flags = kFlagHasIsRemote;
-  if (record.trace) {
-    span.trace_id = record.trace->trace_id;
-    span.parent_span_id = record.trace->parent_span_id;
-    span.trace_state = record.trace->trace_state;
-    // Its propagator calls a parent from the process environment remote as well.
-    span.flags |= kFlagIsRemote;
-  } else {
-    span.trace_id = ids.next_trace_id();
-  }
-  span.name = "llm_request";
+  Span span = request_span(record, "llm_request", ids);
   span.kind = SpanKind::kServer;
-  span.start_unix_ns = record.arrival_unix_ns;
-  span.end_unix_ns = record.arrival_unix_ns + (record.finished_ns - record.arrival_ns);
   span.attributes = attributes_of(record);
   return span;
 }

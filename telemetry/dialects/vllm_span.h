@@ -7,8 +7,9 @@
 
 namespace touchstone::telemetry {
 
-/// Whether the caller wants no span: its trace context says that it is not sampled.
-bool is_unsampled(const records::RequestRecord& record);
+/// Whether vLLM traces such a request: it forgets an abandoned one before it would, and never
+/// traces a refused one.
+bool vllm_traces(const records::RequestRecord& record);
 
 /// `llm_request`, kind SERVER, with the parent, times and attributes of vLLM 0.32.0.
 Span vllm_span(const records::RequestRecord& record, SpanIds& ids);

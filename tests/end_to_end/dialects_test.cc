@@ -53,5 +53,32 @@ TEST_F(Check, TwoDialectsOfOneRunAreJudgedByTheirProfiles) {
   EXPECT_EQ(conformance::span_count(*read), 12 + 16) << "vLLM's of the answered, audit's of all";
 }
 
+/// Each dialect alone: every owed span there, every key on every span that must have it.
+TEST_F(Check, EveryDialectPassesItsOwnProfile) {
+  const struct {
+    const char* dialect;
+    const char* profile;
+  } rows[] = {{"phases", "phases"}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.dialect);
+    std::string text = small_suite_text(12, 1.0);
+    text = replaced(text, "      - --step-log",
+                    std::string("      - --span-dialect=") + row.dialect + "\n      - --step-log");
+    text = replaced(text, "profiles: [vllm-v1]", std::string("profiles: [") + row.profile + "]");
+    const Ran ran = check(write("suite.yaml", text));
+    EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
+    const auto judged = report();
+    EXPECT_EQ(judged.at("verdict"), "pass");
+    int64_t required = 0;
+    for (const auto& one : judged.at("coverage")) {
+      if (one.at("level") != "MUST") continue;
+      ++required;
+      EXPECT_EQ(one.at("present"), one.at("total")) << one.dump();
+      EXPECT_GT(one.at("total"), 0) << one.dump();
+    }
+    EXPECT_GT(required, 0);
+  }
+}
+
 }  // namespace
 }  // namespace touchstone::end_to_end

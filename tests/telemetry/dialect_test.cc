@@ -148,10 +148,10 @@ TEST(Dialects, BadNamesAreRefused) {
     const char* names;
     const char* message;
     const char* hint;
-  } rows[] = {{"vlm", "span dialect: got \"vlm\", expected one or several of: vllm, audit",
+  } rows[] = {{"vlm", "span dialect: got \"vlm\", expected one or several of: vllm, audit, phases",
                "did you mean \"vllm\"?"},
               {"vllm,vllm", "span dialect: got \"vllm\" twice, expected each once", ""},
-              {"", "span dialect: got \"\", expected one or several of: vllm, audit", ""}};
+              {"", "span dialect: got \"\", expected one or several of: vllm, audit, phases", ""}};
   for (const auto& row : rows) {
     const auto made = make_dialects(row.names, {});
     ASSERT_FALSE(made) << row.names;
