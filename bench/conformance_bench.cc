@@ -22,7 +22,8 @@ telemetry::Span span_of(uint64_t number) {
     const auto byte = static_cast<uint8_t>(number * 0x9E3779B97F4A7C15 >> (8 * i));
     span.trace_id.bytes[i] = span.span_id.bytes[i] = span.parent_span_id.bytes[7 - i] = byte;
   }
-  span.trace_id.bytes[15] = span.span_id.bytes[0] = span.parent_span_id.bytes[0] = 1;
+  span.trace_id.bytes[15] = span.span_id.bytes[0] = 1;
+  span.parent_span_id.bytes[0] = 2;  // the client's, which is not recorded
   span.flags = telemetry::kFlagHasIsRemote | telemetry::kFlagIsRemote;
   span.name = "llm_request";
   span.kind = telemetry::SpanKind::kServer;

@@ -1,6 +1,8 @@
 #include "cli/audit.h"
 
 #include <filesystem>
+#include <future>
+#include <map>
 #include <memory>
 #include <system_error>
 #include <vector>
@@ -58,6 +60,18 @@ Status check_files(const std::vector<std::string>& files) {
   return {};
 }
 
+/// By path.
+Result<std::map<std::string, std::string>> digests_of(const std::vector<std::string>& paths) {
+  std::map<std::string, std::string> digests;
+  for (const std::string& path : paths) {
+    if (path.empty()) continue;
+    auto digest = file_sha256_hex(path);
+    if (!digest) return std::move(digest).error();
+    digests[path] = *std::move(digest);
+  }
+  return digests;
+}
+
 Exit run(const Flags& flags) {
   const Status distinct = check_files(flags.files);
   if (!distinct) return report_error(distinct.error());
@@ -69,6 +83,11 @@ Exit run(const Flags& flags) {
                                          .metrics_before = flags.metrics_before,
                                          .collector_metrics = flags.collector_metrics,
                                          .live = flags.live};
+  std::vector<std::string> read = flags.files;
+  read.insert(read.end(),
+              {flags.ledger, flags.metrics, flags.metrics_before, flags.collector_metrics});
+  // On a thread of its own while the spans are judged: it takes about a third as long.
+  auto digests = std::async(std::launch::async, [&read] { return digests_of(read); });
   conformance::JudgeOptions options;
   options.fail_on = level_of(flags.fail_on);
   auto judged =
@@ -78,15 +97,9 @@ Exit run(const Flags& flags) {
   report.title = "audit " + join(flags.files, " ");
   report.provenance.tool_version = kVersion;
   report.provenance.command = command_of(flags);
-  std::vector<std::string> read = flags.files;
-  read.insert(read.end(),
-              {flags.ledger, flags.metrics, flags.metrics_before, flags.collector_metrics});
-  for (const std::string& path : read) {
-    if (path.empty()) continue;
-    const auto digest = file_sha256_hex(path);
-    if (!digest) return report_error(digest.error());
-    report.provenance.digests[path] = *digest;
-  }
+  auto read_digests = digests.get();
+  if (!read_digests) return report_error(read_digests.error());
+  report.provenance.digests.merge(*read_digests);
   return finish_report(std::move(report), reports::format_of(flags.format), flags.output);
 }
 

@@ -18,17 +18,32 @@ const std::vector<std::string>& known_phases() {
   return kPhases;
 }
 
+/// kPhases: it is none.
+size_t PhaseSamples::index_of(const std::string& phase) {
+  const auto found = std::find(known_phases().begin(), known_phases().end(), phase);
+  return static_cast<size_t>(found - known_phases().begin());
+}
+
+PhaseSamples::PhaseSamples(const CompiledProfile& profile) {
+  for (const CompiledType& type : profile.types()) {
+    Places& places = places_.emplace_back();
+    for (size_t i = 0; i < kPhases; ++i) places.phases[i] = type.number_of(known_phases()[i]);
+    places.tokens = type.number_of("completion_tokens");
+  }
+}
+
 void PhaseSamples::add(const SpanView& view) {
   constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
+  static const size_t kDecode = index_of("decode");
+  static const size_t kTpot = index_of("tpot");
+  const Places& places = places_[view.type->index()];
   Row row{Hash64().add(view.span->trace_id).add(view.span->span_id).value(), {}};
-  const std::vector<std::string>& phases = known_phases();
   for (size_t i = 0; i < kPhases; ++i) {
-    row.seconds[i] = view.number(phases[i]).value_or(kAbsent);
-    if (phases[i] != "tpot") continue;
-    const auto decode = view.number("decode");
-    const auto tokens = view.number("completion_tokens");
-    if (decode && tokens && *tokens > 1) row.seconds[i] = *decode / (*tokens - 1);
+    row.seconds[i] = view.number(places.phases[i]).value_or(kAbsent);
   }
+  const auto tokens = view.number(places.tokens);
+  const auto decode = view.number(places.phases[kDecode]);
+  if (decode && tokens && *tokens > 1) row.seconds[kTpot] = *decode / (*tokens - 1);
   rows_.push_back(row);
   ++spans_;
   if (rows_.size() >= 2 * kSpansMax) keep_sample();
@@ -43,9 +58,8 @@ void PhaseSamples::keep_sample() {
 
 std::vector<double> PhaseSamples::of(const std::string& phase) {
   std::vector<double> samples;
-  const auto found = std::find(known_phases().begin(), known_phases().end(), phase);
-  if (found == known_phases().end()) return samples;
-  const auto index = static_cast<size_t>(found - known_phases().begin());
+  const size_t index = index_of(phase);
+  if (index == kPhases) return samples;
   if (rows_.size() > kSpansMax) keep_sample();
   for (const Row& row : rows_) {
     if (!std::isnan(row.seconds[index])) samples.push_back(row.seconds[index]);

@@ -31,6 +31,9 @@ class PhaseSamples final {
   static constexpr size_t kSpansMax = size_t{1} << 17;
   static constexpr size_t kPhases = 7;
 
+  explicit PhaseSamples(const CompiledProfile& profile);
+
+  /// REQUIRES: the view has a type of the profile.
   void add(const SpanView& view);
   /// So many completions that a client waited for in vain: infinite in every phase.
   void add_unanswered(int64_t count) { unanswered_ += count; }
@@ -45,8 +48,14 @@ class PhaseSamples final {
     uint64_t hash;
     std::array<double, kPhases> seconds;  // NaN: absent
   };
+  static size_t index_of(const std::string& phase);
   void keep_sample();
 
+  struct Places {
+    std::array<NumberPlace, kPhases> phases;
+    NumberPlace tokens;  // that were sampled
+  };
+  std::vector<Places> places_;  // by type
   std::vector<Row> rows_;
   int64_t spans_ = 0;
   int64_t unanswered_ = 0;

@@ -1,8 +1,35 @@
 #include "conformance/hash.h"
 
 #include <bit>
+#include <cstring>
 
 namespace touchstone::conformance {
+namespace {
+
+uint64_t word_at(const char* bytes) {
+  uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+/// The 128-bit product folded, as in wyhash: 8 bytes of text a multiplication.
+uint64_t mix(uint64_t a, uint64_t b) {
+  __extension__ typedef unsigned __int128 Wide;
+  const Wide product = static_cast<Wide>(a ^ 0x9e3779b97f4a7c15) * (b ^ 0xbf58476d1ce4e5b9);
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+}  // namespace
+
+Hash64& Hash64::add(std::string_view text) {
+  uint64_t hash = text.size();
+  const char* at = text.data();
+  size_t left = text.size();
+  for (; left > 8; left -= 8, at += 8) hash = mix(hash, word_at(at));
+  char last[8] = {};
+  if (left > 0) std::memcpy(last, at, left);
+  return add(mix(hash, word_at(last)));
+}
 
 Hash64& Hash64::add(const telemetry::Value& value) {
   using telemetry::Value;

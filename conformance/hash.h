@@ -20,7 +20,7 @@ class Hash64 final {
     state_ = x ^ (x >> 31);
     return *this;
   }
-  Hash64& add(std::string_view text) { return add(std::hash<std::string_view>{}(text)); }
+  Hash64& add(std::string_view text);
   template <size_t N>
   Hash64& add(const ByteId<N>& id) {
     return add(std::hash<ByteId<N>>{}(id));

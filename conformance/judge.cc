@@ -151,9 +151,7 @@ void Judge::State::classify(const telemetry::Span& span, const telemetry::Scope&
                             const telemetry::Resource& resource) {
   bool by_scope = false;
   for (size_t i = 0; i < views.size(); ++i) {
-    views[i].type = compiled[i].is_other_service(resource)
-                        ? nullptr
-                        : compiled[i].classify(span, scope, resource);
+    views[i].type = views[i].other_service ? nullptr : compiled[i].classify(span, scope, resource);
     by_scope |= views[i].type != nullptr && views[i].rules().match.scope.has_value();
   }
   for (SpanView& view : views) {

@@ -37,8 +37,9 @@ bool ObservedRun::is_client_span(const TraceId& trace, const SpanId& id) const {
 Observed::Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence)
     : compiled(profile),
       bit(static_cast<uint16_t>(1u << number)),
+      phases(profile),
       coverage(profile),
-      reconciled(profile.profile(), evidence),
+      reconciled(profile, evidence),
       families(profile) {
   if (evidence.ledger && profile.profile().accounting) {
     matching.emplace(*evidence.ledger, profile.profile());

@@ -6,11 +6,19 @@
 
 namespace touchstone::conformance {
 
-Reconciled::Reconciled(const Profile& profile, const Evidence& evidence)
-    : profile_(profile), sums_(profile.reconciliations.size()) {
-  if (!evidence.metrics) return;
+Reconciled::Reconciled(const CompiledProfile& profile, const Evidence& evidence)
+    : profile_(profile.profile()),
+      wanted_(evidence.metrics.has_value()),
+      sums_(profile_.reconciliations.size()) {
+  for (const CompiledType& type : profile.types()) {
+    std::vector<NumberPlace>& places = places_.emplace_back();
+    for (const Reconciliation& rule : profile_.reconciliations) {
+      places.push_back(type.number_of(rule.name));
+    }
+  }
+  if (!wanted_) return;
   for (size_t i = 0; i < sums_.size(); ++i) {
-    const Reconciliation& rule = profile.reconciliations[i];
+    const Reconciliation& rule = profile_.reconciliations[i];
     const telemetry::MetricFamily* family = evidence.metrics->family(rule.metric);
     if (rule.kind != Reconciliation::Kind::kHistogram || family == nullptr) continue;
     std::set<std::string> bounds;
@@ -29,6 +37,7 @@ Reconciled::Reconciled(const Profile& profile, const Evidence& evidence)
 }
 
 void Reconciled::add(const SpanView& view) {
+  if (!wanted_) return;
   // Whether the server counts a request that ended in an error, nobody says; nor how often one
   // whose single span stands for several completions.
   const bool exact = view.span->status != telemetry::StatusCode::kError &&
@@ -36,7 +45,7 @@ void Reconciled::add(const SpanView& view) {
   for (size_t i = 0; i < sums_.size(); ++i) {
     const Reconciliation& rule = profile_.reconciliations[i];
     if (rule.kind == Reconciliation::Kind::kRequests) continue;
-    const auto value = view.number(rule.name);
+    const auto value = view.number(places_[view.type->index()][i]);
     ReconciledSum& sum = sums_[i];
     if (!value) continue;
     const auto add_to = [&](SumRange& range) {

@@ -29,7 +29,7 @@ struct ReconciledSum {
 class Reconciled final {
  public:
   /// Bounds are those of the metrics page.
-  Reconciled(const Profile& profile, const Evidence& evidence);
+  Reconciled(const CompiledProfile& profile, const Evidence& evidence);
 
   /// A request span that was not seen before. Also adds to its request's sums.
   void add(const SpanView& view);
@@ -38,7 +38,9 @@ class Reconciled final {
 
  private:
   const Profile& profile_;
+  bool wanted_;  // there are metrics to compare with
   std::vector<ReconciledSum> sums_;
+  std::vector<std::vector<NumberPlace>> places_;  // by type and rule
 };
 
 }  // namespace touchstone::conformance

@@ -19,9 +19,11 @@ bool says_remote(uint32_t flags) {
 template <typename Visit>
 const SpanRow* SpanRegister::find_if(const SpanId& id, const Visit& visit) const {
   if (slots_.empty()) return nullptr;
+  const uint64_t hash = Hash64().add(id).value();
   const size_t mask = slots_.size() - 1;
-  for (size_t at = Hash64().add(id).value() & mask; slots_[at] != 0; at = (at + 1) & mask) {
-    const SpanRow& row = rows_[slots_[at] - 1];
+  for (size_t at = hash & mask; slots_[at].row != 0; at = (at + 1) & mask) {
+    if (slots_[at].hash != hash >> 32) continue;
+    const SpanRow& row = rows_[slots_[at].row - 1];
     if (row.id == id && visit(row)) return &row;
   }
   return nullptr;
@@ -35,16 +37,23 @@ const SpanRow* SpanRegister::find(const SpanId& id) const {
   return find_if(id, [](const SpanRow&) { return true; });
 }
 
+void SpanRegister::grow() {
+  slots_.assign(slots_.empty() ? kSlotsAtFirst : slots_.size() * 2, {});
+  for (size_t row = 0; row < rows_.size(); ++row) insert(row);
+}
+
 void SpanRegister::insert(size_t row) {
+  const uint64_t hash = Hash64().add(rows_[row].id).value();
   const size_t mask = slots_.size() - 1;
-  size_t at = Hash64().add(rows_[row].id).value() & mask;
-  while (slots_[at] != 0) at = (at + 1) & mask;
-  slots_[at] = static_cast<uint32_t>(row + 1);
+  size_t at = hash & mask;
+  while (slots_[at].row != 0) at = (at + 1) & mask;
+  slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(row + 1)};
 }
 
 uint32_t SpanRegister::intern(const std::string& name) {
+  if (last_name_ < names_.size() && names_[last_name_] == name) return last_name_;
   const auto known = interned_.find(name);
-  if (known != interned_.end()) return known->second;
+  if (known != interned_.end()) return last_name_ = known->second;
   if (names_.size() == kNamesMax) return intern("(one of many names)");
   names_.push_back(names_.size() + 1 == kNamesMax ? "(one of many names)" : name.substr(0, 200));
   const auto index = static_cast<uint32_t>(names_.size() - 1);
@@ -69,8 +78,7 @@ SpanRegister::Seen SpanRegister::add(const telemetry::Span& span, uint16_t reque
                    .flags = span.flags,
                    .request_of = request_of});
   if (rows_.size() * 2 > slots_.size()) {
-    slots_.assign(slots_.empty() ? kSlotsAtFirst : slots_.size() * 2, 0);
-    for (size_t row = 0; row < rows_.size(); ++row) insert(row);
+    grow();
   } else {
     insert(rows_.size() - 1);
   }

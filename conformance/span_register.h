@@ -41,16 +41,22 @@ class SpanRegister final {
   const std::string& name_of(const SpanRow& row) const { return names_[row.name]; }
 
  private:
+  struct Slot {
+    uint32_t hash = 0;  // its upper half: most other ids are told apart without their row
+    uint32_t row = 0;   // + 1; 0: free
+  };
   /// Calls `visit(row)` for the rows with this id until it returns true; then that row.
   template <typename Visit>
   const SpanRow* find_if(const SpanId& id, const Visit& visit) const;
   void insert(size_t row);
+  void grow();
   uint32_t intern(const std::string& name);
 
   std::vector<SpanRow> rows_;
-  std::vector<uint32_t> slots_;  // open addressing by span id: row + 1; 0 is free
+  std::vector<Slot> slots_;  // open addressing by the hash of the span id
   std::unordered_map<std::string, uint32_t> interned_;
   std::vector<std::string> names_;
+  uint32_t last_name_ = 0;  // mostly the next one's too
 };
 
 /// True when the flags say that the parent is in another process.

@@ -8,13 +8,26 @@ void SpanView::set_type(const CompiledType* of) {
   type = of;
   values.clear();
   rest.clear();
+  forbidden.clear();
+  keys_differ = false;
   if (of == nullptr) return;
   values.resize(of->slots(), nullptr);
+  size_t repeated = 0;
+  size_t without_slot = 0;
+  size_t at = 0;
   for (const telemetry::KeyValue& attribute : span->attributes) {
-    const std::optional<size_t> slot = of->slot_of_key(attribute.key);
-    if (slot && values[*slot] == nullptr) values[*slot] = &attribute.value;
-    if (!slot || *slot >= of->rules().size()) rest.push_back(&attribute);
+    const KeyRules key = of->rules_of_key(attribute.key, at);
+    if (!key.slot) {
+      ++without_slot;
+    } else if (values[*key.slot] != nullptr) {
+      ++repeated;
+    } else {
+      values[*key.slot] = &attribute.value;
+    }
+    if (!key.slot || *key.slot >= of->rules().size()) rest.push_back(&attribute);
+    if (key.is_forbidden) forbidden.push_back(&attribute);
   }
+  keys_differ = repeated == 0 && without_slot <= 1;
 }
 
 double SpanView::duration_s() const {
@@ -28,12 +41,14 @@ const telemetry::Value* SpanView::value(std::string_view word) const {
 }
 
 std::optional<double> SpanView::number(std::string_view word) const {
-  if (type == nullptr) return std::nullopt;
-  if (word == "duration") return duration_s();
-  const std::optional<size_t> slot = type->slot_of_word(word);
-  const telemetry::Value* value = slot ? values[*slot] : nullptr;
+  return type == nullptr ? std::nullopt : number(type->number_of(word));
+}
+
+std::optional<double> SpanView::number(const NumberPlace& place) const {
+  if (place.is_duration) return duration_s();
+  const telemetry::Value* value = place.slot ? values[*place.slot] : nullptr;
   if (value == nullptr) return std::nullopt;
-  const double to_base = type->to_base(*slot);
+  const double to_base = type->to_base(*place.slot);
   if (const int64_t* integer = value->integer()) return static_cast<double>(*integer) * to_base;
   if (const double* number = value->number()) return *number * to_base;
   return std::nullopt;

@@ -31,11 +31,13 @@ struct SpanView {
   bool other_service = false;
 
   // What one profile makes of it.
-  const CompiledType* type = nullptr;            ///< null: none of its types
-  std::vector<const telemetry::Value*> values;   ///< by slot of the type; null: absent
-  std::vector<const telemetry::KeyValue*> rest;  ///< attributes without a rule
-  RequestMatch* request = nullptr;               ///< of the ledger, that it belongs to
-  const Twins* twins = nullptr;                  ///< of a request span, with itself
+  const CompiledType* type = nullptr;                 ///< null: none of its types
+  std::vector<const telemetry::Value*> values;        ///< by slot of the type; null: absent
+  std::vector<const telemetry::KeyValue*> rest;       ///< attributes without a rule
+  std::vector<const telemetry::KeyValue*> forbidden;  ///< attributes that a rule forbids
+  bool keys_differ = false;                           ///< none is there twice; false: not known
+  RequestMatch* request = nullptr;                    ///< of the ledger, that it belongs to
+  const Twins* twins = nullptr;                       ///< of a request span, with itself
 
   /// Resolves the attributes for `of`, which may be null.
   void set_type(const CompiledType* of);
@@ -51,6 +53,8 @@ struct SpanView {
   /// The value behind a word of the profile's names, `duration`, or a key, in its base unit (times
   /// in seconds); nullopt when absent or no number.
   std::optional<double> number(std::string_view word) const;
+  /// The same behind a place of the type.
+  std::optional<double> number(const NumberPlace& place) const;
   /// nullopt when absent or no string.
   std::optional<std::string_view> text(std::string_view word) const;
   /// A number, else a text, else nothing.

@@ -85,13 +85,6 @@ std::optional<std::string> not_of_form(const Value& value, const CompiledRule& r
   return "a match of /" + rule.rule->pattern + "/";
 }
 
-bool covers(const ForbiddenKey& forbidden, const std::string& key) {
-  if (forbidden.key.ends_with('*')) {
-    return key.starts_with(std::string_view(forbidden.key).substr(0, forbidden.key.size() - 1));
-  }
-  return forbidden.key == key;
-}
-
 bool is_due(const AttributeRule& rule, const telemetry::Attributes& attributes) {
   switch (rule.presence) {
     case Presence::kAlways:

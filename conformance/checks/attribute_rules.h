@@ -17,8 +17,6 @@ std::optional<std::string> out_of_range(const telemetry::Value& value, const Att
 std::optional<std::string> not_listed(const telemetry::Value& value, const AttributeRule& rule);
 /// "a match of /…/" when the value, or an element of the array that it is, has not the rule's form.
 std::optional<std::string> not_of_form(const telemetry::Value& value, const CompiledRule& rule);
-/// True when the forbidden entry covers `key`.
-bool covers(const ForbiddenKey& forbidden, const std::string& key);
 /// True when the rule demands the key on a span or resource with these attributes.
 bool is_due(const AttributeRule& rule, const telemetry::Attributes& attributes);
 /// " (present as X, its name in Y)" when a sibling of a missing key is there, else empty.

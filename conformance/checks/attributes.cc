@@ -109,17 +109,17 @@ void pattern(const CheckInput&, const SpanView& view, Recorder& recorder) {
 void forbidden(const CheckInput&, const SpanView& view, Recorder& recorder) {
   if (view.rules().forbidden.empty()) return;
   recorder.examined();
-  for (const KeyValue& attribute : view.span->attributes) {
+  for (const KeyValue* attribute : view.forbidden) {
     for (const ForbiddenKey& key : view.rules().forbidden) {
-      if (!covers(key, attribute.key)) continue;
+      if (!covers(key, attribute->key)) continue;
       recorder.violation(view, {.level = key.level,
-                                .fold = view.type->name() + " " + attribute.key,
-                                .subject = attribute_subject(attribute.key, view),
+                                .fold = view.type->name() + " " + attribute->key,
+                                .subject = attribute_subject(attribute->key, view),
                                 .message = "no " + view.type->name() + " span may carry " +
-                                           attribute.key + ": " + key.reason,
+                                           attribute->key + ": " + key.reason,
                                 .expected = "absent",
-                                .actual = std::string("present, ") + attribute.value.type_name(),
-                                .context = {{"attribute", attribute.key}},
+                                .actual = std::string("present, ") + attribute->value.type_name(),
+                                .context = {{"attribute", attribute->key}},
                                 .rule = key.where});
     }
   }
@@ -174,6 +174,7 @@ std::vector<std::string_view> repeated_keys(const telemetry::Attributes& attribu
 void twice(const CheckInput&, const SpanView& view, Recorder& recorder) {
   if (view.span->attributes.empty() || view.other_service) return;
   recorder.examined();
+  if (view.type != nullptr && view.keys_differ) return;
   for (const std::string_view repeated : repeated_keys(view.span->attributes)) {
     const std::string key(repeated);
     recorder.violation(view, {.fold = view.span->name + " " + key,

@@ -84,7 +84,7 @@ void latency_within_span(const CheckInput&, const SpanView& view, Recorder& reco
   for (size_t slot = 0; slot < rules.size(); ++slot) {
     if (!rules[slot].is_time || view.values[slot] == nullptr) continue;
     const AttributeRule& rule = *rules[slot].rule;
-    const auto latency = view.number(rule.key);
+    const auto latency = view.number(rules[slot].number);
     if (!latency) continue;
     recorder.examined();
     if (*latency <= duration + kLatencySlackS) continue;

@@ -1,6 +1,7 @@
 // The shape of traces: parents, roots, orphans, cycles, remote flags.
 #include <algorithm>
-#include <numeric>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "conformance/checks/check.h"
@@ -57,13 +58,30 @@ void no_orphan(const CheckInput& input, Recorder& recorder) {
   }
 }
 
+/// Positions of the rows by trace and span id.
+std::vector<uint32_t> by_trace(const std::vector<SpanRow>& rows) {
+  // The first bytes of the trace stand beside the position: most rows are then compared in place.
+  std::vector<std::pair<uint64_t, uint32_t>> keys(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    uint64_t first = 0;
+    for (size_t byte = 0; byte < 8; ++byte) first = first << 8 | rows[i].trace.bytes[byte];
+    keys[i] = {first, static_cast<uint32_t>(i)};
+  }
+  std::sort(keys.begin(), keys.end(), [&](const auto& a, const auto& b) {
+    if (a.first != b.first) return a.first < b.first;
+    const SpanRow& left = rows[a.second];
+    const SpanRow& right = rows[b.second];
+    return std::tie(left.trace, left.id) < std::tie(right.trace, right.id);
+  });
+  std::vector<uint32_t> order(rows.size());
+  std::transform(keys.begin(), keys.end(), order.begin(),
+                 [](const auto& key) { return key.second; });
+  return order;
+}
+
 void one_root(const CheckInput& input, Recorder& recorder) {
   const std::vector<SpanRow>& rows = input.run.spans_by_id.rows();
-  std::vector<uint32_t> order(rows.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    return std::tie(rows[a].trace, rows[a].id) < std::tie(rows[b].trace, rows[b].id);
-  });
+  const std::vector<uint32_t> order = by_trace(rows);
   for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
     const TraceId& trace = rows[order[begin]].trace;
     bool in_request = false;

@@ -17,6 +17,27 @@ Pattern compiled(const std::string& expression, Pattern::Extent extent = Pattern
 
 }  // namespace
 
+const KeyOrder::Entry* KeyOrder::next(std::string_view key, size_t& at) const {
+  constexpr size_t kAhead = 3;  // keys that a span may leave out
+  const size_t end = std::min(entries_.size(), at + kAhead);
+  for (size_t i = at; i < end; ++i) {
+    if (entries_[i].key != key) continue;
+    at = i + 1;
+    return &entries_[i];
+  }
+  return nullptr;
+}
+
+void KeyOrder::remember(std::string_view key, const KeyRules& rules, size_t& at) {
+  constexpr size_t kEntriesMax = 64;
+  constexpr size_t kKeyBytesMax = 128;
+  if (key.size() > kKeyBytesMax) return;
+  if (entries_.size() == kEntriesMax) entries_.clear();  // another order may have begun
+  at = std::min(at, entries_.size());
+  entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(at), {std::string(key), rules});
+  ++at;
+}
+
 CompiledRule::CompiledRule(const AttributeRule& attribute)
     : rule(&attribute),
       to_base(to_base_unit(attribute.unit)),
@@ -37,6 +58,12 @@ CompiledType::CompiledType(const Profile& profile, const SpanType& type, size_t 
     for (const Relation& relation : other.relations) {
       if (&other == &type || relation.crosses_spans()) add_keys(profile, relation);
     }
+  }
+  for (CompiledRule& rule : rules_) rule.number = number_of(rule.rule->key);
+  for (const Relation& relation : type.relations) {
+    if (relation.crosses_spans()) continue;
+    relations_.push_back(
+        {&relation, compiled_terms(relation.left), compiled_terms(relation.right)});
   }
   if (type.match.name_pattern) match_name_ = compiled(*type.match.name_pattern);
   if (type.name_pattern) expected_name_ = compiled(*type.name_pattern);
@@ -61,6 +88,31 @@ std::optional<size_t> CompiledType::slot_of_key(std::string_view key) const {
   const auto found = keys_.find(key);
   if (found == keys_.end()) return std::nullopt;
   return found->second;
+}
+
+KeyRules CompiledType::rules_of_key(std::string_view key, size_t& at) const {
+  if (const KeyOrder::Entry* known = order_.next(key, at)) return known->rules;
+  const std::vector<ForbiddenKey>& forbidden = type_->forbidden;
+  const KeyRules rules{slot_of_key(key),
+                       std::any_of(forbidden.begin(), forbidden.end(),
+                                   [&](const ForbiddenKey& rule) { return covers(rule, key); })};
+  order_.remember(key, rules, at);
+  return rules;
+}
+
+NumberPlace CompiledType::number_of(std::string_view word) const {
+  if (word == "duration") return {.is_duration = true};
+  return {.slot = slot_of_word(word)};
+}
+
+std::vector<CompiledRelation::Term> CompiledType::compiled_terms(
+    const std::vector<Relation::Term>& side) const {
+  std::vector<CompiledRelation::Term> terms;
+  for (const Relation::Term& term : side) {
+    terms.push_back(
+        {term.factor, term.name.empty() ? std::nullopt : std::optional(number_of(term.name))});
+  }
+  return terms;
 }
 
 std::optional<size_t> CompiledType::slot_of_word(std::string_view word) const {

@@ -1,5 +1,6 @@
 // A profile made ready to judge many spans: patterns compiled, keys and words resolved to slots.
-// Borrows the Profile. Read-only after construction, but for its patterns' scratch: one thread.
+// Borrows the Profile. Read-only after construction, but for its patterns' scratch and for what
+// types remember of the order of keys: one thread.
 #pragma once
 
 #include <functional>
@@ -15,12 +16,54 @@
 
 namespace touchstone::conformance {
 
+/// Where a span of one type has the number behind a word.
+struct NumberPlace {
+  bool is_duration = false;         ///< the span's own
+  std::optional<size_t> slot = {};  ///< else of an attribute; nullopt: nowhere
+};
+
 struct CompiledRule {
   explicit CompiledRule(const AttributeRule& attribute);
   const AttributeRule* rule;
   std::optional<Pattern> pattern;
   double to_base = 1;  ///< from the rule's unit
   bool is_time = false;
+  NumberPlace number = {};  ///< of a span's rule: its attribute
+};
+
+/// A relation within one span of one type.
+struct CompiledRelation {
+  struct Term {
+    double factor;
+    std::optional<NumberPlace> number;  ///< nullopt: the factor alone
+  };
+  const Relation* relation;
+  std::vector<Term> left;
+  std::vector<Term> right;
+};
+
+/// What one type says of a key.
+struct KeyRules {
+  std::optional<size_t> slot = {};
+  bool is_forbidden = false;
+};
+
+/// The keys of one type in the order in which its spans have them. A sender writes them in the same
+/// order each time, so the next key is mostly the one that followed before: comparing is cheaper
+/// than looking up.
+class KeyOrder final {
+ public:
+  struct Entry {
+    std::string key;
+    KeyRules rules;
+  };
+  /// The entry for `key`, `at` or soon after it; `at` then stands behind it. Null: none is there.
+  const Entry* next(std::string_view key, size_t& at) const;
+  /// Puts an entry at `at`, which then stands behind it. Few and short ones are kept.
+  void remember(std::string_view key, const KeyRules& rules, size_t& at);
+
+ private:
+  std::vector<Entry> entries_;
 };
 
 /// One span type. A slot stands for an attribute key: first those of the rules, in their order,
@@ -35,8 +78,14 @@ class CompiledType final {
   const std::vector<CompiledRule>& rules() const { return rules_; }
   size_t slots() const { return factors_.size(); }
   std::optional<size_t> slot_of_key(std::string_view key) const;
+  /// As slot_of_key(), and whether a rule forbids it. `at`: 0 at a span's first key, then as the
+  /// call before left it.
+  KeyRules rules_of_key(std::string_view key, size_t& at) const;
   /// Of a word of Profile::names or a key.
   std::optional<size_t> slot_of_word(std::string_view word) const;
+  /// Of a word, `duration` or a key.
+  NumberPlace number_of(std::string_view word) const;
+  const std::vector<CompiledRelation>& relations() const { return relations_; }
   /// From the unit of the slot's rule to its base unit.
   double to_base(size_t slot) const { return factors_[slot]; }
   const std::optional<Pattern>& expected_name() const { return expected_name_; }
@@ -51,6 +100,7 @@ class CompiledType final {
   using Slots = std::unordered_map<std::string, size_t, Hash, std::equal_to<>>;
   size_t add_key(const std::string& key);
   void add_keys(const Profile& profile, const Relation& relation);
+  std::vector<CompiledRelation::Term> compiled_terms(const std::vector<Relation::Term>& side) const;
 
   const SpanType* type_;
   size_t index_;
@@ -58,6 +108,8 @@ class CompiledType final {
   std::vector<double> factors_;  // by slot
   Slots keys_;
   Slots words_;
+  std::vector<CompiledRelation> relations_;
+  mutable KeyOrder order_;
   std::optional<Pattern> match_name_;
   std::optional<Pattern> expected_name_;
 };

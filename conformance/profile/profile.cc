@@ -33,6 +33,13 @@ bool holds(const Condition& condition, const telemetry::Value* value) {
   return value != nullptr && (!condition.equals || *condition.equals == value->text());
 }
 
+bool covers(const ForbiddenKey& forbidden, std::string_view key) {
+  if (forbidden.key.ends_with('*')) {
+    return key.starts_with(std::string_view(forbidden.key).substr(0, forbidden.key.size() - 1));
+  }
+  return forbidden.key == key;
+}
+
 const std::string& Profile::key_of(const std::string& word) const {
   const auto found = names.find(word);
   return found == names.end() ? word : found->second;

@@ -61,6 +61,7 @@ struct ForbiddenKey {
   std::string reason;
   std::string where;
 };
+bool covers(const ForbiddenKey& forbidden, std::string_view key);
 
 /// A value that must not stand anywhere: in no string of no span, resource, scope, event, link,
 /// status message or metric label.

@@ -134,25 +134,25 @@ bool Relation::crosses_spans() const {
   return false;
 }
 
+bool holds_between(const Relation& relation, double left, double right) {
+  switch (relation.op) {
+    case Relation::Operator::kEqual:
+      return std::fabs(left - right) <= relation.tolerance;
+    case Relation::Operator::kAtLeast:
+      return left >= right - relation.tolerance;
+    case Relation::Operator::kAtMost:
+      return left <= right + relation.tolerance;
+  }
+  return false;
+}
+
 std::optional<RelationValues> evaluate(const Relation& relation, const Lookup& lookup) {
   if (auto texts = evaluate_texts(relation, lookup)) return texts;
   const std::optional<double> left = sum_of(relation.left, lookup);
   const std::optional<double> right = left ? sum_of(relation.right, lookup) : std::nullopt;
   if (!left || !right) return std::nullopt;
-  bool holds = false;
-  switch (relation.op) {
-    case Relation::Operator::kEqual:
-      holds = std::fabs(*left - *right) <= relation.tolerance;
-      break;
-    case Relation::Operator::kAtLeast:
-      holds = *left >= *right - relation.tolerance;
-      break;
-    case Relation::Operator::kAtMost:
-      holds = *left <= *right + relation.tolerance;
-      break;
-  }
   // Most relations hold: the text is made only where somebody reads it.
-  if (holds) return RelationValues{"", "", true};
+  if (holds_between(relation, *left, *right)) return RelationValues{"", "", true};
   return RelationValues{format_double(*left), format_double(*right), false};
 }
 

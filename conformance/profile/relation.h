@@ -24,6 +24,9 @@ using Operand = std::variant<std::monostate, double, std::string>;
 /// The value behind a term's name, without its factor.
 using Lookup = std::function<Operand(const Relation::Term&)>;
 
+/// Between two sums, with the relation's tolerance. NaN never holds.
+bool holds_between(const Relation& relation, double left, double right);
+
 struct RelationValues {
   std::string left;  ///< for messages
   std::string right;

@@ -84,6 +84,24 @@ RC_GTEST_PROP(Streaming, OrderAndBatchesChangeNothing, ()) {
   RC_ASSERT(essence(judge.finish()) == kExpected);
 }
 
+RC_GTEST_PROP(Streaming, TheOrderOfAttributesChangesNothing, ()) {
+  static const std::vector<Profile> kProfiles = {vllm_v1()};
+  Evidence evidence = damaged();
+  std::vector<telemetry::Span>& spans = evidence.spans[0][0].scope_spans[0].spans;
+  spans[7].attributes.push_back(spans[7].attributes[2]);  // a key of the profile twice
+  spans[8].attributes.push_back({"gen_ai.prompt.0", "forbidden"});
+  spans[9].attributes.insert(spans[9].attributes.end(), {{"x.y", 1}, {"x.y", 1}});
+  static const std::string kExpected = essence(judge(evidence, kProfiles, {}));
+  for (telemetry::Span& span : spans) {
+    if (&span == &spans[4] || span.span_id == spans[4].span_id) continue;  // the same span again
+    telemetry::Attributes& attributes = span.attributes;
+    for (size_t i = attributes.size(); i > 1; --i) {
+      std::swap(attributes[i - 1], attributes[*rc::gen::inRange<size_t>(0, i)]);
+    }
+  }
+  RC_ASSERT(essence(judge(evidence, kProfiles, {})) == kExpected);
+}
+
 TEST(Streaming, FilesGiveTheReportOfTheSpansInMemory) {
   const std::string spans = support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl";
   EvidencePaths paths;
@@ -118,7 +136,7 @@ TEST(Streaming, WhatCannotBeReadAndWhatIsNotJudgedIsSaid) {
 TEST(Streaming, WhatIsKeptOfLatenciesDoesNotGrow) {
   const Profile profile = vllm_v1();
   const CompiledProfile compiled(profile);
-  PhaseSamples samples;
+  PhaseSamples samples(compiled);
   telemetry::Span span;
   span.name = "llm_request";
   span.attributes = {{"gen_ai.latency.e2e", 1.0}};
