@@ -80,7 +80,7 @@ std::function<Exit()> set_up(CLI::App& app) {
   add_config_flags(app,
                    {.defaults = {},
                     .else_than_default = "the run's, else ",
-                    .left_out = {"async_scheduling", "max_loras"}},
+                    .left_out = {"max_loras"}},  // no simulated request has an adapter
                    flags->options.changes);
   app.add_option("--replicas", options.replicas, "Servers with the same settings")
       ->capture_default_str();

@@ -169,7 +169,8 @@ result::Report new_report(const SimulateOptions& options, const Input& input) {
       std::to_string(c.max_num_seqs) + " sequences, " + std::to_string(c.max_num_batched_tokens) +
       " tokens a step, model length " + std::to_string(c.max_model_len) + ", " +
       scheduler::to_string(c.policy) + (c.enable_prefix_caching ? "" : ", no prefix caching") +
-      (c.enable_chunked_prefill ? "" : ", no chunked prefill"));
+      (c.enable_chunked_prefill ? "" : ", no chunked prefill") +
+      (c.async_scheduling ? ", steps planned one ahead" : ""));
   if (options.replicas > 1) {
     report.notes.push_back(std::to_string(options.replicas) + " replicas behind " + options.router);
   }

@@ -56,6 +56,7 @@ class Simulation final {
       case EventKind::kStepEnd:
         replica(event.replica).end_step(event.time_ns);
         RETURN_IF_ERROR(follow(event.replica));
+        RETURN_IF_ERROR(start_step(event.replica));  // one may be planned already
         break;
       case EventKind::kAbort:
         replica(event.replica).abort(event.subject);
@@ -63,7 +64,8 @@ class Simulation final {
       case EventKind::kArrival:
         return arrive(event);
       case EventKind::kStepStart:
-        return start_step(event.replica);
+        RETURN_IF_ERROR(plan_step(event.replica));
+        break;
     }
     plan_start(event.replica);
     return {};
@@ -138,29 +140,36 @@ class Simulation final {
   /// At the step boundary that is now, once.
   void plan_start(int32_t index) {
     const auto planned = start_planned_.begin() + index;
-    if (*planned || replica(index).stepping() || !replica(index).has_work()) return;
+    if (*planned || !replica(index).may_plan(events_.now_ns())) return;
     *planned = true;
     events_.push(events_.now_ns(), EventKind::kStepStart, index, 0);
   }
 
-  Status start_step(int32_t index) {
-    const int64_t now_ns = events_.now_ns();
+  Status plan_step(int32_t index) {
     start_planned_[static_cast<size_t>(index)] = false;
-    const auto duration_ns = replica(index).start_step(now_ns);
-    if (duration_ns) {
-      if (*duration_ns > kLatestNs - now_ns) {
-        return invalid_argument("step time: got " + std::to_string(*duration_ns) +
-                                    " ns for a step at " + std::to_string(now_ns) +
-                                    " ns, expected an end within 236 years",
-                                "use shorter steps or earlier arrivals");
-      }
-      events_.push(now_ns + *duration_ns, EventKind::kStepEnd, index, 0);
+    if (replica(index).plan_step(events_.now_ns())) {
       ReplicaView& view = views_[static_cast<size_t>(index)];
       view.reported = replica(index).state();
-      view.reported_ns = now_ns;
+      view.reported_ns = events_.now_ns();
       view.sent_since_report = 0;
+      RETURN_IF_ERROR(start_step(index));
     }
     return follow(index);  // those that hung up
+  }
+
+  /// If one is planned and none runs.
+  Status start_step(int32_t index) {
+    const int64_t now_ns = events_.now_ns();
+    const auto duration_ns = replica(index).start_step(now_ns);
+    if (!duration_ns) return {};
+    if (*duration_ns > kLatestNs - now_ns) {
+      return invalid_argument("step time: got " + std::to_string(*duration_ns) +
+                                  " ns for a step at " + std::to_string(now_ns) +
+                                  " ns, expected an end within 236 years",
+                              "use shorter steps or earlier arrivals");
+    }
+    events_.push(now_ns + *duration_ns, EventKind::kStepEnd, index, 0);
+    return {};
   }
 
   Router& router_;

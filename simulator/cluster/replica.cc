@@ -37,46 +37,75 @@ void Replica::abort(scheduler::RequestId id) {
   inputs_.push_back({records::StepInput::Kind::kAbort, id, {}});
 }
 
-std::optional<int64_t> Replica::start_step(int64_t now_ns) {
-  BASE_CHECK(!stepping_, "a step runs since ", start_ns_);
+bool Replica::may_plan(int64_t now_ns) const {
+  if (!scheduler_.has_requests() && inputs_.empty()) return false;
+  const int in_flight = scheduler_.plans_in_flight();
+  return in_flight == 0 ||
+         (scheduler_.config().async_scheduling && in_flight == 1 && now_ns == may_look_at_ns_);
+}
+
+bool Replica::plan_step(int64_t now_ns) {
+  BASE_CHECK(may_plan(now_ns), "at ", now_ns);
+  may_look_at_ns_ = -1;
   apply_inputs(now_ns);
+  const int in_flight = scheduler_.plans_in_flight();
+  if (!scheduler_.has_requests()) {
+    if (in_flight == 0) tell_stats();
+    return false;
+  }
   const scheduler::StepPlan& plan = scheduler_.schedule();
   if (plan.scheduled.empty()) {
-    BASE_CHECK(!scheduler_.has_requests(), "INV-4: requests wait and nothing runs");
-    tell_stats();
-    return std::nullopt;
+    BASE_CHECK(in_flight > 0, "INV-4: requests wait and nothing runs");
+    return false;
   }
-  stepping_ = true;
-  plan_ = &plan;
+  may_look_at_ns_ = now_ns;
   state_ = scheduler_.state();
-  start_ns_ = now_ns;
   lives_.planned(plan, now_ns);
   const StepFeatures features = features_of(plan);
-  extrapolated_ = !validity_.contains(features);
-  const int64_t duration_ns = model_.duration_ns(features, noise_);
-  BASE_CHECK(duration_ns >= 1, "step ", plan.step, " takes ", duration_ns, " ns");
-  return duration_ns;
+  Flight& planned = flight(in_flight);
+  planned.plan = &plan;
+  planned.state = state_;
+  planned.planned_ns = now_ns;
+  planned.duration_ns = model_.duration_ns(features, noise_);
+  planned.extrapolated = !validity_.contains(features);
+  planned.inputs.swap(applied_);
+  applied_.clear();
+  BASE_CHECK(planned.duration_ns >= 1, "step ", plan.step, " takes ", planned.duration_ns, " ns");
+  return true;
+}
+
+std::optional<int64_t> Replica::start_step(int64_t now_ns) {
+  if (stepping_ || scheduler_.plans_in_flight() == 0) return std::nullopt;
+  stepping_ = true;
+  flight(0).start_ns = now_ns;
+  return flight(0).duration_ns;
 }
 
 void Replica::end_step(int64_t now_ns) {
-  BASE_CHECK(stepping_ && now_ns > start_ns_);
+  const Flight& ended = flight(0);
+  BASE_CHECK(stepping_ && now_ns > ended.start_ns);
   stepping_ = false;
+  may_look_at_ns_ = now_ns;
+  oldest_ = 1 - oldest_;
   sampled_.clear();
-  for (const scheduler::ScheduledRequest& r : plan_->scheduled) {
+  for (const scheduler::ScheduledRequest& r : ended.plan->scheduled) {
     if (r.samples_token) sampled_.push_back({r.id, 0, false});
   }
   const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
-  lives_.computed(*plan_, now_ns);
+  lives_.computed(*ended.plan, now_ns);
+  if (scheduler_.config().async_scheduling) {
+    applied_.push_back(
+        {records::StepInput::Kind::kComplete, static_cast<uint64_t>(ended.plan->step), now_ns});
+  }
   observer_.on_step({.replica = index_,
-                     .plan = *plan_,
-                     .state = state_,
-                     .planned_ns = start_ns_,
-                     .start_ns = start_ns_,
-                     .duration_ns = now_ns - start_ns_,
-                     .extrapolated = extrapolated_,
-                     .inputs = applied_,
+                     .plan = *ended.plan,
+                     .state = ended.state,
+                     .planned_ns = ended.planned_ns,
+                     .start_ns = ended.start_ns,
+                     .duration_ns = now_ns - ended.start_ns,
+                     .extrapolated = ended.extrapolated,
+                     .inputs = ended.inputs,
                      .finished = finished});
-  applied_.clear();
   for (const scheduler::FinishedRequest& f : finished) {
     finish(f.id, lives_.record(f.id).outcome, now_ns, f.block_hashes);
   }

@@ -2,6 +2,7 @@
 // the engine thread does. Thread-compatible; allocates per request, not per step.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -62,19 +63,22 @@ class Replica final {
   void arrive(SimulatedRequest&& request);
   void abort(scheduler::RequestId id);
 
-  /// Applies the waiting inputs and starts a step. Result: how long it takes, INT64_MAX when that
-  /// is more than the model can say; nullopt when there is nothing to do.
-  /// REQUIRES: no step is running.
+  /// Whether a step could be planned now: with none in flight at any time; with asynchronous
+  /// scheduling also while one runs, but only at the instant when the engine's thread looks, which
+  /// is when that one has just been planned or the one before it has ended.
+  bool may_plan(int64_t now_ns) const;
+  /// Applies the waiting inputs and plans a step. False when there is nothing that can run.
+  /// REQUIRES: may_plan(now_ns).
+  bool plan_step(int64_t now_ns);
+  /// Starts the step that is next, when none runs. Result: how long it takes, INT64_MAX when that
+  /// is more than the model can say; nullopt when none is planned or one runs already.
   std::optional<int64_t> start_step(int64_t now_ns);
   /// REQUIRES: now_ns is the start plus what start_step() gave.
   void end_step(int64_t now_ns);
 
-  bool stepping() const { return stepping_; }
-  /// Whether a step could be started.
-  bool has_work() const { return scheduler_.has_requests() || !inputs_.empty(); }
   const scheduler::Scheduler& scheduler() const { return scheduler_; }
-  const scheduler::State& state() const { return state_; }  ///< as of the latest step's start
-  /// The requests that ended since the last call, in order. Valid until start_step() or end_step().
+  const scheduler::State& state() const { return state_; }  ///< as of the latest plan
+  /// The requests that ended since the last call, in order. Valid until plan_step() or end_step().
   std::span<const scheduler::RequestId> take_ended();
 
  private:
@@ -84,6 +88,18 @@ class Replica final {
     SimulatedRequest arriving;  // with kArrive only
   };
 
+  /// A step from its planning to its end.
+  struct Flight {
+    const scheduler::StepPlan* plan = nullptr;
+    scheduler::State state;
+    int64_t planned_ns = 0;
+    int64_t start_ns = 0;
+    int64_t duration_ns = 0;
+    bool extrapolated = false;
+    std::vector<records::StepInput> inputs;
+  };
+
+  Flight& flight(int age) { return flights_[(oldest_ + static_cast<size_t>(age)) % 2]; }
   void apply_inputs(int64_t now_ns);
   void admit(SimulatedRequest&& arriving, int64_t now_ns);
   void hang_up(scheduler::RequestId id, int64_t now_ns);
@@ -101,13 +117,13 @@ class Replica final {
   lifecycle::RequestLives lives_;
   std::vector<Input> inputs_;
 
-  bool stepping_ = false;
-  bool extrapolated_ = false;
-  const scheduler::StepPlan* plan_ = nullptr;
+  std::array<Flight, 2> flights_;  // as many as the scheduler has plans in flight
+  size_t oldest_ = 0;
+  bool stepping_ = false;        // the oldest one runs
+  int64_t may_look_at_ns_ = -1;  // with a step in flight
   scheduler::State state_;
-  int64_t start_ns_ = 0;
   std::vector<scheduler::SampledToken> sampled_;
-  std::vector<records::StepInput> applied_;
+  std::vector<records::StepInput> applied_;  // since the last plan
   std::vector<scheduler::RequestId> ended_;  // since take_ended()
   std::vector<scheduler::RequestId> taken_;
 };

@@ -80,6 +80,28 @@ TEST(Serve, SaysWhatItServesAndWritesEverythingBeforeItEnds) {
   for (const auto& record : *records) EXPECT_EQ(record.completion_tokens, 5);
 }
 
+TEST(Serve, WithStepsPlannedAheadTheTextsAreTheSame) {
+  std::vector<std::string> texts;
+  for (const std::string flag : {"--no-async-scheduling", "--async-scheduling"}) {
+    ServerProcess server(options({flag, "--step-log", "@steps.jsonl"}));
+    ASSERT_TRUE(server.ready()) << server.problem();
+    const bool ahead = flag == "--async-scheduling";
+    EXPECT_EQ(server.log().find("planned one step ahead") != std::string::npos, ahead);
+    texts.push_back(text_of(
+        server.connect().post("/v1/completions", request_json("To be", {{"max_tokens", 20}}))));
+    EXPECT_TRUE(server.wait_for_metric("vllm:generation_tokens_total", 20));
+    EXPECT_EQ(server.stop(), 0);
+    const auto steps = records::read_step_log(server.path("steps.jsonl"));
+    ASSERT_TRUE(steps) << steps.error().message;
+    EXPECT_EQ(std::get<bool>(steps->header.config.at("async_scheduling")), ahead);
+    EXPECT_EQ(steps->steps.size(), 20u);
+    for (const auto& step : steps->steps) {
+      EXPECT_EQ(step.planned_ns < step.start_ns, ahead && step.step > 0) << step.step;
+    }
+  }
+  EXPECT_EQ(texts[0], texts[1]);
+}
+
 TEST(Serve, TextsDependNeitherOnLoadNorOnPreemptionNorOnStreaming) {
   std::vector<std::string> bodies;
   for (int i = 0; i < 8; ++i) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -19,9 +20,10 @@ struct LoggedRun {
 };
 
 /// A simulated run with shared prefixes, hang-ups, priorities and a tight pool.
-LoggedRun random_run(uint64_t seed) {
+LoggedRun random_run(uint64_t seed, bool planned_ahead = false) {
   RandomStream random(seed, "replay");
   scheduler::Config config;
+  config.async_scheduling = planned_ahead;
   config.block_size = static_cast<int32_t>(random.between(1, 16));
   config.max_model_len = 160;
   config.num_blocks = 2 + 160 / config.block_size + random.between(1, 200 / config.block_size);
@@ -64,8 +66,8 @@ LoggedRun random_run(uint64_t seed) {
 }
 
 /// INV-9.
-RC_GTEST_PROP(Replay, OfARunGivesTheRun, (uint64_t seed)) {
-  const LoggedRun run = random_run(seed);
+RC_GTEST_PROP(Replay, OfARunGivesTheRun, (uint64_t seed, bool planned_ahead)) {
+  const LoggedRun run = random_run(seed, planned_ahead);
   const auto replay = replay_step_log(run.log, run.records);
   RC_ASSERT(replay.has_value());
   if (replay->difference) {
@@ -77,8 +79,11 @@ RC_GTEST_PROP(Replay, OfARunGivesTheRun, (uint64_t seed)) {
   }
 }
 
-TEST(Replay, ReproducesTimesOfRequests) {
-  const LoggedRun run = random_run(3);
+class ReplayTimes : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(PlannedAhead, ReplayTimes, ::testing::Bool());
+
+TEST_P(ReplayTimes, OfRequestsAreReproduced) {
+  const LoggedRun run = random_run(3, GetParam());
   const auto replay = replay_step_log(run.log, run.records);
   ASSERT_TRUE(replay.has_value());
   std::map<uint64_t, records::RequestRecord> replayed;
@@ -86,6 +91,7 @@ TEST(Replay, ReproducesTimesOfRequests) {
   for (const records::RequestRecord& r : run.records) {
     if (!replayed.contains(r.id)) continue;  // aborted after the last step
     const records::RequestRecord& times = replayed[r.id];
+    EXPECT_EQ(times.first_scheduled_ns, r.first_scheduled_ns) << r.id;
     EXPECT_EQ(times.first_token_ns, r.first_token_ns) << r.id;
     EXPECT_EQ(times.finished_ns, r.finished_ns) << r.id;
     EXPECT_EQ(times.cached_tokens, r.cached_tokens) << r.id;
@@ -137,6 +143,49 @@ TEST(Replay, ALostInputIsFound) {
   const auto replay = replay_step_log(run.log, run.records);
   ASSERT_TRUE(replay.has_value());
   EXPECT_TRUE(replay->difference.has_value());
+}
+
+TEST(Replay, AStepThatCouldHaveBeenPlannedAheadAndWasNotIsFound) {
+  scheduler::Config config = small_config();
+  config.async_scheduling = true;
+  ListSource source({simulated(1, 0, 8, 3)});
+  Keeper keeper;
+  ASSERT_TRUE(run_simulation(config, source, *make_constant_step_time(10), keeper).has_value());
+  records::StepLog log = log_of(keeper, config);
+  ASSERT_EQ(log.steps.size(), 3u);
+  EXPECT_FALSE(replay_step_log(log, keeper.requests)->difference.has_value());
+  // As if the second step had been planned when the first was complete.
+  log.steps[1].inputs = {{records::StepInput::Kind::kComplete, 0, 10}};
+  log.steps[2].inputs = {{records::StepInput::Kind::kComplete, 1, 20}};
+  const auto replay = replay_step_log(log, keeper.requests);
+  ASSERT_TRUE(replay.has_value()) << replay.error().message;
+  ASSERT_TRUE(replay->difference.has_value());
+  EXPECT_EQ(replay->difference->what, "scheduled requests");
+  EXPECT_EQ(replay->difference->logged, "[]");
+  EXPECT_EQ(replay->difference->replayed, "[1]");
+}
+
+TEST(Replay, ACompletionThatIsMissingOrOutOfOrderIsAnError) {
+  LoggedRun run = random_run(1, true);
+  const auto is_complete = [](const records::StepInput& input) {
+    return input.kind == records::StepInput::Kind::kComplete;
+  };
+  for (auto& step : run.log.steps) std::erase_if(step.inputs, is_complete);
+  auto replay = replay_step_log(run.log, run.records);
+  ASSERT_FALSE(replay.has_value());
+  EXPECT_NE(replay.error().message.find("got no completion of step 0"), std::string::npos)
+      << replay.error().message;
+  run = random_run(1, true);
+  for (auto& step : run.log.steps) {
+    for (auto& input : step.inputs) input.id += is_complete(input) ? 1 : 0;
+  }
+  replay = replay_step_log(run.log, run.records);
+  ASSERT_FALSE(replay.has_value());
+  EXPECT_NE(replay.error().message.find("got the completion of step 1"), std::string::npos)
+      << replay.error().message;
+  run = random_run(1);
+  run.log.steps[1].inputs.push_back({records::StepInput::Kind::kComplete, 0, 0});
+  EXPECT_FALSE(replay_step_log(run.log, run.records).has_value()) << "none is planned ahead";
 }
 
 TEST(Replay, AnInputWithoutRecordIsAnError) {

@@ -19,7 +19,7 @@ class RunFolderTest : public ::testing::Test {
 
 const char kServer[] = R"({"engine":"vllm","flags":{"num_gpu_blocks_override":200,"block_size":32,
   "max_num_seqs":16,"max_num_batched_tokens":512,"max_model_len":1024,
-  "enable_prefix_caching":false,"scheduling_policy":"priority","dtype":"float32"}})";
+  "enable_prefix_caching":false,"async_scheduling":true,"scheduling_policy":"priority","dtype":"float32"}})";
 const char kLine[] = R"({"i":0,"arrival_s":1.5,"sent_unix_ns":5000,"status":200,)"
                      R"("prompt_tokens":2,"output_tokens":3,)"
                      R"("prompt_token_ids":[7,8],"chunk_offsets_ns":[100000000,300000000],)"
@@ -32,6 +32,7 @@ TEST_F(RunFolderTest, FlagsRequestsAndLatenciesAreRead) {
   EXPECT_EQ(run->config.num_blocks, 200);
   EXPECT_EQ(run->config.block_size, 32);
   EXPECT_FALSE(run->config.enable_prefix_caching);
+  EXPECT_TRUE(run->config.async_scheduling);
   EXPECT_TRUE(run->config.enable_chunked_prefill);
   EXPECT_EQ(run->config.policy, scheduler::Policy::kPriority);
   EXPECT_EQ(run->left_out, 1);

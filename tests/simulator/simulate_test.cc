@@ -75,6 +75,19 @@ TEST_F(Simulate, WhatItWritesReplaysStepForStep) {
   EXPECT_EQ(run("--run " + folder + " --compare").exit_code, 1) << "a schedule that differs";
 }
 
+TEST_F(Simulate, StepsPlannedAheadReplayAndARunLendsTheFlag) {
+  const std::string folder = directory_.path() + "/run";
+  const std::string note = "steps planned one ahead";
+  const Ran first = run(good_ + " --async-scheduling --output " + folder);
+  ASSERT_EQ(first.exit_code, 0);
+  EXPECT_NE(first.text.find(note), std::string::npos) << first.text;
+  const Ran again = run("--run " + folder + " --steptime recorded --compare");
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_NE(again.text.find("PASS"), std::string::npos) << again.text;
+  EXPECT_NE(run("--run " + folder).text.find(note), std::string::npos);
+  EXPECT_EQ(run("--run " + folder + " --no-async-scheduling").text.find(note), std::string::npos);
+}
+
 TEST_F(Simulate, GeneratedLoadNeedsNoFileAndTakesARunsFlagsAndStepTimes) {
   const std::string load = "--requests 200 --rate 20 --prompt-tokens 33-64 --output-tokens 8 ";
   const std::string server =
