@@ -86,6 +86,9 @@ void Scheduler::Impl::append_token(Request& request, TokenId token) {
 /// Order of the tests as in vLLM 0.32 v1/core/sched/utils.py, check_stop().
 std::optional<FinishedRequest> Scheduler::Impl::finish_of(const Request& request,
                                                           const SampledToken& sampled) const {
+  const bool may_end = sampled.stop_string || !request.stop_token_ids.empty() ||
+                       !request.eos_token_ids.empty() || request.num_tokens >= request.length_limit;
+  if (!may_end) return std::nullopt;
   if (sampled.stop_string) return FinishedRequest{request.id, FinishReason::kStop, std::nullopt};
   const int32_t outputs = request.num_output_tokens();
   if (outputs < request.min_tokens) return std::nullopt;

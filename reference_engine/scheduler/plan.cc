@@ -46,14 +46,6 @@ void Scheduler::Impl::commit(Plan& plan, int32_t total_tokens) {
   plan.step.total_tokens = total_tokens;
   if (plan.step.scheduled.empty()) return;
   plan.step.preempted.swap(preempted_);
-  for (size_t i = 0; i < plan.planned.size(); ++i) {
-    const ScheduledRequest& entry = plan.step.scheduled[i];
-    Request& request = *plan.planned[i];
-    request.num_computed_tokens += entry.num_scheduled_tokens;
-    request.num_tokens_in_flight += entry.num_scheduled_tokens;
-    request.num_output_placeholders += entry.samples_token ? 1 : 0;
-    ++request.plans_in_flight;
-  }
   ++steps_;
   ++num_in_flight_;
 }
@@ -70,7 +62,8 @@ void Scheduler::Impl::schedule_running(int32_t& budget) {
     want = std::min({want, budget, config_.max_model_len - computed - 1});
     if (want <= 0) continue;  // the plan in flight brings it to the model's length
     kv_.leave_window(request);
-    if (!make_room(i, computed + want, budget)) return;
+    const int32_t reached = computed + want;
+    if (!kv_.grow(request, reached) && !make_room(i, reached, budget)) return;
     plan_request(request, want, budget);
   }
 }
@@ -103,9 +96,12 @@ void Scheduler::Impl::preempt(size_t victim_index, size_t& index, int32_t& budge
     std::vector<ScheduledRequest>& scheduled = open_->step.scheduled;
     const auto entry = scheduled.begin() + (planned - open_->planned.begin());
     budget += entry->num_scheduled_tokens;
+    victim.num_tokens_in_flight -= entry->num_scheduled_tokens;
+    victim.num_output_placeholders -= entry->samples_token ? 1 : 0;
+    --victim.plans_in_flight;
+    kv_.uncache_after(victim, entry->num_computed_tokens);
     scheduled.erase(entry);
     open_->planned.erase(planned);
-    kv_.uncache_after(victim, victim.num_computed_tokens);
   }
   if (victim_index < index) --index;
   stop_running(victim);
@@ -174,20 +170,26 @@ bool Scheduler::Impl::admit_head(Request& request, int32_t& budget) {
 
 ScheduledRequest& Scheduler::Impl::plan_request(Request& request, int32_t num_tokens,
                                                 int32_t& budget) {
-  const int32_t reached = request.num_computed_tokens + num_tokens;
+  const int32_t computed = request.num_computed_tokens;
+  const int32_t reached = computed + num_tokens;
+  const bool samples = reached == request.num_tokens + request.num_output_placeholders;
   // A placeholder is no content that others could look for.
   kv_.cache_full_blocks(request, std::min(reached, request.num_tokens));
   budget -= num_tokens;
   open_->planned.push_back(&request);
   ScheduledRequest& entry = open_->step.scheduled.emplace_back();  // filled in place: it is hot
   entry.id = request.id;
-  entry.num_computed_tokens = request.num_computed_tokens;
+  entry.num_computed_tokens = computed;
   entry.num_scheduled_tokens = num_tokens;
   entry.num_prompt_tokens = request.num_prompt_tokens;
-  entry.samples_token = reached == request.num_tokens + request.num_output_placeholders;
+  entry.samples_token = samples;
   entry.ends_in_placeholder = reached > request.num_tokens;
   entry.adapter = request.adapter;
   entry.block_table = request.blocks;
+  request.num_computed_tokens = reached;
+  request.num_tokens_in_flight += num_tokens;
+  request.num_output_placeholders += samples ? 1 : 0;
+  ++request.plans_in_flight;
   return entry;
 }
 

@@ -28,6 +28,7 @@ struct Request {
   int32_t num_prompt_tokens = 0;
   int32_t max_tokens = 0;
   int32_t min_tokens = 0;
+  int32_t length_limit = 0;  ///< of num_tokens, by max_tokens and the model's length
   std::vector<BlockId> blocks;
   Status status = Status::kWaiting;
   bool ignore_eos = false;

@@ -107,9 +107,10 @@ Status Scheduler::Impl::add(NewRequest&& request) {
   const size_t block_size = static_cast<size_t>(config_.block_size);
   r.extends_hashes = r.hash_source == nullptr &&
                      r.hashes.size() * block_size + r.tail.size() == static_cast<size_t>(prompt);
-  // Once here, so that no step allocates.
   const int64_t longest =
       std::min<int64_t>(int64_t{prompt} + request.max_tokens, config_.max_model_len);
+  r.length_limit = static_cast<int32_t>(longest);
+  // Once here, so that no step allocates.
   if (!r.hash_source) r.blocks.reserve(static_cast<size_t>(longest) / block_size + 1);
   if (r.extends_hashes) {
     r.hashes.reserve(static_cast<size_t>(longest) / block_size);
