@@ -316,7 +316,7 @@ asio::awaitable<bool> Connection::answer(HttpRequest& request, Reply reply) {
   }
   bool sent = false;
   if (reply.pending) {
-    sent = co_await send_pending(std::move(reply.pending));
+    sent = co_await send_pending(request, std::move(reply.pending));
   } else {
     sent = co_await send_response(std::move(reply.response), head_only);
   }

@@ -71,7 +71,10 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::string_view input() const;
 
   boost::asio::awaitable<bool> send_response(HttpResponse response, bool head_only);
-  boost::asio::awaitable<bool> send_pending(std::unique_ptr<PendingReply> pending);
+  boost::asio::awaitable<bool> send_pending(HttpRequest& request,
+                                            std::unique_ptr<PendingReply> pending);
+  boost::asio::awaitable<HttpResponse> finished_response(HttpRequest& request,
+                                                         PendingReply& pending);
   boost::asio::awaitable<bool> send_stream(PendingReply& pending);
   boost::asio::awaitable<bool> write(std::string_view text);
   boost::asio::awaitable<void> watch();

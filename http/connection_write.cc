@@ -18,6 +18,11 @@ namespace asio = boost::asio;
 
 constexpr int64_t kLingerNs = 2 * kNsPerSecond;
 constexpr size_t kLingerBytes = 64 << 20;
+// What a connection sends is of its own memory up to this: who waited for a small answer gets it
+// whatever others hold.
+constexpr int64_t kUnchargedAnswerBytes = 32'768;
+// An answer of a request that holds no more is made by the I/O thread itself.
+constexpr int64_t kMadeInPlaceBytes = 262'144;
 
 std::string chunk(std::string_view text) {
   char size[16];
@@ -53,13 +58,18 @@ asio::awaitable<bool> Connection::send_response(HttpResponse response, bool head
       head_of(response, "content-length: " + std::to_string(response.body.size()) + "\r\n");
   exchange_.status = response.status;
   exchange_.response_bytes = static_cast<int64_t>(response.body.size());
-  if (!head_only) text += response.body;
-  response.body = std::string();  // one copy is enough while a slow client takes it
   observer_.on_response_start(exchange_);
+  if (head_only) co_return co_await write(text);
+  if (response.body.size() > kTransferBytes) {  // one copy is enough while a slow client takes it
+    co_return co_await write(text) && co_await write(response.body);
+  }
+  text += response.body;
+  response.body = std::string();
   co_return co_await write(text);
 }
 
-asio::awaitable<bool> Connection::send_pending(std::unique_ptr<PendingReply> pending) {
+asio::awaitable<bool> Connection::send_pending(HttpRequest& request,
+                                               std::unique_ptr<PendingReply> pending) {
   client_gone_ = false;
   ready_ = false;
   pending->set_wake(waker());
@@ -79,11 +89,26 @@ asio::awaitable<bool> Connection::send_pending(std::unique_ptr<PendingReply> pen
       co_await wait_for_wake();
       pending->take();
     }
-    if (pending->finished()) sent = co_await send_response(pending->response(), false);
+    if (pending->finished()) {
+      HttpResponse response = co_await finished_response(request, *pending);
+      sent = co_await send_response(std::move(response), false);
+    }
   }
   pending.reset();  // aborts when unfinished
   co_await stop_watching();
   co_return sent && !client_gone_;
+}
+
+/// Charged before it is made. A large one is made by a worker: other connections wait for this
+/// thread.
+asio::awaitable<HttpResponse> Connection::finished_response(HttpRequest& request,
+                                                            PendingReply& pending) {
+  const int64_t bytes = pending.response_bytes();
+  if (bytes > kUnchargedAnswerBytes && !request.memory.grow(bytes)) co_return over_budget();
+  if (request.memory.bytes() <= kMadeInPlaceBytes) co_return pending.response();
+  co_return co_await asio::co_spawn(
+      workers_, [&pending]() -> asio::awaitable<HttpResponse> { co_return pending.response(); },
+      asio::use_awaitable);
 }
 
 asio::awaitable<bool> Connection::send_stream(PendingReply& pending) {

@@ -52,9 +52,12 @@ class PendingReply {
   /// empty. ORDER: after it, finished() says whether that was the last of it.
   virtual std::string take() = 0;
   virtual bool finished() const = 0;
-  /// Streams: status and headers, sent before any text. Otherwise the whole answer.
+  /// Streams: status and headers, sent before any text. Otherwise the whole answer, made where
+  /// there is time for it: on an I/O thread or a worker. Called once.
   /// REQUIRES for the latter: finished().
   virtual HttpResponse response() = 0;
+  /// The most that response() adds to what the request holds of the budget. REQUIRES: finished().
+  virtual int64_t response_bytes() const = 0;
   virtual bool streams() const = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "reference_engine/server/api/response.h"
+#include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/submission_of.h"
 
 namespace touchstone::server {
@@ -160,6 +161,10 @@ class FullGeneration final : public Generation {
     return {};
   }
 
+  int64_t response_bytes() const override {
+    return api::choices_json_bytes(*start_.request, choices_);
+  }
+
   http::HttpResponse response() override {
     http::HttpResponse response{.status = 200,
                                 .content_type = std::string(api::kJsonContentType),
@@ -172,6 +177,8 @@ class FullGeneration final : public Generation {
     } else {
       response.body = api::full_response(*start_.request, context_, head_, choices_, prompts_);
     }
+    choices_ = {};  // the text alone waits for its reader
+    prompts_ = {};
     return response;
   }
 
@@ -186,6 +193,7 @@ class StreamedGeneration final : public Generation {
       : Generation(std::move(start), engine, context), events_(*start_.request, context, head_) {}
 
   bool streams() const override { return true; }
+  int64_t response_bytes() const override { return 0; }
 
   std::string take() override {
     std::string text;

@@ -11,6 +11,7 @@
 #include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/api/json_syntax.h"
 #include "reference_engine/server/api/response.h"
+#include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/generation.h"
 #include "reference_engine/server/refusal.h"
@@ -56,9 +57,11 @@ int64_t parsing_bytes(std::string_view body, int64_t copies) {
          kTokenizingBytes * static_cast<int64_t>(body.size());
 }
 
-/// What a request holds while it waits and runs, besides what it generates.
-int64_t bytes_of(const api::GenerationRequest& request) {
-  int64_t bytes = 0;
+/// What a request holds while it waits and runs, and its answer until it is sent, besides what it
+/// generates.
+int64_t bytes_of(const api::GenerationRequest& request, const api::ApiContext& context) {
+  const api::PromptExtent answer = api::prompt_extent(request, context);
+  int64_t bytes = answer.stored_bytes + answer.json_bytes;
   for (const api::Prompt& prompt : request.prompts) {
     const int64_t ids = static_cast<int64_t>(prompt.token_ids.size() * sizeof(int32_t));
     bytes += static_cast<int64_t>(prompt.text.size()) + 2 * ids +
@@ -283,7 +286,7 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   GenerationStart start;
   auto& generation = std::get<api::GenerationRequest>(parsed);
   tell_of_unknown(generation.unknown_fields);
-  if (const auto refused = take_memory(request, bytes_of(generation))) {
+  if (const auto refused = take_memory(request, bytes_of(generation, context_))) {
     return refuse(request, *refused);
   }
   start.response_id = std::string(api::response_id_prefix(generation.endpoint)) +

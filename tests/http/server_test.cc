@@ -42,8 +42,30 @@ HttpResponse text(int status, std::string body) {
   return {.status = status, .content_type = "text/plain", .headers = {}, .body = std::move(body)};
 }
 
+/// An answer of a size that is there at once and made when the gate is open.
+class Made final : public PendingReply {
+ public:
+  Made(size_t bytes, Gate& started, Gate& gate) : bytes_(bytes), started_(started), gate_(gate) {}
+  void set_wake(std::function<void()>) override {}
+  std::string take() override { return {}; }
+  bool finished() const override { return true; }
+  bool streams() const override { return false; }
+  int64_t response_bytes() const override { return static_cast<int64_t>(bytes_); }
+  HttpResponse response() override {
+    started_.open();
+    gate_.wait();
+    return text(200, std::string(bytes_, 'm'));
+  }
+
+ private:
+  const size_t bytes_;
+  Gate& started_;
+  Gate& gate_;
+};
+
 /// "/quick" answers at once, "/slow" on a worker once the gate is open, "/throw" throws there,
-/// "/large" answers 100,000 bytes, "/refused" is refused before its body.
+/// "/large" answers 100,000 bytes, "/refused" is refused before its body, "/made" makes its answer
+/// of `made_bytes` once the gate is open.
 class Routes final : public HttpHandler {
  public:
   Admission admit(const HttpRequest& head) override {
@@ -60,12 +82,18 @@ class Routes final : public HttpHandler {
       slow_started.open();
       gate.wait();
     }
+    if (request.path == "/made") {
+      return {.response = {},
+              .pending = std::make_unique<Made>(made_bytes, slow_started, gate),
+              .route = request.path};
+    }
     if (request.path == "/throw") throw std::runtime_error("a library's");
     std::string body = request.path == "/large" ? std::string(100'000, 'x') : request.body;
     return {.response = text(200, std::move(body)), .pending = nullptr, .route = request.path};
   }
   Gate gate;
   Gate slow_started;
+  size_t made_bytes = 1'000'000;
 };
 
 class KeepingObserver final : public HttpObserver {
@@ -128,6 +156,30 @@ TEST(HttpServer, AWorkerThatIsBusyHoldsUpNoQuickRequest) {
   }
   running.routes.gate.open();
   EXPECT_EQ(slow.read_answer().body, "body");
+}
+
+TEST(HttpServer, ALargeAnswerThatIsBeingMadeHoldsUpNobody) {
+  Running running;
+  HttpClient large = running.connect();
+  ASSERT_TRUE(large.send(request_text("GET", "/made", "")));
+  running.routes.slow_started.wait();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(running.connect().exchange("GET", "/quick").status, 200);
+  }
+  running.routes.gate.open();
+  EXPECT_EQ(large.read_answer().body, std::string(1'000'000, 'm'));
+}
+
+TEST(HttpServer, AnAnswerIsChargedBeforeItIsMadeAndASmallOneIsNot) {
+  HttpServerOptions options;
+  options.max_request_memory_bytes = 30'000;
+  Running running(options);
+  running.routes.gate.open();
+  running.routes.made_bytes = 100'000;
+  HttpClient client = running.connect();
+  EXPECT_EQ(client.exchange("GET", "/made").status, 503);
+  running.routes.made_bytes = 32'000;
+  EXPECT_EQ(client.exchange("GET", "/made").body.size(), 32'000u);
 }
 
 TEST(HttpServer, ARefusalComesBeforeTheBodyAndEndsTheConnectionUnlessTheBodyIsSmall) {

@@ -135,6 +135,37 @@ TEST_F(Hostile, ChoicesBeyondTheirLimitAreRefusedAndUpToItTheyEnd) {
   expect_bounded(1, 1024);
 }
 
+TEST_F(Hostile, LogprobsOfManyPromptsAreChargedBeforeTheyAreComputed) {
+  const auto body = [](size_t prompts) {
+    std::string prompt = "[5";
+    for (int i = 1; i < 500; ++i) prompt += ",5";
+    prompt += "]";
+    std::string text = R"({"max_tokens":1,"prompt_logprobs":20,"prompt":[)" + prompt;
+    for (size_t i = 1; i < prompts; ++i) text += "," + prompt;
+    return text + "]}";
+  };
+  const HttpAnswer refused = server_.connect().post("/v1/completions", body(1024));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_NE(refused.body.find("--max-request-memory-bytes"), std::string::npos) << refused.body;
+
+  std::vector<std::future<int>> answers;
+  const std::string fits = body(128);
+  for (int i = 0; i < 6; ++i) {
+    answers.push_back(std::async(std::launch::async, [&] {
+      return server_.connect(300).post("/v1/completions", fits).status;
+    }));
+  }
+  int answered = 0;
+  for (std::future<int>& answer : answers) {
+    const int status = answer.get();
+    EXPECT_TRUE(status == 200 || status == 503) << status;
+    answered += status == 200 ? 1 : 0;
+  }
+  EXPECT_GE(answered, 1);
+  EXPECT_LT(answered, 6) << "they do not fit together";
+  expect_bounded(7, 128);
+}
+
 TEST_F(Hostile, TenThousandIdleConnectionsCostLittle) {
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);

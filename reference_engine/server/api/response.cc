@@ -4,6 +4,7 @@
 #include "base/json_text.h"
 #include "base/sha256.h"
 #include "reference_engine/server/api/logprobs_json.h"
+#include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/api/response_parts.h"
 
 namespace touchstone::server::api {
@@ -114,6 +115,9 @@ std::string full_response(const GenerationRequest& request, const ApiContext& co
   BASE_CHECK(prompts.size() == request.prompts.size());
   const bool chat = request.endpoint == Endpoint::kChatCompletions;
   std::string out = "{\"id\":";
+  // Address space, not memory: a text that grows is for a moment there twice.
+  out.reserve(static_cast<size_t>(prompt_extent(request, context).json_bytes +
+                                  choices_json_bytes(request, choices)));
   append_json_string(out, head.id);
   out += chat ? ",\"object\":\"chat.completion\"" : ",\"object\":\"text_completion\"";
   out += ",\"created\":" + std::to_string(head.created) + ",\"model\":";
@@ -137,7 +141,8 @@ std::string full_response(const GenerationRequest& request, const ApiContext& co
   out += ",\"usage\":";
   append_usage(out, usage, request.endpoint, Nulls::kWritten);
   if (chat) append_chat_prompt(out, request, context, prompts[0]);
-  return out + ",\"kv_transfer_params\":null,\"ec_transfer_params\":null,\"metrics\":null}";
+  out += ",\"kv_transfer_params\":null,\"ec_transfer_params\":null,\"metrics\":null}";
+  return out;
 }
 
 std::string models_response(const ApiContext& context, int64_t created) {
