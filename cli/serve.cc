@@ -100,7 +100,6 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
        {},
        "put the defaults into a folder and name it "
        "with --generation-config"},
-      {"--chat-template", Kind::kValue, {}, "the template is read from the model folder"},
       {"--max-num-queued-tokens", Kind::kValue, {}, "use --max-num-queued-reqs"},
       {"--kv-cache-metrics", Kind::kSwitch, {}, "block residency is not sampled"},
       {"--enable-mfu-metrics", Kind::kSwitch, {}, "flops are not estimated"},
@@ -158,6 +157,8 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Seeds every request that brings no seed")
       ->capture_default_str();
+  app.add_option("--chat-template", options.chat_template,
+                 "Chat template: a file, or the template itself. Default: the model's");
   app.add_option("--generation-config", options.generation_config,
                  "Where sampling defaults come from: auto (the model), vllm (none), or a folder")
       ->capture_default_str();

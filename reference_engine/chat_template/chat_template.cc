@@ -32,6 +32,11 @@ Result<std::string> template_of_config(const std::string& path, const json& conf
 
 class ChatTemplate::Impl {
  public:
+  Result<std::string> render(const Value& context, std::optional<int64_t> now) const {
+    if (context.as_dict() == nullptr) return invalid_argument("chat template: expected an object");
+    return evaluate(body, *context.as_dict(), now);
+  }
+
   Body body;
 };
 
@@ -66,10 +71,27 @@ Result<std::unique_ptr<ChatTemplate>> ChatTemplate::load(const std::string& fold
   return parse(*found);
 }
 
-Result<std::string> ChatTemplate::render(const json& context) const {
-  const Value values = Value::from_json(context);
-  if (values.as_dict() == nullptr) return invalid_argument("chat template: expected an object");
-  return evaluate(impl_->body, *values.as_dict());
+Result<std::unique_ptr<ChatTemplate>> ChatTemplate::of_argument(
+    const std::string& file_or_template) {
+  auto source = read_file(file_or_template);
+  if (source) {
+    auto parsed = parse(*source);
+    if (!parsed) return std::move(parsed).error().with_context(file_or_template);
+    return parsed;
+  }
+  if (file_or_template.find_first_of("{}\n") != std::string::npos) return parse(file_or_template);
+  return invalid_argument("--chat-template: got " + quote(file_or_template) +
+                              ", expected a file or a template: " + source.error().message,
+                          "a template on the command line holds at least one brace");
+}
+
+Result<std::string> ChatTemplate::render(const json& context, std::optional<int64_t> now) const {
+  return impl_->render(Value::from_json(context), now);
+}
+
+Result<std::string> ChatTemplate::render(const nlohmann::ordered_json& context,
+                                         std::optional<int64_t> now) const {
+  return impl_->render(Value::from_json(context), now);
 }
 
 bool ChatTemplate::loops_over_content() const {

@@ -1,6 +1,8 @@
 #include "reference_engine/chat_template/jinja_builtins.h"
 
 #include <algorithm>
+#include <array>
+#include <ctime>
 
 namespace touchstone::chat_template {
 namespace {
@@ -71,6 +73,17 @@ Result<Value> call_function(std::string_view name, const CallArguments& argument
     return Value(Value::Storage(std::move(made)));
   }
   return invalid_argument(arguments.positional.empty() ? "" : arguments.positional[0].str());
+}
+
+Result<Value> format_time(const CallArguments& arguments, int64_t unix_ns) {
+  const Value* format = arguments.get(0, "format");
+  const std::string* text = format == nullptr ? nullptr : format->as_text();
+  if (text == nullptr) return type_error("strftime_now() takes a format");
+  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 256> out{};
+  return Value::text({out.data(), std::strftime(out.data(), out.size(), text->c_str(), &parts)});
 }
 
 }  // namespace touchstone::chat_template

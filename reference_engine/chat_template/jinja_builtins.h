@@ -33,6 +33,8 @@ Result<Value> call_method(const Value& object, std::string_view name,
 /// raise_exception, range, namespace, dict.
 bool is_function(std::string_view name);
 Result<Value> call_function(std::string_view name, const CallArguments& arguments);
+/// strftime_now(format): `unix_ns` in UTC, as C's strftime writes it.
+Result<Value> format_time(const CallArguments& arguments, int64_t unix_ns);
 
 /// object.name and object["name"]; undefined when there is none. ERRORS: of an undefined object.
 Result<Value> attribute(const Value& object, const std::string& name);

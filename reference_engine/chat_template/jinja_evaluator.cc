@@ -17,13 +17,15 @@ constexpr size_t kTextBytesPerStep = 256;
 constexpr size_t kItemsPerStep = 16;
 constexpr int kCallDepthMax = 40;
 
+constexpr std::string_view kStrftimeNow = "strftime_now";
+
 using Scope = std::map<std::string, Value>;
 enum class Flow { kNormal, kBreak, kContinue };
 
 // After the first error every function returns quickly with undefined values.
 class Evaluator {
  public:
-  explicit Evaluator(const Dict& context) {
+  Evaluator(const Dict& context, std::optional<int64_t> now) : now_(now) {
     scopes_.emplace_back();
     for (const auto& [name, value] : context) scopes_.back()[name] = value;
   }
@@ -202,7 +204,9 @@ class Evaluator {
       if (found != scopes_[i - 1].end()) return found->second;
     }
     if (const auto found = scopes_[0].find(name); found != scopes_[0].end()) return found->second;
-    if (is_function(name)) return Value(Value::Storage(Function{name}));
+    if (is_function(name) || (name == kStrftimeNow && now_)) {
+      return Value(Value::Storage(Function{name}));
+    }
     return Value::undefined("'" + name + "' is undefined");
   }
 
@@ -305,6 +309,7 @@ class Evaluator {
     const CallArguments arguments = eval_arguments(expr.arguments);
     if (error_) return {};
     if (const auto* named = function.get<Function>()) {
+      if (named->name == kStrftimeNow) return take(format_time(arguments, *now_), expr.line);
       raised_ = named->name == "raise_exception";
       Value result = take(call_function(named->name, arguments), expr.line);
       raised_ = false;
@@ -382,13 +387,14 @@ class Evaluator {
   int64_t steps_ = 0;
   int call_depth_ = 0;
   bool raised_ = false;
+  std::optional<int64_t> now_;  // Unix time in nanoseconds
   std::optional<Error> error_;
 };
 
 }  // namespace
 
-Result<std::string> evaluate(const Body& body, const Dict& context) {
-  return Evaluator(context).run(body);
+Result<std::string> evaluate(const Body& body, const Dict& context, std::optional<int64_t> now) {
+  return Evaluator(context, now).run(body);
 }
 
 }  // namespace touchstone::chat_template

@@ -2,6 +2,8 @@
 // Thread-compatible; the tree may be shared.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -10,6 +12,7 @@
 namespace touchstone::chat_template {
 
 /// ERRORS: kInvalidArgument with the text of raise_exception, or the line and what went wrong.
-Result<std::string> evaluate(const Body& body, const Dict& context);
+/// `now`: Unix time in nanoseconds; without it strftime_now is undefined.
+Result<std::string> evaluate(const Body& body, const Dict& context, std::optional<int64_t> now);
 
 }  // namespace touchstone::chat_template

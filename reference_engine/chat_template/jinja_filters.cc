@@ -40,8 +40,20 @@ Result<Value> filter_trim(const Value& value, const CallArguments& a) {
 }
 Result<Value> filter_tojson(const Value& value, const CallArguments& a) {
   if (value.is_undefined()) return type_error("Object of type Undefined is not JSON serializable");
-  const Value* indent = a.get(1, "indent");
-  return Value::text(to_json(value, {.indent = integer_or(indent, -1)}));
+  JsonStyle style{.indent = integer_or(a.get(1, "indent"), -1)};
+  const auto is_true = [](const Value* flag) { return flag != nullptr && flag->truthy(); };
+  style.ensure_ascii = is_true(a.get(0, "ensure_ascii"));
+  style.sort_keys = is_true(a.get(3, "sort_keys"));
+  const Value* separators = a.get(2, "separators");
+  if (separators != nullptr && !separators->is_none()) {
+    const List* two = separators->as_list();
+    if (two == nullptr || two->size() != 2 || !(*two)[0].as_text() || !(*two)[1].as_text()) {
+      return type_error("tojson: separators takes two texts");
+    }
+    style.item_separator = *(*two)[0].as_text();
+    style.key_separator = *(*two)[1].as_text();
+  }
+  return Value::text(to_json(value, style));
 }
 Result<Value> filter_upper(const Value& value, const CallArguments&) {
   return Value::text(to_upper(value.str()));

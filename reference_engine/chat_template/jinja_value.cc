@@ -9,8 +9,8 @@
 namespace touchstone::chat_template {
 namespace {
 
-std::string json_text(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string json_text(const std::string& text, bool ensure_ascii) {
+  return nlohmann::json(text).dump(-1, ' ', ensure_ascii, nlohmann::json::error_handler_t::replace);
 }
 
 class JsonWriter {
@@ -18,7 +18,7 @@ class JsonWriter {
   explicit JsonWriter(const JsonStyle& style) : style_(style) {}
   void write(const Value& value, int64_t depth) {
     if (const auto* text = value.as_text()) {
-      out_ += json_text(*text);
+      out_ += json_text(*text, style_.ensure_ascii);
     } else if (const auto* items = value.as_list()) {
       write_list(*items, depth);
     } else if (const auto* members = value.as_dict()) {
@@ -35,7 +35,7 @@ class JsonWriter {
 
  private:
   void separate(bool first, int64_t depth) {
-    if (!first) out_ += style_.indent < 0 ? ", " : ",";
+    if (!first) out_ += style_.item_separator.value_or(style_.indent < 0 ? ", " : ",");
     if (style_.indent >= 0)
       out_ += "\n" + std::string(static_cast<size_t>(style_.indent * depth), ' ');
   }
@@ -47,11 +47,15 @@ class JsonWriter {
     }
     close(items.empty(), depth, "]");
   }
-  void write_dict(const Dict& members, int64_t depth) {
+  void write_dict(Dict members, int64_t depth) {
+    if (style_.sort_keys) {
+      std::sort(members.begin(), members.end(),
+                [](const auto& a, const auto& b) { return a.first < b.first; });
+    }
     out_ += "{";
     for (size_t i = 0; i < members.size(); ++i) {
       separate(i == 0, depth + 1);
-      out_ += json_text(members[i].first) + ": ";
+      out_ += json_text(members[i].first, style_.ensure_ascii) + style_.key_separator;
       write(members[i].second, depth + 1);
     }
     close(members.empty(), depth, "}");
@@ -64,33 +68,37 @@ class JsonWriter {
   std::string out_;
 };
 
-}  // namespace
-
-Value Value::from_json(const nlohmann::json& tree) {
+template <typename Json>
+Value value_of(const Json& tree) {
   switch (tree.type()) {
-    case nlohmann::json::value_t::boolean:
-      return boolean(tree.get<bool>());
-    case nlohmann::json::value_t::number_integer:
-    case nlohmann::json::value_t::number_unsigned:
-      return integer(tree.get<int64_t>());
-    case nlohmann::json::value_t::number_float:
-      return number(tree.get<double>());
-    case nlohmann::json::value_t::string:
-      return text(tree.get<std::string>());
-    case nlohmann::json::value_t::array: {
+    case nlohmann::detail::value_t::boolean:
+      return Value::boolean(tree.template get<bool>());
+    case nlohmann::detail::value_t::number_integer:
+    case nlohmann::detail::value_t::number_unsigned:
+      return Value::integer(tree.template get<int64_t>());
+    case nlohmann::detail::value_t::number_float:
+      return Value::number(tree.template get<double>());
+    case nlohmann::detail::value_t::string:
+      return Value::text(tree.template get<std::string>());
+    case nlohmann::detail::value_t::array: {
       List items;
-      for (const auto& item : tree) items.push_back(from_json(item));
-      return list(std::move(items));
+      for (const auto& item : tree) items.push_back(value_of(item));
+      return Value::list(std::move(items));
     }
-    case nlohmann::json::value_t::object: {
+    case nlohmann::detail::value_t::object: {
       Dict members;
-      for (const auto& [key, member] : tree.items()) members.emplace_back(key, from_json(member));
-      return dict(std::move(members));
+      for (const auto& [key, member] : tree.items()) members.emplace_back(key, value_of(member));
+      return Value::dict(std::move(members));
     }
     default:
-      return none();
+      return Value::none();
   }
 }
+
+}  // namespace
+
+Value Value::from_json(const nlohmann::json& tree) { return value_of(tree); }
+Value Value::from_json(const nlohmann::ordered_json& tree) { return value_of(tree); }
 
 const List* Value::as_list() const {
   if (const auto* tuple = get<std::shared_ptr<const Tuple>>()) return &(*tuple)->items;

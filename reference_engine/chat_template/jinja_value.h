@@ -65,6 +65,7 @@ class Value {
     return Value(Storage(std::make_shared<const Dict>(std::move(items))));
   }
   static Value from_json(const nlohmann::json& tree);
+  static Value from_json(const nlohmann::ordered_json& tree);
 
   template <typename T>
   const T* get() const {
@@ -100,8 +101,13 @@ std::optional<bool> less(const Value& a, const Value& b);
 
 struct JsonStyle {
   int64_t indent = -1;  ///< -1: on one line
+  /// Between items, and between key and value. Absent: ", " on one line, "," with an indent.
+  std::optional<std::string> item_separator = {};
+  std::string key_separator = ": ";
+  bool sort_keys = false;
+  bool ensure_ascii = false;
 };
-/// json.dumps(…, ensure_ascii=False). Undefined becomes null.
+/// Python's json.dumps. Undefined becomes null.
 std::string to_json(const Value& value, const JsonStyle& style);
 
 }  // namespace touchstone::chat_template

@@ -61,11 +61,13 @@ Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log
   auto tokenizer = tokenizer::Tokenizer::load(options.model);
   if (!tokenizer) return std::move(tokenizer).error();
   front.tokenizer = std::move(*tokenizer);
-  auto chat_template = chat_template::ChatTemplate::load(options.model);
+  auto chat_template = options.chat_template.empty()
+                           ? chat_template::ChatTemplate::load(options.model)
+                           : chat_template::ChatTemplate::of_argument(options.chat_template);
   if (chat_template) {
     front.chat_template = std::move(*chat_template);
   } else if (chat_template.error().code == ErrorCode::kNotFound) {
-    log("no chat template: /v1/chat/completions is refused");
+    log("no chat template: /v1/chat/completions is refused; --chat-template names one");
   } else {
     return std::move(chat_template).error();
   }
@@ -389,6 +391,7 @@ Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& bac
   const backend::ModelInfo& model = backend.model();
   auto front_end = load_front_end(options, log);
   if (!front_end) return std::move(front_end).error();
+  front_end->context.clock = &clock;
   if (front_end->tokenizer->vocab_size() > model.vocab_size) {
     return malformed(options.model + ": tokenizer.json has " +
                      std::to_string(front_end->tokenizer->vocab_size()) +

@@ -28,6 +28,7 @@ struct ServeOptions {
   std::string load_format = "auto";
   std::map<std::string, std::string> backend_settings;  ///< what one backend alone knows
   uint64_t seed = 0;
+  std::string chat_template;               ///< a file or a template; empty: the model's
   std::string generation_config = "auto";  ///< "vllm": no defaults from the model; or a folder
 
   /// What was asked of it. The rest is what the backend's capabilities say or the default;

@@ -5,9 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/files.h"
+#include "reference_engine/server/api/chat_rendering.h"
 #include "reference_engine/server/api/json_syntax.h"
 #include "reference_engine/server/api/python_text.h"
 #include "tests/api/parsing.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::server::api {
 namespace {
@@ -128,6 +131,37 @@ TEST_F(Parsing, ChatRolesEchoAndContinuation) {
   EXPECT_EQ(request.response_role, "assistant");
   EXPECT_EQ(request.chat_echo, "Well, ");
   EXPECT_EQ(request.prompts[0].text, "user: Hi\nassistant: Well, ");
+}
+
+// The rest of the families' goldens is in tests/chat_template.
+TEST_F(Parsing, AnUnfinishedMessageEndsWhereTransformersEndsIt) {
+  const std::string folder = support::source_dir() + "/fixtures/templates/";
+  const json golden = json::parse(read_file(folder + "families.json").value());
+  context_.bos_token = "<s>";
+  context_.eos_token = "</s>";
+  int cases = 0;
+  for (const json& each : golden["cases"]) {
+    if (!each["continue_final_message"].get<bool>()) continue;
+    const auto family = each["family"].get<std::string>();
+    auto parsed =
+        chat_template::ChatTemplate::of_argument(folder + "families/" + family + ".jinja");
+    ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+    context_.chat_template = parsed->get();
+    const VirtualClock clock(golden["now"].get<int64_t>() * kNsPerSecond);
+    context_.clock = &clock;
+    ChatOptions options;
+    options.add_generation_prompt = false;
+    options.continue_final_message = true;
+    options.template_arguments = each["arguments"];
+    const auto text = render_chat(golden["conversations"][each["conversation"].get<std::string>()],
+                                  options, context_);
+    const auto* rendered = std::get_if<std::string>(&text);
+    ASSERT_NE(rendered, nullptr) << family << ": " << std::get<ApiError>(text).message;
+    EXPECT_EQ(*rendered, each["text"].get<std::string>()) << family;
+    ++cases;
+  }
+  EXPECT_EQ(cases, 9);
+  context_.clock = nullptr;
 }
 
 TEST_F(Parsing, TooLongPromptsNameTheirTokens) {

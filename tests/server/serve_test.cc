@@ -377,6 +377,8 @@ TEST(Serve, BadInputGivesOneMessageAndTheRightExitCode) {
       {"endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "ftp://x"}, 2, "ftp"},
       {"no endpoint", {model, "--port", "0", "--otlp-traces-endpoint", "notaurl"}, 2, "notaurl"},
       {"threads", {model, "--threads", "257"}, 2, "--threads"},
+      {"chat template", {model, "--chat-template", "no/such.jinja"}, 2, "--chat-template: got"},
+      {"bad chat template", {model, "--chat-template", "{% if %}"}, 3, "chat template: line 1"},
   };
   for (const BadStart& bad : table) {
     const harness::Captured run = run_serve(bad.arguments);

@@ -1,30 +1,45 @@
 #include "reference_engine/server/api/chat_rendering.h"
 
+#include <optional>
+
+#include "base/clock.h"
 #include "base/text.h"
 #include "reference_engine/server/api/messages.h"
 #include "reference_engine/server/api/sampling_fields.h"
+#include "reference_engine/tokenizer/white_space.h"
 
 namespace touchstone::server::api {
 namespace {
 
 using nlohmann::json;
 
-// With continue_final_message the text ends where the last message's content does.
-std::variant<std::string, ApiError> cut_after_final_message(const std::string& text,
-                                                            const json& messages) {
+// With continue_final_message the text ends where the last message's text does, which is found by
+// a mark behind it, as transformers does it.
+constexpr std::string_view kMark = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+void mark_final_message(json& messages) {
+  json& content = messages.back()["content"];
+  if (content.is_string()) {
+    content = content.get<std::string>() + std::string(kMark);
+  } else if (content.is_array() && !content.empty()) {
+    json& text = content.back()["text"];
+    text = text.get<std::string>() + std::string(kMark);
+  }
+}
+
+std::variant<std::string, ApiError> cut_at_mark(const std::string& text, const json& messages) {
   const std::string content = content_text(messages.back().value("content", json()));
-  const std::string final(trim(content));
-  const size_t position = text.rfind(final);
-  if (final.empty() || position == std::string::npos) {
+  const std::string_view mark = trim(kMark);
+  const size_t position = text.rfind(mark);
+  if (trim(content).empty() || position == std::string::npos) {
     return bad_request(
         "continue_final_message is set but the final message does not appear in the "
         "chat after applying the chat template!");
   }
-  // Keep the message's own trailing space where the template kept it.
-  const size_t whole = text.rfind(content);
-  if (whole != std::string::npos && whole <= position)
-    return text.substr(0, whole + content.size());
-  return text.substr(0, position + final.size());
+  // A template that trims the message also took the mark's space.
+  if (text.compare(position, kMark.size(), kMark) == 0) return text.substr(0, position);
+  return text.substr(0,
+                     tokenizer::without_trailing_space(std::string_view(text).substr(0, position)));
 }
 
 }  // namespace
@@ -65,6 +80,7 @@ std::variant<std::string, ApiError> render_chat(const json& messages, const Chat
   json values = options.template_arguments;
   json normal;
   if (auto error = normalize_messages(messages, context, normal)) return *error;
+  if (options.continue_final_message) mark_final_message(normal);
   values["messages"] = std::move(normal);
   values["add_generation_prompt"] = options.add_generation_prompt;
   values["continue_final_message"] = options.continue_final_message;
@@ -72,9 +88,11 @@ std::variant<std::string, ApiError> render_chat(const json& messages, const Chat
   values["eos_token"] = context.eos_token;
   if (!values.contains("tools")) values["tools"] = nullptr;
   if (!values.contains("documents")) values["documents"] = nullptr;
-  auto text = context.chat_template->render(values);
+  std::optional<int64_t> now;
+  if (context.clock != nullptr) now = context.clock->unix_ns();
+  auto text = context.chat_template->render(values, now);
   if (!text) return bad_request(text.error().message);
-  if (options.continue_final_message) return cut_after_final_message(*text, messages);
+  if (options.continue_final_message) return cut_at_mark(*text, messages);
   return std::move(text).value();
 }
 

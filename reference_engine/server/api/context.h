@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/tokenizer/tokenizer.h"
@@ -30,7 +31,8 @@ struct ApiContext {
   std::string model_root;
   const tokenizer::Tokenizer* tokenizer = nullptr;             ///< outlives the context
   const chat_template::ChatTemplate* chat_template = nullptr;  ///< null: chat is refused
-  std::string bos_token;                                       ///< text, for the chat template
+  const Clock* clock = nullptr;  ///< today, for chat templates; null: they do not know it
+  std::string bos_token;         ///< text, for the chat template
   std::string eos_token;
   /// The tokenizer's end of sequence: finishes with "stop" and stop_reason null.
   std::optional<int32_t> eos_token_id;
