@@ -76,6 +76,7 @@ Result<std::vector<std::unique_ptr<Dialect>>> make_dialects(const std::string& n
 
 /// Rows of the table.
 DialectRow vllm_dialect();
+DialectRow vllm_v0_dialect();
 DialectRow audit_dialect();
 DialectRow phases_dialect();
 

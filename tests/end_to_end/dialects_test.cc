@@ -58,7 +58,7 @@ TEST_F(Check, EveryDialectPassesItsOwnProfile) {
   const struct {
     const char* dialect;
     const char* profile;
-  } rows[] = {{"phases", "phases"}};
+  } rows[] = {{"phases", "phases"}, {"vllm-v0", "vllm-v0"}};
   for (const auto& row : rows) {
     SCOPED_TRACE(row.dialect);
     std::string text = small_suite_text(12, 1.0);

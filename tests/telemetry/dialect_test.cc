@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "telemetry/otlp/file.h"
+#include "telemetry/otlp/json.h"
 #include "telemetry/resource.h"
 #include "tests/support/paths.h"
 
@@ -132,6 +133,45 @@ TEST(VllmDialect, ARequestThatNeverRanHasZeroTimes) {
   EXPECT_EQ(find(spans[0].attributes, "gen_ai.request.max_tokens"), nullptr);
 }
 
+TEST(VllmV0Dialect, HasTheOlderKeysWithZerosToo) {
+  records::RequestRecord record = record_at_seconds();
+  record.model = "tiny";
+  const auto v0_spans = [&] {
+    SpanIds ids(7);
+    std::vector<Span> spans;
+    vllm_v0_dialect().make({})->append_spans(record, ids, spans);
+    return spans;
+  };
+  const std::vector<Span> spans = v0_spans();
+  ASSERT_EQ(spans.size(), 1u);
+  EXPECT_EQ(spans[0].name, "llm_request");
+  EXPECT_EQ(spans[0].kind, SpanKind::kServer);
+  EXPECT_EQ(spans[0].attributes, (Attributes{{"gen_ai.response.model", "tiny"},
+                                             {"gen_ai.request.id", "cmpl-x-0"},
+                                             {"gen_ai.request.temperature", 0.0},
+                                             {"gen_ai.request.top_p", 1.0},
+                                             {"gen_ai.request.max_tokens", 9},
+                                             {"gen_ai.request.n", 1},
+                                             {"gen_ai.usage.num_sequences", 1},
+                                             {"gen_ai.usage.prompt_tokens", 40},
+                                             {"gen_ai.usage.completion_tokens", 8},
+                                             {"gen_ai.latency.time_in_queue", 3.0},
+                                             {"gen_ai.latency.time_to_first_token", 6.0},
+                                             {"gen_ai.latency.e2e", 12.0}}));
+  for (const records::Outcome outcome :
+       {records::Outcome::kStop, records::Outcome::kLength, records::Outcome::kError}) {
+    record.outcome = outcome;
+    EXPECT_EQ(v0_spans().size(), 1u) << to_string(outcome);
+  }
+  for (const records::Outcome outcome : {records::Outcome::kAbort, records::Outcome::kRefused}) {
+    record.outcome = outcome;
+    EXPECT_TRUE(v0_spans().empty()) << to_string(outcome);
+  }
+  record.outcome = records::Outcome::kStop;
+  record.trace = records::TraceContext{};
+  EXPECT_TRUE(v0_spans().empty()) << "the caller does not sample";
+}
+
 TEST(Dialects, SeveralAreMadeByNameEachUnderItsOwnScope) {
   const auto made = make_dialects("vllm, audit", {});
   ASSERT_TRUE(made) << made.error().message;
@@ -143,15 +183,32 @@ TEST(Dialects, SeveralAreMadeByNameEachUnderItsOwnScope) {
   EXPECT_EQ(scopes.size(), dialect_rows().size()) << "profiles tell dialects apart by scope";
 }
 
+TEST(Dialects, NoneTellsWhatWasSaid) {
+  records::RequestRecord record = record_at_seconds();
+  record.model = "tiny";
+  record.stop_reason = "confidential";  // the one word of a completion that a record may hold
+  for (const DialectRow& row : dialect_rows()) {
+    for (const records::Outcome outcome : {records::Outcome::kStop, records::Outcome::kAbort}) {
+      record.outcome = outcome;
+      SpanIds ids(7);
+      ScopeSpans scope;
+      row.make({})->append_spans(record, ids, scope.spans);
+      const std::string sent = encode_otlp_json({{{}, "", {scope}}});
+      EXPECT_EQ(sent.find("confidential"), std::string::npos) << row.name << ": " << sent;
+    }
+  }
+}
+
 TEST(Dialects, BadNamesAreRefused) {
   const struct {
     const char* names;
     const char* message;
     const char* hint;
-  } rows[] = {{"vlm", "span dialect: got \"vlm\", expected one or several of: vllm, audit, phases",
-               "did you mean \"vllm\"?"},
-              {"vllm,vllm", "span dialect: got \"vllm\" twice, expected each once", ""},
-              {"", "span dialect: got \"\", expected one or several of: vllm, audit, phases", ""}};
+  } rows[] = {
+      {"vlm", "span dialect: got \"vlm\", expected one or several of: vllm, vllm-v0, audit, phases",
+       "did you mean \"vllm\"?"},
+      {"vllm,vllm", "span dialect: got \"vllm\" twice, expected each once", ""},
+      {"", "span dialect: got \"\", expected one or several of: vllm, vllm-v0, audit, phases", ""}};
   for (const auto& row : rows) {
     const auto made = make_dialects(row.names, {});
     ASSERT_FALSE(made) << row.names;
