@@ -173,7 +173,7 @@ TEST_F(AuditCli, BadInputGivesOneMessageAndItsExitCode) {
   } kRows[] = {
       {"audit", 2, "--file"},
       {"audit --file " + path("none.jsonl"), 2, "none.jsonl"},
-      {"audit --file " + kSpans + " --profile vllm-v2", 2, "did you mean \"vllm-v1\"?"},
+      {"audit --file " + kSpans + " --profile vllm-v1x", 2, "did you mean \"vllm-v1\"?"},
       {"audit --file " + kSpans + " --profile " + bad_profile, 2, "bad.yaml"},
       {"audit --file " + kSpans + " --ledger " + bad_ledger, 2, "bad.jsonl:1: i: got \"x\""},
       {"audit --file " + kSpans + " --metrics " + bad_metrics, 3, "bad.txt:1"},

@@ -91,7 +91,7 @@ TEST(Profile, OneThatWouldCheckNothingIsAnError) {
 }
 
 TEST(Profile, AnUnknownNameGetsTheNearest) {
-  const auto profile = load_profile("vllm-v2");
+  const auto profile = load_profile("vllm-v1x");
   ASSERT_FALSE(profile.has_value());
   EXPECT_EQ(profile.error().code, ErrorCode::kNotFound);
   EXPECT_NE(profile.error().hint.find("vllm-v1"), std::string::npos);

@@ -36,7 +36,8 @@ TEST(ServeRefusal, AsynchronousSchedulingNeedsABackendThatTakesTwoPlans) {
   backends.add(std::make_unique<OnePlanFactory>());
   const RealClock clock;
   ServeOptions options;
-  const auto started = [&] { return serve(options, backends, clock, [](const std::string&) {}); };
+  const ServerLog::Write no_log = [](const std::string&) { return true; };
+  const auto started = [&] { return serve(options, backends, clock, no_log); };
   EXPECT_EQ(started().error().message, "it would start");
   options.scheduler["async_scheduling"] = true;
   const auto refused = started();
