@@ -97,6 +97,28 @@ bool is_due(const AttributeRule& rule, const telemetry::Attributes& attributes) 
   return false;
 }
 
+std::vector<std::string_view> repeated_keys(const telemetry::Attributes& attributes) {
+  std::vector<std::string_view> repeated;
+  constexpr size_t kFew = 32;  // comparing each with each is fastest
+  if (attributes.size() <= kFew) {
+    for (size_t i = 1; i < attributes.size(); ++i) {
+      for (size_t before = 0; before < i; ++before) {
+        if (attributes[before].key != attributes[i].key) continue;
+        repeated.emplace_back(attributes[i].key);
+        break;
+      }
+    }
+    return repeated;
+  }
+  std::vector<std::string_view> keys;
+  for (const telemetry::KeyValue& attribute : attributes) keys.emplace_back(attribute.key);
+  std::sort(keys.begin(), keys.end());
+  for (size_t i = 1; i < keys.size(); ++i) {
+    if (keys[i] == keys[i - 1]) repeated.push_back(keys[i]);
+  }
+  return repeated;
+}
+
 std::string renamed_as(const std::string& key, const telemetry::Attributes& attributes,
                        const Profile& profile) {
   for (const Rename& rename : profile.renames) {

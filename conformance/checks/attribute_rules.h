@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "conformance/profile/compiled.h"
 #include "conformance/profile/profile.h"
@@ -19,6 +21,8 @@ std::optional<std::string> not_listed(const telemetry::Value& value, const Attri
 std::optional<std::string> not_of_form(const telemetry::Value& value, const CompiledRule& rule);
 /// True when the rule demands the key on a span or resource with these attributes.
 bool is_due(const AttributeRule& rule, const telemetry::Attributes& attributes);
+/// The keys that stand more than once, each as often as it stands too much.
+std::vector<std::string_view> repeated_keys(const telemetry::Attributes& attributes);
 /// " (present as X, its name in Y)" when a sibling of a missing key is there, else empty.
 std::string renamed_as(const std::string& key, const telemetry::Attributes& attributes,
                        const Profile& profile);

@@ -1,5 +1,4 @@
 // The attributes of spans against the rules of their type.
-#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -146,29 +145,6 @@ void unknown(const CheckInput& input, const SpanView& view, Recorder& recorder) 
                         .context = {{"attribute", attribute->key}},
                         .rule = view.rules().where});
   }
-}
-
-/// The keys that stand more than once, each as often as it stands too much.
-std::vector<std::string_view> repeated_keys(const telemetry::Attributes& attributes) {
-  std::vector<std::string_view> repeated;
-  constexpr size_t kFew = 32;  // comparing each with each is fastest
-  if (attributes.size() <= kFew) {
-    for (size_t i = 1; i < attributes.size(); ++i) {
-      for (size_t before = 0; before < i; ++before) {
-        if (attributes[before].key != attributes[i].key) continue;
-        repeated.emplace_back(attributes[i].key);
-        break;
-      }
-    }
-    return repeated;
-  }
-  std::vector<std::string_view> keys;
-  for (const KeyValue& attribute : attributes) keys.emplace_back(attribute.key);
-  std::sort(keys.begin(), keys.end());
-  for (size_t i = 1; i < keys.size(); ++i) {
-    if (keys[i] == keys[i - 1]) repeated.push_back(keys[i]);
-  }
-  return repeated;
 }
 
 void twice(const CheckInput&, const SpanView& view, Recorder& recorder) {

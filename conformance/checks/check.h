@@ -113,6 +113,8 @@ std::span<const CheckRow> all_checks();
 // The table of each file of checks/.
 using CheckTable = std::span<const CheckRow>;
 CheckTable input_checks();
+CheckTable parameter_checks();
+CheckTable dropped_checks();
 CheckTable answer_checks();
 CheckTable shape_checks();
 CheckTable attribute_checks();

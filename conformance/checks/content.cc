@@ -19,6 +19,7 @@ class Search {
   void text(const std::string& place, std::string_view text) {
     if (text.empty()) return;
     for (const auto& observed : input_.profiles) {
+      if (observed->compiled.is_allowed(text)) continue;
       const auto& rules = observed->profile().forbidden_values;
       for (size_t i = 0; i < rules.size(); ++i) {
         const auto& except = rules[i].except;

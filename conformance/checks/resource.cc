@@ -80,6 +80,20 @@ void forbidden(const CheckInput& input, const telemetry::Resource& resource, Rec
   }
 }
 
+void twice(const CheckInput&, const telemetry::Resource& resource, Recorder& recorder) {
+  if (resource.attributes.empty()) return;
+  recorder.examined();
+  for (const std::string_view repeated : repeated_keys(resource.attributes)) {
+    const std::string key(repeated);
+    Violation violation = of_resource(resource, key, result::Level::kMust, "");
+    violation.message =
+        "the key " + key + " occurs more than once on the resource " + service_of(resource);
+    violation.expected = "once";
+    violation.actual = "more than once";
+    recorder.violation(std::move(violation));
+  }
+}
+
 using enum CheckRow::Source;
 constexpr CheckRow kRows[] = {
     {.id = "resource.required",
@@ -102,7 +116,15 @@ constexpr CheckRow kRows[] = {
      .demanded_by = kTheProfile,
      .source = "the profile's forbidden resource keys at its pinned version.",
      .nothing = "the profile forbids no resource key, or no resource came",
-     .on_resource = forbidden}};
+     .on_resource = forbidden},
+    {.id = "resource.twice",
+     .title = "No attribute key twice on a resource",
+     .group = "schema",
+     .of = CheckRow::Of::kRun,
+     .source = "opentelemetry-proto v1.11.0, resource.proto, Resource.attributes: attribute keys "
+               "MUST be unique.",
+     .nothing = "no resource has attributes",
+     .on_resource = twice}};
 
 }  // namespace
 

@@ -146,6 +146,19 @@ CompiledProfile::CompiledProfile(const Profile& profile) : profile_(&profile) {
   if (!profile.service.empty()) service_ = compiled(profile.service);
 }
 
+bool CompiledProfile::is_allowed(std::string_view text) const {
+  constexpr size_t kTexts = 1024;
+  constexpr size_t kTextBytesMax = 64;
+  if (forbidden_values_.empty() || text.empty()) return true;
+  allowed_.resize(kTexts);
+  std::string& known = allowed_[std::hash<std::string_view>{}(text) % kTexts];
+  if (known == text) return true;
+  const bool forbidden = std::any_of(forbidden_values_.begin(), forbidden_values_.end(),
+                                     [&](const Pattern& value) { return value.matches(text); });
+  if (!forbidden && text.size() <= kTextBytesMax) known = text;
+  return !forbidden;
+}
+
 bool CompiledProfile::has_request_type() const {
   return std::any_of(types_.begin(), types_.end(),
                      [](const CompiledType& type) { return type.type().is_request; });

@@ -1,6 +1,6 @@
 // A profile made ready to judge many spans: patterns compiled, keys and words resolved to slots.
 // Borrows the Profile. Read-only after construction, but for its patterns' scratch and for what
-// types remember of the order of keys: one thread.
+// types remember of the order of keys, and of allowed texts: one thread.
 #pragma once
 
 #include <functional>
@@ -123,6 +123,8 @@ class CompiledProfile final {
   const std::vector<CompiledRule>& resource_rules() const { return resource_rules_; }
   /// By position in Profile::forbidden_values.
   const std::vector<Pattern>& forbidden_values() const { return forbidden_values_; }
+  /// True when none of them matches: most texts come again and again, and are matched once.
+  bool is_allowed(std::string_view text) const;
   bool has_request_type() const;
   /// True when rules look from a span at its parent or children.
   bool has_families() const;
@@ -137,6 +139,7 @@ class CompiledProfile final {
   std::vector<CompiledType> types_;
   std::vector<CompiledRule> resource_rules_;
   std::vector<Pattern> forbidden_values_;
+  mutable std::vector<std::string> allowed_;  // short texts that were, by hash
   std::optional<Pattern> service_;
 };
 

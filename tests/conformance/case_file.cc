@@ -97,9 +97,11 @@ telemetry::StatusCode status_of(const std::string& word) {
 }
 
 telemetry::ResourceSpans read_span(const json& item) {
-  only_keys(item, {"trace", "span", "parent", "flags", "name", "kind", "status", "events", "links",
-                   "status_message", "scope", "schema_url", "start_ms", "end_ms", "start_unix_ns",
-                   "set", "add", "clear", "resource"});
+  only_keys(item, {"trace",  "span",       "parent",   "flags",    "name",
+                   "kind",   "status",     "events",   "links",    "status_message",
+                   "scope",  "schema_url", "start_ms", "end_ms",   "start_unix_ns",
+                   "set",    "add",        "clear",    "resource", "resource_add",
+                   "dropped"});
   Span span;
   span.trace_id = trace_of(item.value("trace", 1));
   span.span_id = span_of(item.value("span", 1));
@@ -114,6 +116,10 @@ telemetry::ResourceSpans read_span(const json& item) {
     span.events.push_back({.time_unix_ns = 0, .name = name, .attributes = {}});
   }
   span.links.resize(item.value("links", size_t{0}));
+  const std::string dropped = item.value("dropped", "");
+  if (dropped == "attributes") span.dropped_attributes_count = 3;
+  if (dropped == "events") span.dropped_events_count = 3;
+  if (dropped == "links") span.dropped_links_count = 3;
   span.status_message = item.value("status_message", "");
   span.start_unix_ns = item.value("start_unix_ns", at_ms(item.value("start_ms", json(0))));
   span.end_unix_ns = at_ms(item.value("end_ms", json(200)));
@@ -125,8 +131,15 @@ telemetry::ResourceSpans read_span(const json& item) {
   telemetry::ResourceSpans group;
   group.resource.attributes = good_resource();
   change(group.resource.attributes, item.value("resource", json::object()));
+  for (const json& pair : item.value("resource_add", json::array())) {
+    group.resource.attributes.push_back({pair[0].get<std::string>(), value_of(pair[1])});
+  }
   telemetry::ScopeSpans scoped;
   scoped.scope.name = item.value("scope", "vllm.tracing.otel");
+  if (dropped == "of scope") scoped.scope.dropped_attributes_count = 3;
+  if (dropped == "of resource") group.resource.dropped_attributes_count = 3;
+  if (dropped == "of event") span.events.at(0).dropped_attributes_count = 3;
+  if (dropped == "of link") span.links.at(0).dropped_attributes_count = 3;
   scoped.schema_url = item.value("schema_url", "");
   scoped.spans.push_back(std::move(span));
   group.scope_spans.push_back(std::move(scoped));
@@ -146,7 +159,7 @@ records::ClientOutcome client_outcome_of(const std::string& word) {
 records::LedgerEntry read_entry(const json& item) {
   only_keys(item, {"i", "trace", "span", "sampled", "outcome", "status", "expect_status", "choices",
                    "done_ms", "usage", "prompt_tokens", "output_tokens", "finish_reasons",
-                   "response_id"});
+                   "response_id", "parameters"});
   records::LedgerEntry entry;
   entry.index = item.value("i", 0);
   entry.trace_id = trace_of(item.value("trace", 1));
@@ -162,6 +175,7 @@ records::LedgerEntry read_entry(const json& item) {
   entry.output_tokens = item.value("output_tokens", 0);
   entry.finish_reasons = item.value("finish_reasons", std::vector<std::string>());
   entry.response_id = item.value("response_id", "cmpl-1");
+  entry.parameters = records::parameters_of_body(item.value("parameters", json::object()));
   const json usage = item.value("usage", json::object());
   if (!usage.is_null()) {
     entry.usage = records::Usage{.prompt_tokens = usage.value("prompt_tokens", 16),

@@ -174,6 +174,20 @@ std::vector<Mutant> attribute_mutants() {
     value_of(span, "gen_ai.usage.completion_tokens") =
         *value_of(span, "gen_ai.request.max_tokens").integer() + 1;
   }));
+  mutants.push_back(on_span("latencies of a thousandth", "span.relation", [](Span& span) {
+    for (auto& item : span.attributes) {
+      if (item.key.starts_with("gen_ai.latency.")) item.value = *item.value.number() / 1000;
+    }
+    span.end_unix_ns = std::max(span.end_unix_ns, span.start_unix_ns + 150'000'000);
+  }));
+  mutants.push_back(on_span("an end half a second late", "span.relation",
+                            [](Span& span) { span.end_unix_ns += 500'000'000; }));
+  mutants.push_back(on_span("a prompt under any key", "content.forbidden", [](Span& span) {
+    span.attributes.push_back({"note", "Please write a letter to my doctor about the pain"});
+  }));
+  mutants.push_back(on_span("the id of another request", "request.id", [](Span& span) {
+    value_of(span, "gen_ai.request.id") = "cmpl-0123456789abcdef-0";
+  }));
   return mutants;
 }
 
@@ -184,6 +198,14 @@ std::vector<Mutant> shape_mutants() {
               [](Span& span) { span.kind = telemetry::SpanKind::kClient; }),
       on_span("set an error", "span.status",
               [](Span& span) { span.status = telemetry::StatusCode::kError; }),
+      on_span("lost attributes", "span.dropped",
+              [](Span& span) { span.dropped_attributes_count = 3; }),
+      on_entry("another max_tokens", "request.parameters",
+               [](records::LedgerEntry& entry) { entry.parameters.max_tokens = 1'000'000; }),
+      on_resource("duplicate service.name", "resource.twice",
+                  [](Attributes& resource) {
+                    resource.push_back({"service.name", "vllm-inference"});
+                  }),
       on_span("add an event", "span.events", [](Span& span) { span.events.resize(1); }),
       {"rename the scope", "span.scope",
        [](Evidence& evidence, size_t) { evidence.spans[0][0].scope_spans[0].scope.name = "vllm"; }},

@@ -59,6 +59,7 @@ records::LedgerEntry entry_of(const json& exchange, int64_t index) {
   const json body = exchange["body"].is_object() ? exchange["body"] : json::object();
   const bool counted = body.contains("n") && body["n"].is_number_integer();
   entry.choices = prompts_in(body) * (counted ? body["n"].get<int64_t>() : 1);
+  entry.parameters = records::parameters_of_body(body);
   entry.stream = body.contains("stream") && body["stream"] == true;
   entry.expect_status = entry.status;  // the recording asked for refusals on purpose
   if (exchange.value("aborted", false)) {
