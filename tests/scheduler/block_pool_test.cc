@@ -93,6 +93,7 @@ RC_GTEST_PROP(FlatIndex, AgreesWithAMap, ()) {
     RC_ASSERT(index.size() == model.size());
     for (int32_t v = 0; v < 40; ++v) RC_ASSERT(find(v) == (model.contains(v) ? v : -1));
   }
+  index.reserve(index.size() + 1, hash_of);  // as find_or_insert() requires
   for (const auto& [value, hash] : model) {
     index.replace(value, value + 100, hash);
     RC_ASSERT(find(value) == FlatIndex::kNone);
