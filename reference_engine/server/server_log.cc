@@ -109,21 +109,23 @@ bool ServerLog::write_in_time(const std::string& line) {
 
 void ServerLog::run() {
   int64_t looked_ns = clock_.monotonic_ns();
+  int64_t dropped = 0;  // and not told yet
   for (bool ended = false; !ended;) {
     std::vector<std::string> lines;
-    int64_t dropped = 0;
     {
       const MutexLock lock(mutex_);
       changed_.wait_for(mutex_, kLookEveryNs,
                         [this]() REQUIRES(mutex_) { return ended_ || !lines_.empty(); });
       lines.swap(lines_);
-      dropped = std::exchange(dropped_, 0);
+      dropped += std::exchange(dropped_, 0);
       ended = ended_;
     }
     for (const std::string& line : lines) {
       if (!write_in_time(line)) dropped += 1;
     }
-    if (dropped > 0) write_("WARNING:  " + format_count(dropped) + " log lines did not fit");
+    if (dropped > 0 && write_("WARNING:  " + format_count(dropped) + " log lines did not fit")) {
+      dropped = 0;
+    }
     if (clock_.monotonic_ns() - looked_ns >= kLookEveryNs) {
       looked_ns = clock_.monotonic_ns();
       look_();
