@@ -29,23 +29,10 @@ struct Overlap {
 };
 
 /// The real backend; notes how plans overlap.
-class WatchedBackend final : public backend::Backend {
+class WatchedBackend final : public ForwardingBackend {
  public:
   WatchedBackend(std::unique_ptr<backend::Backend> real, int32_t block_size, Overlap& overlap)
-      : real_(std::move(real)), block_size_(block_size), overlap_(overlap) {}
-  const backend::ModelInfo& model() const override { return real_->model(); }
-  Result<backend::Sizes> size(const backend::Limits& limits) override {
-    return real_->size(limits);
-  }
-  Status allocate_kv(int64_t num_blocks, int32_t block_size) override {
-    return real_->allocate_kv(num_blocks, block_size);
-  }
-  Status begin(backend::RequestId id, const sampling::Params& params,
-               std::span<const int32_t> prompt) override {
-    return real_->begin(id, params, prompt);
-  }
-  void preempted(backend::RequestId id) override { real_->preempted(id); }
-  void end(backend::RequestId id) override { real_->end(id); }
+      : ForwardingBackend(std::move(real)), block_size_(block_size), overlap_(overlap) {}
 
   Status submit(const backend::Plan& plan) override {
     std::map<backend::BlockId, std::set<backend::RequestId>> users;
@@ -59,11 +46,11 @@ class WatchedBackend final : public backend::Backend {
     }
     in_flight_.push_back(std::move(users));
     overlap_.most_in_flight = std::max(overlap_.most_in_flight, in_flight_.size());
-    return real_->submit(plan);
+    return ForwardingBackend::submit(plan);
   }
   Status wait(backend::Outputs& outputs) override {
     in_flight_.pop_front();
-    return real_->wait(outputs);
+    return ForwardingBackend::wait(outputs);
   }
 
  private:
@@ -76,7 +63,6 @@ class WatchedBackend final : public backend::Backend {
     }
   }
 
-  std::unique_ptr<backend::Backend> real_;
   const int32_t block_size_;
   Overlap& overlap_;
   std::deque<std::map<backend::BlockId, std::set<backend::RequestId>>> in_flight_;

@@ -7,7 +7,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -52,6 +54,30 @@ class KeepingSink final : public OutputSink {
   std::string failure_;
   size_t outputs_ = 0;
   size_t prompts_done_ = 0;
+};
+
+/// The real backend. What a test watches or breaks, it overrides.
+class ForwardingBackend : public backend::Backend {
+ public:
+  explicit ForwardingBackend(std::unique_ptr<backend::Backend> real) : real_(std::move(real)) {}
+  const backend::ModelInfo& model() const override { return real_->model(); }
+  Result<backend::Sizes> size(const backend::Limits& limits) override {
+    return real_->size(limits);
+  }
+  Status allocate_kv(int64_t num_blocks, int32_t block_size) override {
+    return real_->allocate_kv(num_blocks, block_size);
+  }
+  Status begin(backend::RequestId id, const sampling::Params& params,
+               std::span<const int32_t> prompt) override {
+    return real_->begin(id, params, prompt);
+  }
+  void preempted(backend::RequestId id) override { real_->preempted(id); }
+  void end(backend::RequestId id) override { real_->end(id); }
+  Status submit(const backend::Plan& plan) override { return real_->submit(plan); }
+  Status wait(backend::Outputs& outputs) override { return real_->wait(outputs); }
+
+ private:
+  std::unique_ptr<backend::Backend> real_;
 };
 
 /// Keeps all telemetry. Read it after the engine has ended.

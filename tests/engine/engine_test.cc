@@ -274,35 +274,20 @@ TEST_P(EngineTest, MoreWaitingCompletionsThanAllowedAreTurnedAway) {
 }
 
 /// The real backend, until it has run `steps` steps.
-class BreakingBackend final : public backend::Backend {
+class BreakingBackend final : public ForwardingBackend {
  public:
   enum class How { kError, kException };
   BreakingBackend(std::unique_ptr<backend::Backend> real, int steps, How how)
-      : real_(std::move(real)), steps_(steps), how_(how) {}
-  const backend::ModelInfo& model() const override { return real_->model(); }
-  Result<backend::Sizes> size(const backend::Limits& limits) override {
-    return real_->size(limits);
-  }
-  Status allocate_kv(int64_t num_blocks, int32_t block_size) override {
-    return real_->allocate_kv(num_blocks, block_size);
-  }
-  Status begin(backend::RequestId id, const sampling::Params& params,
-               std::span<const int32_t> prompt) override {
-    return real_->begin(id, params, prompt);
-  }
-  void preempted(backend::RequestId id) override { real_->preempted(id); }
-  void end(backend::RequestId id) override { real_->end(id); }
+      : ForwardingBackend(std::move(real)), steps_(steps), how_(how) {}
   Status submit(const backend::Plan& plan) override {
     if (steps_-- <= 0) {
       if (how_ == How::kException) throw std::bad_alloc();
       return unavailable("the device fell off the bus");
     }
-    return real_->submit(plan);
+    return ForwardingBackend::submit(plan);
   }
-  Status wait(backend::Outputs& outputs) override { return real_->wait(outputs); }
 
  private:
-  std::unique_ptr<backend::Backend> real_;
   int steps_;
   const How how_;
 };
