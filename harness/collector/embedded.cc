@@ -1,9 +1,9 @@
 #include "harness/collector/embedded.h"
 
-#include <mutex>
 #include <utility>
 
 #include "base/files.h"
+#include "base/mutex.h"
 #include "telemetry/export/otlp_receiver.h"
 #include "telemetry/otlp/json.h"
 
@@ -26,7 +26,7 @@ class Receiver final : public EmbeddedCollector {
 
   Status stop() override {
     if (receiver_ != nullptr) receiver_->stop();
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto file = std::exchange(file_, nullptr)) {
       Status closed = file->close();
       if (first_problem_) first_problem_ = std::move(closed);
@@ -38,7 +38,7 @@ class Receiver final : public EmbeddedCollector {
   /// On a thread of the receiver. Flushed at once: what was acknowledged is in the file. After a
   /// first failure everything is refused, for good: the file may end inside a line.
   telemetry::OtlpAnswer write(const telemetry::TraceBatch& batch) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (first_problem_) first_problem_ = file_->write(telemetry::encode_otlp_json(batch));
     if (first_problem_) first_problem_ = file_->flush();
     if (first_problem_) return {};
@@ -46,9 +46,9 @@ class Receiver final : public EmbeddedCollector {
     return {.grpc_code = kInternal, .message = first_problem_.error().message};
   }
 
-  std::mutex mutex_;
-  std::unique_ptr<LineWriter> file_;
-  Status first_problem_;
+  Mutex mutex_;
+  std::unique_ptr<LineWriter> file_ GUARDED_BY(mutex_);
+  Status first_problem_ GUARDED_BY(mutex_);
   std::unique_ptr<telemetry::OtlpReceiver> receiver_;  // last: its threads use the rest
 };
 

@@ -51,7 +51,7 @@ Engine::Submitted Engine::submit(Submission submission) {
 }
 
 void Engine::abort(uint64_t ticket) {
-  const std::lock_guard lock(abort_mutex_);
+  const MutexLock lock(abort_mutex_);
   aborts_.push_back(ticket);
 }
 
@@ -64,7 +64,7 @@ void Engine::join() {
 void Engine::abort_all() { abort_all_.store(true); }
 
 std::string Engine::failure() const {
-  const std::lock_guard lock(failure_mutex_);
+  const MutexLock lock(failure_mutex_);
   return failure_;
 }
 
@@ -97,7 +97,7 @@ bool Engine::apply_inputs() {
   {
     // Aborts are taken before the rest of the arrivals: whatever is aborted here has been pushed
     // before, so its arrival is in what is taken now or earlier, and is applied first.
-    const std::lock_guard lock(abort_mutex_);
+    const MutexLock lock(abort_mutex_);
     aborts.swap(aborts_);
   }
   for (Arrival& late : arrivals_.take_all()) arrivals.push_back(std::move(late));
@@ -259,7 +259,7 @@ void Engine::log_trailing_inputs() {
 
 void Engine::fail_all(const std::string& message) {
   {
-    const std::lock_guard lock(failure_mutex_);
+    const MutexLock lock(failure_mutex_);
     failure_ = message;
   }
   failed_.store(true);

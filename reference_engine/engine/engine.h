@@ -25,7 +25,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +33,7 @@
 
 #include "base/bounded_queue.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "records/request_record.h"
@@ -164,14 +164,14 @@ class Engine final {
     Submission submission;
   };
   BoundedQueue<Arrival> arrivals_;
-  std::mutex abort_mutex_;
-  std::vector<uint64_t> aborts_;
+  Mutex abort_mutex_;
+  std::vector<uint64_t> aborts_ GUARDED_BY(abort_mutex_);
   std::atomic<uint64_t> next_ticket_{1};
   std::atomic<int64_t> queued_choices_{0};
   std::atomic<bool> abort_all_{false};
   std::atomic<bool> failed_{false};
-  mutable std::mutex failure_mutex_;
-  std::string failure_;
+  mutable Mutex failure_mutex_;
+  std::string failure_ GUARDED_BY(failure_mutex_);
 
   // The engine thread's own.
   scheduler::Scheduler scheduler_;

@@ -1,11 +1,11 @@
 #include "reference_engine/server/generation.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/submission_of.h"
@@ -43,7 +43,7 @@ class Mailbox final : public engine::OutputSink {
   };
 
   void deliver(std::vector<engine::Output> outputs) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (engine::Output& output : outputs) {
       if (content_.outputs.size() < kMaxQueued || !merge(output)) {
         content_.outputs.push_back(std::move(output));
@@ -53,25 +53,25 @@ class Mailbox final : public engine::OutputSink {
   }
 
   void fail(const std::string& message) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     content_.failure = message;
     if (wake_) wake_();
   }
 
   void set_wake(std::function<void()> wake) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     wake_ = std::move(wake);
   }
 
   Content take() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return std::exchange(content_, {});
   }
 
  private:
   static constexpr size_t kMaxQueued = 64;
 
-  bool merge(engine::Output& output) {
+  bool merge(engine::Output& output) REQUIRES(mutex_) {
     if (output.prompt) return false;
     const auto last =
         std::find_if(content_.outputs.rbegin(), content_.outputs.rend(),
@@ -85,9 +85,9 @@ class Mailbox final : public engine::OutputSink {
     return true;
   }
 
-  std::mutex mutex_;
-  Content content_;
-  std::function<void()> wake_;
+  Mutex mutex_;
+  Content content_ GUARDED_BY(mutex_);
+  std::function<void()> wake_ GUARDED_BY(mutex_);
 };
 
 /// What both kinds of answer share: the mailbox, the count of unfinished choices, and the abort

@@ -23,7 +23,7 @@ bool LineOutput::write(const std::string& line) {
   std::string text = line.substr(0, PIPE_BUF - 1);
   text += '\n';
   if (!wait_for_room(descriptor_, kWaitMs)) return false;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!wait_for_room(descriptor_, 0)) return false;  // another line took it
   for (size_t done = 0; done < text.size();) {
     const ssize_t wrote = ::write(descriptor_, text.data() + done, text.size() - done);

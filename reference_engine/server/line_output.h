@@ -2,8 +2,9 @@
 // whoever writes stays free to end. Thread-safe.
 #pragma once
 
-#include <mutex>
 #include <string>
+
+#include "base/mutex.h"
 
 namespace touchstone::server {
 
@@ -18,7 +19,7 @@ class LineOutput final {
 
  private:
   const int descriptor_;
-  std::mutex mutex_;  // held while writing, never while waiting for room
+  Mutex mutex_;  // held while writing, never while waiting for room
 };
 
 }  // namespace touchstone::server

@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/version.h"
@@ -191,46 +190,46 @@ constexpr int64_t kLastWordsNs = kNsPerSecond / 2;
 class EndEvents final {
  public:
   void signal() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     signals_ += 1;
     changed_.notify_all();
   }
   void engine_ended() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     engine_ended_ = true;
     changed_.notify_all();
   }
   /// False when the engine ended before any signal.
   bool wait_for_signal() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return signals_ > 0 || engine_ended_; });
+    const MutexLock lock(mutex_);
+    changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return signals_ > 0 || engine_ended_; });
     return !engine_ended_;
   }
   void connections_ended() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     connections_ended_ = true;
     changed_.notify_all();
   }
   /// False when the time is over, or a second signal came, before the engine ended.
   bool wait_for_engine(int64_t timeout_ns) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
-                      [this] { return engine_ended_ || signals_ > 1; });
+    const MutexLock lock(mutex_);
+    changed_.wait_for(mutex_, timeout_ns,
+                      [this]() REQUIRES(mutex_) { return engine_ended_ || signals_ > 1; });
     return engine_ended_;
   }
   /// Until no connection is left, the time is over, or a second signal came.
   void wait_for_connections(int64_t timeout_ns) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
-                      [this] { return connections_ended_ || signals_ > 1; });
+    const MutexLock lock(mutex_);
+    changed_.wait_for(mutex_, timeout_ns,
+                      [this]() REQUIRES(mutex_) { return connections_ended_ || signals_ > 1; });
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int signals_ = 0;
-  bool engine_ended_ = false;
-  bool connections_ended_ = false;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  int signals_ GUARDED_BY(mutex_) = 0;
+  bool engine_ended_ GUARDED_BY(mutex_) = false;
+  bool connections_ended_ GUARDED_BY(mutex_) = false;
 };
 
 /// What the HTTP server refuses by itself looks like the API's own errors.

@@ -196,7 +196,7 @@ http::HttpHeaders Service::common_headers(const http::HttpRequest& request) {
 
 std::string Service::random_hex(size_t digits) {
   std::string hex;
-  const std::lock_guard lock(ids_mutex_);
+  const MutexLock lock(ids_mutex_);
   while (hex.size() < digits) {
     const uint64_t word = ids_.next();
     std::array<uint8_t, 8> bytes{};

@@ -7,13 +7,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "http/http.h"
 #include "reference_engine/engine/engine.h"
@@ -99,8 +99,8 @@ class Service final : public http::HttpHandler {
   ServiceTelemetry& telemetry_;
   ServerLog& log_;
   std::atomic<bool> draining_{false};
-  std::mutex ids_mutex_;
-  RandomStream ids_;
+  Mutex ids_mutex_;
+  RandomStream ids_ GUARDED_BY(ids_mutex_);
   std::atomic<int64_t> in_flight_{0};
 };
 

@@ -1,20 +1,12 @@
 #include "telemetry/export/batch_exporter.h"
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 
 #include "base/check.h"
 #include "telemetry/otlp/protobuf.h"
 
 namespace touchstone::telemetry {
-namespace {
-
-std::chrono::nanoseconds duration(int64_t ns) {
-  return std::chrono::nanoseconds(std::max<int64_t>(ns, 0));
-}
-
-}  // namespace
 
 BatchExporter::BatchExporter(Resource resource, const BatchOptions& options,
                              std::unique_ptr<Transport> transport, const Clock& clock)
@@ -33,7 +25,7 @@ BatchExporter::~BatchExporter() { (void)shutdown(0); }
 void BatchExporter::submit(const SpanOrigin& origin, Span span) {
   bool full_batch = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ++counters_.submitted;
     if (stop_by_ns_ || queue_.size() >= options_.queue_spans_max) {
       ++counters_.dropped;
@@ -47,31 +39,36 @@ void BatchExporter::submit(const SpanOrigin& origin, Span span) {
 }
 
 ExporterCounters BatchExporter::counters() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return counters_;
 }
 
 bool BatchExporter::shutdown(int64_t timeout_ns) {
-  std::unique_lock lock(mutex_);
-  if (!stop_by_ns_) {
-    stop_by_ns_ = clock_.monotonic_ns() + timeout_ns;
-    work_.notify_all();
-    stopped_changed_.wait_for(lock, duration(timeout_ns), [&] { return stopped_; });
-    lock.unlock();
+  bool first = false;
+  {
+    const MutexLock lock(mutex_);
+    first = !stop_by_ns_.has_value();
+    if (first) {
+      stop_by_ns_ = clock_.monotonic_ns() + timeout_ns;
+      work_.notify_all();
+      stopped_changed_.wait_for(mutex_, timeout_ns, [this]() REQUIRES(mutex_) { return stopped_; });
+    } else {
+      stopped_changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return stopped_; });
+    }
+  }
+  if (first) {
     // A send that outlives the deadline is given up here; otherwise this finds nothing to cancel.
     transport_->cancel();
     thread_.join();
-    lock.lock();
-  } else {
-    stopped_changed_.wait(lock, [&] { return stopped_; });
   }
+  const MutexLock lock(mutex_);
   return counters_.failed == 0 && counters_.dropped == 0;
 }
 
 void BatchExporter::run() {
-  std::unique_lock lock(mutex_);
+  mutex_.lock();
   for (;;) {
-    work_.wait_for(lock, duration(options_.delay_ns), [&] {
+    work_.wait_for(mutex_, options_.delay_ns, [this]() REQUIRES(mutex_) {
       return stop_by_ns_.has_value() || queue_.size() >= options_.batch_spans_max;
     });
     while (!queue_.empty()) {
@@ -81,9 +78,9 @@ void BatchExporter::run() {
       std::vector<Item> items(std::make_move_iterator(queue_.begin()),
                               std::make_move_iterator(end));
       queue_.erase(queue_.begin(), end);
-      lock.unlock();
+      mutex_.unlock();
       export_batch(encode_otlp_protobuf(make_batch(std::move(items))), static_cast<int64_t>(count));
-      lock.lock();
+      mutex_.lock();
     }
     if (stop_by_ns_) break;
   }
@@ -92,6 +89,7 @@ void BatchExporter::run() {
   queue_.clear();
   stopped_ = true;
   stopped_changed_.notify_all();
+  mutex_.unlock();
 }
 
 /// The group of `batch` for spans of this origin, made when it is the first. Origins that add the
@@ -132,7 +130,7 @@ void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
     SendResult result = transport_->send(
         Signal::kTraces, bytes,
         std::max<int64_t>(std::min(options_.attempt_timeout_ns, left_ns), kNsPerMs));
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!result.problem.empty()) counters_.last_problem = std::move(result.problem);
     if (result.outcome == SendResult::Outcome::kDelivered) {
       const int64_t rejected = std::clamp<int64_t>(result.rejected, 0, spans);
@@ -145,7 +143,7 @@ void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
     ++counters_.failed_attempts;
     const int64_t wait_ns = std::max(backoff_ns(retry), result.retry_after_ns.value_or(0));
     const bool in_time = clock_.monotonic_ns() + wait_ns < give_up_ns;
-    if (result.outcome == SendResult::Outcome::kFailed || !in_time || !pause(lock, wait_ns)) {
+    if (result.outcome == SendResult::Outcome::kFailed || !in_time || !pause(wait_ns)) {
       counters_.failed += spans;
       counters_.pending -= spans;
       return;
@@ -154,7 +152,7 @@ void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
   }
 }
 
-bool BatchExporter::pause(std::unique_lock<std::mutex>& lock, int64_t ns) {
+bool BatchExporter::pause(int64_t ns) {
   const int64_t until_ns = clock_.monotonic_ns() + ns;
   for (;;) {
     const int64_t now_ns = clock_.monotonic_ns();
@@ -162,7 +160,10 @@ bool BatchExporter::pause(std::unique_lock<std::mutex>& lock, int64_t ns) {
     if (now_ns >= until_ns) return true;
     const int64_t wake_ns = stop_by_ns_ ? std::min(until_ns, *stop_by_ns_) : until_ns;
     // shutdown() notifies, so that a pause never outlasts its deadline.
-    work_.wait_for(lock, duration(wake_ns - now_ns));
+    const bool stopping = stop_by_ns_.has_value();
+    work_.wait_for(mutex_, wake_ns - now_ns, [this, stopping]() REQUIRES(mutex_) {
+      return stop_by_ns_.has_value() != stopping;
+    });
   }
 }
 

@@ -2,16 +2,15 @@
 // processor") with retries: a bounded queue and one thread that sends batches. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "telemetry/export/exporter.h"
 
@@ -50,7 +49,7 @@ class BatchExporter final : public SpanExporter {
   /// Sends until delivered, refused for good, or out of time.
   void export_batch(const std::string& bytes, int64_t spans);
   /// Waits for at most `ns`; false when shutdown's time is over.
-  bool pause(std::unique_lock<std::mutex>& lock, int64_t ns);
+  bool pause(int64_t ns) REQUIRES(mutex_);
   int64_t backoff_ns(int64_t retry);
 
   const Resource resource_;
@@ -59,13 +58,13 @@ class BatchExporter final : public SpanExporter {
   const Clock& clock_;
   RandomStream jitter_;  // the thread's own
 
-  mutable std::mutex mutex_;  // over everything below
-  std::condition_variable work_;
-  std::condition_variable stopped_changed_;
-  std::deque<Item> queue_;
-  ExporterCounters counters_;
-  std::optional<int64_t> stop_by_ns_;  // set by shutdown
-  bool stopped_ = false;               // the thread has returned
+  mutable Mutex mutex_;
+  ConditionVariable work_;
+  ConditionVariable stopped_changed_;
+  std::deque<Item> queue_ GUARDED_BY(mutex_);
+  ExporterCounters counters_ GUARDED_BY(mutex_);
+  std::optional<int64_t> stop_by_ns_ GUARDED_BY(mutex_);  // set by shutdown
+  bool stopped_ GUARDED_BY(mutex_) = false;               // the thread has returned
   std::thread thread_;
 };
 

@@ -8,11 +8,10 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/version.h"
 
 namespace touchstone::telemetry {
@@ -108,7 +107,7 @@ class OtlpGrpcTransport final : public Transport {
   }
 
   void cancel() override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     cancelled_ = true;
     if (in_flight_ != nullptr) in_flight_->TryCancel();
   }
@@ -118,19 +117,19 @@ class OtlpGrpcTransport final : public Transport {
                     grpc::ByteBuffer& response) {
     grpc::Status status;
     bool done = false;
-    std::condition_variable changed;
-    std::unique_lock lock(mutex_);
+    ConditionVariable changed;
+    const MutexLock lock(mutex_);
     if (cancelled_) return {grpc::StatusCode::CANCELLED, "shut down"};
     in_flight_ = &context;
     stub_.UnaryCall(&context, method_of(signal), grpc::StubOptions(), &request, &response,
                     [&](grpc::Status result) {
-                      const std::lock_guard inner(mutex_);
+                      const MutexLock inner(mutex_);
                       status = std::move(result);
                       done = true;
                       // Under the lock, since `changed` is gone as soon as the waiter has it.
                       changed.notify_one();
                     });
-    changed.wait(lock, [&] { return done; });
+    changed.wait(mutex_, [&] { return done; });
     in_flight_ = nullptr;
     return status;
   }
@@ -161,9 +160,9 @@ class OtlpGrpcTransport final : public Transport {
 
   const OtlpOptions options_;
   grpc::GenericStub stub_;
-  std::mutex mutex_;  // over the two below
-  grpc::ClientContext* in_flight_ = nullptr;
-  bool cancelled_ = false;
+  Mutex mutex_;
+  grpc::ClientContext* in_flight_ GUARDED_BY(mutex_) = nullptr;
+  bool cancelled_ GUARDED_BY(mutex_) = false;
 };
 
 Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const OtlpOptions& options) {

@@ -33,8 +33,9 @@ void VllmMetrics::on_http(const http::HttpExchange& exchange, int64_t now_unix_n
   Labels status = method;
   status["status"] = std::to_string(exchange.status / 100) + "xx";
 
-  const std::lock_guard lock(http_mutex_);
-  const auto series = [&](PrometheusRegistry::FamilyId family, const Labels& labels) {
+  const MutexLock lock(http_mutex_);
+  const auto series = [&](PrometheusRegistry::FamilyId family,
+                          const Labels& labels) REQUIRES(http_mutex_) {
     std::string key = std::to_string(family.index);
     for (const auto& [name, value] : labels) key += '\n' + value;
     const auto found = http_series_.find(key);

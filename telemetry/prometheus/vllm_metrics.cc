@@ -322,7 +322,7 @@ VllmMetrics::VllmMetrics(const VllmMetricsConfig& config)
 
 void VllmMetrics::on_step(const records::StepStats& stats) {
   const auto count = [](int64_t value) { return static_cast<double>(value); };
-  const std::lock_guard lock(engine_mutex_);
+  const MutexLock lock(engine_mutex_);
   engine_.set(step_.running, count(stats.running));
   engine_.set(step_.waiting, count(stats.waiting));
   engine_.set(step_.waiting_capacity, count(stats.waiting - stats.waiting_deferred));
@@ -349,7 +349,7 @@ void VllmMetrics::on_step(const records::StepStats& stats) {
 }
 
 void VllmMetrics::on_finish(const records::RequestRecord& record) {
-  const std::lock_guard lock(engine_mutex_);
+  const MutexLock lock(engine_mutex_);
   const auto success = request_.success.find(record.outcome);
   if (success == request_.success.end()) {
     siblings_.erase(record.request_id);
@@ -395,7 +395,7 @@ void VllmMetrics::observe_parent(const records::RequestRecord& record) {
 }
 
 void VllmMetrics::on_rejection(Rejection reason) {
-  const std::lock_guard lock(engine_mutex_);
+  const MutexLock lock(engine_mutex_);
   engine_.add(reason == Rejection::kQueuedRequests ? rejected_requests_ : rejected_tokens_, 1);
 }
 
@@ -403,11 +403,11 @@ std::string VllmMetrics::render() const {
   std::string page = process_metrics_ ? render_process_metrics() : "";
   std::vector<double> values;
   {
-    const std::lock_guard lock(engine_mutex_);
+    const MutexLock lock(engine_mutex_);
     values = engine_.values();
   }
   engine_.render(values, page);
-  const std::lock_guard lock(http_mutex_);
+  const MutexLock lock(http_mutex_);
   http_.render(http_.values(), page);
   return page;
 }

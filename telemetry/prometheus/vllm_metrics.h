@@ -8,12 +8,12 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "http/http.h"
 #include "records/request_record.h"
 #include "records/step_stats.h"
@@ -84,21 +84,21 @@ class VllmMetrics final {
 
   const bool process_metrics_;
 
-  void observe_parent(const records::RequestRecord& record);
+  void observe_parent(const records::RequestRecord& record) REQUIRES(engine_mutex_);
 
-  mutable std::mutex engine_mutex_;  // over engine_'s values and siblings_
-  PrometheusRegistry engine_;        // no family or series is added after construction
+  mutable Mutex engine_mutex_;  // over engine_'s values
+  PrometheusRegistry engine_;   // no family or series is added after construction
   StepSeries step_;
   RequestSeries request_;
   Series rejected_requests_, rejected_tokens_;
-  std::map<std::string, Siblings> siblings_;  // by request id
+  std::map<std::string, Siblings> siblings_ GUARDED_BY(engine_mutex_);  // by request id
 
-  mutable std::mutex http_mutex_;  // over everything below
-  PrometheusRegistry http_;
+  mutable Mutex http_mutex_;
+  PrometheusRegistry http_ GUARDED_BY(http_mutex_);
   PrometheusRegistry::FamilyId http_requests_, http_request_size_, http_response_size_;
   PrometheusRegistry::FamilyId http_duration_;
   Series http_duration_highr_;
-  std::map<std::string, Series> http_series_;  // by family and labels
+  std::map<std::string, Series> http_series_ GUARDED_BY(http_mutex_);  // by family and labels
 };
 
 /// process_* of this process, from /proc; empty where there is no /proc.

@@ -40,6 +40,9 @@ const std::vector<Ban>& bans() {
       // A private constructor is out of make_unique's reach: the unique_ptr must stand beside it.
       {R"(^(?!.*unique_ptr).*\bnew [A-Za-z_:<>]+[\({])", "ownership is unique_ptr or a member", {}},
       {R"(\bthrow\b)", "errors are values", {}},
+      {R"(\bstd::(mutex|condition_variable|lock_guard|unique_lock|scoped_lock)\b)",
+       "locks are base/mutex.h's, whose use clang checks",
+       {"base/mutex.h"}},
   };
   return kBans;
 }
