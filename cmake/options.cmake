@@ -59,10 +59,27 @@ endif()
 
 include_directories(${CMAKE_SOURCE_DIR})
 
-# touchstone_library(NAME SOURCES … LINKS …): a static library `touchstone_NAME`. LINKS are the
-# folders it may include (the arrows) and third-party targets.
+# touchstone_sources(VARIABLE [EXCEPT …]): the .cc files of this folder and of those below it that
+# have no CMakeLists.txt of their own. A file that comes or goes is noticed by the next build.
+function(touchstone_sources variable)
+  cmake_parse_arguments(ARG "" "" "EXCEPT" ${ARGN})
+  file(GLOB_RECURSE found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.cc)
+  file(GLOB_RECURSE rooms CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} */CMakeLists.txt)
+  foreach(room IN LISTS rooms)
+    get_filename_component(folder ${room} DIRECTORY)
+    list(FILTER found EXCLUDE REGEX "^${folder}/")
+  endforeach()
+  if(ARG_EXCEPT)
+    list(REMOVE_ITEM found ${ARG_EXCEPT})
+  endif()
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+# touchstone_library(NAME [EXCEPT …] LINKS …): a static library `touchstone_NAME` of this folder's
+# sources. LINKS are the folders it may include (the arrows) and third-party targets.
 function(touchstone_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
-  add_library(touchstone_${name} STATIC ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "" "" "EXCEPT;LINKS;PRIVATE_LINKS" ${ARGN})
+  touchstone_sources(sources EXCEPT ${ARG_EXCEPT})
+  add_library(touchstone_${name} STATIC ${sources})
   target_link_libraries(touchstone_${name} PUBLIC ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
 endfunction()
