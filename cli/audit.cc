@@ -135,7 +135,7 @@ Verb audit_verb() {
             ->check(CLI::IsMember(reports::format_words()))
             ->capture_default_str();
         app.add_option("--output", flags->output,
-                       "Also write report.html, report.json and junit.xml here")
+                       "Also write the report in every format here")
             ->check(path_to_write())
             ->type_name("DIR");
         return [flags] { return run(*flags); };

@@ -65,7 +65,8 @@ Status add_program_digest(result::Report& report) {
   return {};
 }
 
-Exit finish_report(result::Report report, reports::Format format, const std::string& directory) {
+Exit finish_report(result::Report report, const reports::Format& format,
+                   const std::string& directory) {
   const Status signed_by = add_program_digest(report);
   if (!signed_by) return report_error(signed_by.error());
   reports::TextOptions options;
@@ -76,7 +77,7 @@ Exit finish_report(result::Report report, reports::Format format, const std::str
     if (!paths) return report_error(paths.error());
     options.files = *std::move(paths);
   }
-  const Status printed = print(reports::render(report, format, options));
+  const Status printed = print(format.render(report, options));
   if (!printed) return report_error(printed.error());
   return static_cast<Exit>(result::exit_code(report));
 }

@@ -18,9 +18,10 @@ Status print(const std::string& text);
 Status add_program_digest(result::Report& report);
 
 /// Signs `report` with add_program_digest(), prints it in `format` on stdout and, when `directory`
-/// is not empty, writes report.html, report.json and junit.xml there. The exit code is the
+/// is not empty, writes a file of every format there. The exit code is the
 /// report's, or kUndecided with a message when the report could not be written.
-Exit finish_report(result::Report report, reports::Format format, const std::string& directory);
+Exit finish_report(result::Report report, const reports::Format& format,
+                   const std::string& directory);
 
 /// --fail-on: MUST, SHOULD or MAY in any case; `word` holds the default and gets the choice.
 void add_fail_on_flag(CLI::App& app, std::string& word);

@@ -22,7 +22,7 @@ Exit run(const Flags& flags) {
   const Result<result::Report> report = result::report_from_json(flags.input, *text);
   if (!report) return report_error(report.error());
   const std::string rendered =
-      reports::render(*report, reports::format_of(flags.format), reports::TextOptions());
+      reports::format_of(flags.format).render(*report, reports::TextOptions());
   const Status written =
       flags.output.empty() ? print(rendered) : write_file_atomic(flags.output, rendered);
   return written ? Exit::kGood : report_error(written.error());
@@ -32,7 +32,7 @@ Exit run(const Flags& flags) {
 
 Verb report_verb() {
   return {.name = "report",
-          .summary = "Render a report.json as HTML, JUnit XML, text or JSON",
+          .summary = "Render a report.json in another format",
           .example = "touchstone report report.json --format html --output report.html",
           .setup = [](CLI::App& app) {
             auto flags = std::make_shared<Flags>();

@@ -57,7 +57,7 @@ Exit run(Flags& flags) {
   if (!signed_by) return report_error(signed_by.error());
   reports::TextOptions options;
   options.color = isatty(STDOUT_FILENO) != 0;
-  const Status printed = print(reports::render(*report, reports::format_of(flags.format), options));
+  const Status printed = print(reports::format_of(flags.format).render(*report, options));
   if (!printed) return report_error(printed.error());
   return report->verdict == result::Verdict::kSkip ? Exit::kGood
                                                    : static_cast<Exit>(result::exit_code(*report));

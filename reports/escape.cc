@@ -65,6 +65,19 @@ std::string escape_markup(std::string_view text) {
   return out;
 }
 
+std::string escape_markdown(std::string_view text) {
+  std::string out;
+  for (const char c : plain_line(text)) {
+    if (const auto entity = entity_of(c)) {
+      out += *entity;
+      continue;
+    }
+    if (std::string_view("\\`*_[]|~#!").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 std::string plain_line(std::string_view text) {
   std::string out;
   for_each_character(text, [&](std::string_view character) {

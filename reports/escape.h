@@ -10,6 +10,10 @@ namespace touchstone::reports {
 /// what XML cannot hold (control characters, ill-formed UTF-8) becomes U+FFFD.
 std::string escape_markup(std::string_view text);
 
+/// One line of GitHub-flavoured Markdown, in a table cell too, that shows the text as it is: with
+/// no markup, HTML or cell border of its own. A bare address may still become a link.
+std::string escape_markdown(std::string_view text);
+
 /// For terminals: control characters, escape sequences included, become U+FFFD; line ends and tabs
 /// become spaces.
 std::string plain_line(std::string_view text);

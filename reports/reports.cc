@@ -5,45 +5,49 @@
 #include "result/result_json.h"
 
 namespace touchstone::reports {
+namespace {
 
-const std::vector<std::string>& format_words() {
-  static const std::vector<std::string> kWords = {"text", "json", "junit", "html"};
-  return kWords;
+/// A format that has no use for a terminal's options.
+template <std::string (*kRender)(const result::Report&)>
+std::string plain(const result::Report& report, const TextOptions&) {
+  return kRender(report);
 }
 
-Format format_of(const std::string& word) {
-  const std::vector<std::string>& words = format_words();
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == word) return static_cast<Format>(i);
+}  // namespace
+
+const std::vector<Format>& formats() {
+  static const std::vector<Format> kFormats = {
+      {"text", "", &to_text},
+      {"html", "report.html", &plain<&to_html>},
+      {"json", "report.json", &plain<&result::to_json>},
+      {"junit", "junit.xml", &plain<&to_junit>},
+      {"sarif", "report.sarif", &plain<&to_sarif>},
+      {"markdown", "report.md", &plain<&to_markdown>},
+  };
+  return kFormats;
+}
+
+std::vector<std::string> format_words() {
+  std::vector<std::string> words;
+  for (const Format& format : formats()) words.push_back(format.word);
+  return words;
+}
+
+const Format& format_of(const std::string& word) {
+  for (const Format& format : formats()) {
+    if (format.word == word) return format;
   }
   BASE_CHECK(false, "no format: ", word);
-  return Format::kText;
-}
-
-std::string render(const result::Report& report, Format format, const TextOptions& options) {
-  switch (format) {
-    case Format::kText:
-      return to_text(report, options);
-    case Format::kJson:
-      return result::to_json(report);
-    case Format::kJunit:
-      return to_junit(report);
-    case Format::kHtml:
-      return to_html(report);
-  }
-  return to_text(report, options);
 }
 
 Result<std::vector<std::string>> write_reports(const result::Report& report,
                                                const std::string& directory) {
   RETURN_IF_ERROR(make_directories(directory));
-  const std::vector<std::pair<std::string, Format>> files = {{"report.html", Format::kHtml},
-                                                             {"report.json", Format::kJson},
-                                                             {"junit.xml", Format::kJunit}};
   std::vector<std::string> paths;
-  for (const auto& [name, format] : files) {
-    const std::string path = directory + "/" + name;
-    Status written = write_file_atomic(path, render(report, format, {}));
+  for (const Format& format : formats()) {
+    if (format.file.empty()) continue;
+    const std::string path = directory + "/" + format.file;
+    Status written = write_file_atomic(path, format.render(report, {}));
     if (!written) return std::move(written).error();
     paths.push_back(path);
   }

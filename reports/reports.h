@@ -1,5 +1,6 @@
-// Renders the result model: text for a terminal, JSON, JUnit XML, HTML. Computes nothing but
-// layout. Everything that came from outside is escaped. Pure but for write_*(); thread-safe.
+// Renders the result model: text for a terminal, JSON, JUnit XML, SARIF, Markdown, HTML. Computes
+// nothing but layout. Everything that came from outside is escaped. Pure but for write_*();
+// thread-safe.
 #pragma once
 
 #include <string>
@@ -9,12 +10,6 @@
 #include "result/result_model.h"
 
 namespace touchstone::reports {
-
-enum class Format { kText, kJson, kJunit, kHtml };
-/// "text", "json", "junit", "html", in this order.
-const std::vector<std::string>& format_words();
-/// REQUIRES: word is one of format_words().
-Format format_of(const std::string& word);
 
 struct TextOptions {
   bool color = false;              ///< ANSI colours; for terminals
@@ -35,10 +30,29 @@ std::string to_junit(const result::Report& report);
 /// One self-contained file: no network, light and dark.
 std::string to_html(const result::Report& report);
 
-std::string render(const result::Report& report, Format format, const TextOptions& options);
+/// SARIF 2.1.0 for code scanning: a rule a check, a result a finding of a failed check, at the line
+/// of the profile or suite that demands it, else at the line of the input. Level error where the
+/// finding fails the report, warning (SHOULD) or note (MAY) elsewhere. Undecided checks are
+/// notifications of the invocation.
+std::string to_sarif(const result::Report& report);
 
-/// Writes report.html, report.json and junit.xml into `directory`, made if needed; gives their
-/// paths, HTML first. ERRORS: kIo, the path and the reason (disk full, not writable).
+/// GitHub-flavoured Markdown for step summaries and pull requests: verdict, checks by group,
+/// findings, coverage gaps, budgets, tables; at most 64 KiB, the rest counted.
+std::string to_markdown(const result::Report& report);
+
+/// A way to render a report.
+struct Format {
+  std::string word;  ///< as flags name it
+  std::string file;  ///< in a folder of reports; empty: in none
+  std::string (*render)(const result::Report& report, const TextOptions& options);
+};
+const std::vector<Format>& formats();
+std::vector<std::string> format_words();
+/// REQUIRES: word is one of format_words().
+const Format& format_of(const std::string& word);
+
+/// Writes every format's file into `directory`, made if needed; gives their paths, HTML first.
+/// ERRORS: kIo, the path and the reason (disk full, not writable).
 Result<std::vector<std::string>> write_reports(const result::Report& report,
                                                const std::string& directory);
 
