@@ -9,6 +9,7 @@
 #include "cli/report.h"
 #include "cli/serve.h"
 #include "cli/simulate.h"
+#include "cli/tap.h"
 #include "cli/verb.h"
 
 namespace touchstone::cli {
@@ -16,7 +17,7 @@ namespace touchstone::cli {
 std::vector<Verb> all_verbs() {
   return {
       serve_verb(), check_verb(),    audit_verb(),     profile_verb(),
-      load_verb(),  simulate_verb(), collector_verb(), report_verb(),
+      load_verb(),  simulate_verb(), collector_verb(), report_verb(), tap_verb(),
   };
 }
 

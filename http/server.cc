@@ -1,5 +1,7 @@
 #include "http/server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -238,6 +240,14 @@ class HttpServer::Impl {
   asio::thread_pool workers_;  // destroyed first: what it has queued belongs to connections
   std::vector<std::thread> threads_;
 };
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
 
 HttpServer::HttpServer(const HttpServerOptions& options, const Clock& clock, HttpHandler& handler,
                        HttpObserver& observer)

@@ -42,6 +42,9 @@ struct HttpServerOptions {
   int64_t write_timeout_ns = 10 * kNsPerSecond;  ///< one write of at most 64 KiB; then closed
 };
 
+/// Many idle connections need as many descriptors; the soft limit is often far below the hard one.
+void raise_descriptor_limit();
+
 class HttpServer final {
  public:
   /// `clock`, `handler` and `observer` outlive the server.

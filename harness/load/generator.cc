@@ -14,10 +14,10 @@
 #include <optional>
 
 #include "base/files.h"
-#include "harness/load/asio_names.h"
 #include "harness/load/connection.h"
 #include "harness/load/exchange.h"
 #include "harness/load/planned.h"
+#include "http/asio_names.h"
 #include "http/url.h"
 #include "records/trace_context.h"
 
@@ -59,7 +59,7 @@ class Generator final {
   struct Server {
     const LoadTarget* target = nullptr;
     http::Url url;
-    Endpoint endpoint;
+    http::Endpoint endpoint;
     std::vector<std::unique_ptr<Connection>> idle = {};
   };
   struct Planned {
@@ -96,17 +96,9 @@ class Generator final {
     auto server = std::make_unique<Server>();
     server->target = &target;
     server->url = std::move(*url);
-    server->endpoint.host = server->url.host;
-    if (server->url.is_secure()) {
-      auto tls = http::make_client_tls(target.access.tls);
-      if (!tls) return std::move(tls).error();
-      server->endpoint.tls = std::move(*tls);
-    }
-    tcp::resolver resolver(loop_);
-    error_code error;
-    const auto found = resolver.resolve(server->url.host, server->url.port, error);
-    if (error) return io_error(target.url + ": cannot resolve: " + error.message());
-    for (const auto& entry : found) server->endpoint.addresses.push_back(entry.endpoint());
+    auto endpoint = http::resolve_endpoint(server->url, target.access.tls);
+    if (!endpoint) return std::move(endpoint).error();
+    server->endpoint = std::move(*endpoint);
     return server;
   }
 
@@ -196,7 +188,7 @@ class Generator final {
     while (!server.idle.empty()) {
       auto connection = std::move(server.idle.back());
       server.idle.pop_back();
-      if (connection->is_fresh(clock_.monotonic_ns())) return connection;
+      if (connection->stream().is_fresh(clock_.monotonic_ns())) return connection;
     }
     return std::make_unique<Connection>(loop_, server.endpoint);
   }
@@ -231,16 +223,16 @@ class Generator final {
     const int64_t sent_ns = clock_.monotonic_ns();
     entry.sent_unix_ns = clock_.unix_ns();
     std::unique_ptr<Connection> connection = connection_to(server);
-    connection->expires_after(server.target->timeout_ns);
+    connection->stream().expires_after(server.target->timeout_ns);
     const std::string problem = co_await connection->exchange(message, reader, clock_, sent_ns);
     if (!problem.empty()) reader.on_failure(problem, clock_.monotonic_ns() - sent_ns);
     const bool clean = entry.outcome == records::ClientOutcome::kCompleted ||
                        entry.outcome == records::ClientOutcome::kRefused;
     if (clean && connection->can_be_kept()) {
-      connection->set_idle(clock_.monotonic_ns());
+      connection->stream().set_idle(clock_.monotonic_ns());
       server.idle.push_back(std::move(connection));
     } else {
-      connection->close();
+      connection->stream().close();
     }
     --active_;
     slot_free_.cancel();

@@ -1,7 +1,5 @@
 #include "reference_engine/server/serve.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -172,15 +170,6 @@ std::string fingerprint(const ServeOptions& options, const backend::ModelInfo& m
             std::to_string(options.seed)},
            "/");
   return "vllm-" + public_version() + "-" + sha256_hex(identity).substr(0, 8);
-}
-
-/// Many idle connections need as many descriptors; the soft limit is often far below the hard one.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 /// For clients to be told that their request was aborted.
@@ -382,7 +371,7 @@ void log_start(const ServeOptions& options, const backend::ModelInfo& model,
 
 Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
                        const Clock& clock, const Log& log) {
-  raise_descriptor_limit();
+  http::raise_descriptor_limit();
   auto computing = start_backend(options, backends);
   if (!computing) return std::move(computing).error();
   backend::Backend& backend = *computing->backend;

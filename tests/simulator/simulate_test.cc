@@ -162,7 +162,7 @@ TEST_F(Simulate, MoreBlocksThanMemoryCanAccountForAreRefusedWithTheNumbers) {
   EXPECT_EQ(ran.exit_code, 2);
   EXPECT_NE(
       ran.text.find("--num-gpu-blocks-override: got 2,147,483,647 on each of 10,000 replicas, "
-                    "whose account takes about 1440000.0 GiB, expected"),
+                    "whose account takes about 1120000.0 GiB, expected"),
       std::string::npos)
       << ran.text;
 }

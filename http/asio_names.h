@@ -1,13 +1,14 @@
-// Short names of Asio and Beast for the load's .cc files.
+// Short names of Asio and Beast for the .cc files of coroutines.
 #pragma once
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
-namespace touchstone::harness {
+namespace touchstone {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -18,4 +19,4 @@ using beast::error_code;
 /// Errors come as values beside the result.
 inline constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-}  // namespace touchstone::harness
+}  // namespace touchstone
