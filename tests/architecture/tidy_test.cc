@@ -113,7 +113,8 @@ TEST(Tidy, EveryTopFolderHasAShortReadme) {
                                             "cli",         "tests",
                                             "bench",       "fixtures",
                                             "scripts",     "collector_configs",
-                                            "docs",        "reference_engine"};
+                                            "docs",        "reference_engine",
+                                            "action",      "examples"};
   for (const std::string& folder : folders) {
     std::ifstream in(support::source_dir() + "/" + folder + "/README.md");
     EXPECT_TRUE(in) << folder << "/README.md is missing";
