@@ -16,6 +16,7 @@
 
 #define TOUCHSTONE_KERNEL static void
 #define TOUCHSTONE_DEVICE static inline
+#define TOUCHSTONE_DEVICE_MEMBER inline
 #define TOUCHSTONE_BOUNDS(threads, blocks)
 #define TOUCHSTONE_UNROLL
 #define TOUCHSTONE_SHARED(T, name, count)                                                     \

@@ -1,7 +1,8 @@
 // What runs on the device, as plain C++ functions: each puts one or more kernels on a stream and
 // returns. A launch that fails leaves its error to cudaGetLastError(), which the caller asks once a
 // plan. The sources (kernels/*.cu) compile with nvcc, and a second time as plain C++ against the
-// emulator of tests/cuda_emulator/.
+// emulator of tests/cuda_emulator/. nvcc takes -std=c++20 -fmad=false --expt-relaxed-constexpr: an
+// operation is fused where the source says so, here as there.
 //
 // Batch invariance (INV-5): every output is one reduction in an order that depends on nothing but
 // the widths of its own row and, in attention, on absolute positions. So no bit changes with the
@@ -115,6 +116,8 @@ void gather_rows(const GatherRows& args, Stream stream);
 
 // ---- heads.cu, attention.cu: keys and values in pages ----
 
+inline constexpr int32_t kMaxHeadDim = 128;
+
 /// Elements of one head's key or value in the cache: head_dim, up to a multiple of 16, zeros behind
 /// head_dim.
 constexpr int32_t cached_head_dim(int32_t head_dim) { return (head_dim + 15) / 16 * 16; }
@@ -135,7 +138,7 @@ struct StoreHeads {
   int64_t rows = 0;
   int32_t num_heads = 0;
   int32_t num_kv_heads = 0;
-  int32_t head_dim = 0;  ///< even, at most 256
+  int32_t head_dim = 0;  ///< even, at most kMaxHeadDim
   /// T (rows, stride): heads side by side from the named columns on.
   void* qkv = nullptr;
   int64_t stride = 0;
@@ -151,16 +154,15 @@ struct StoreHeads {
   const int32_t* positions = nullptr;  ///< (rows); may be null without rotation
   /// (rows): block * block_size + slot; negative: the row is padding, nothing is cached.
   const int64_t* slots = nullptr;
-  KvPages pages;
+  KvPages pages = {};
 };
 void store_heads(const StoreHeads& args, Stream stream);
 
 /// Attention of consecutive query rows to the pages of their sequences. The order of every sum:
 /// splits of kAttendSplit absolute positions, in each of them tiles of kAttendTile with the online
 /// softmax, then the splits merged in order.
-inline constexpr int32_t kAttendSplit = 256;
+inline constexpr int32_t kAttendSplit = 128;
 inline constexpr int32_t kAttendTile = 32;
-inline constexpr int32_t kMaxHeadDim = 256;
 
 struct Attend {
   Element element = Element::kFloat32;
@@ -181,7 +183,7 @@ struct Attend {
   int64_t table_stride = 0;
   int32_t window = 0;  ///< positions that a query sees, itself included; 0: all
   float scale = 0;
-  KvPages pages;
+  KvPages pages = {};
   int32_t max_rows = 0;    ///< the most rows of one sequence
   int32_t max_length = 0;  ///< no length is larger; the grid of attend_decode() follows from it
 };

@@ -10,6 +10,7 @@
 
 #define TOUCHSTONE_KERNEL static __global__ void
 #define TOUCHSTONE_DEVICE static __device__ __forceinline__
+#define TOUCHSTONE_DEVICE_MEMBER __device__ __forceinline__
 #define TOUCHSTONE_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
 #define TOUCHSTONE_UNROLL _Pragma("unroll")
 #define TOUCHSTONE_SHARED(T, name, count) \

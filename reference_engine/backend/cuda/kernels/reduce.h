@@ -8,13 +8,13 @@ namespace touchstone::backend::cuda {
 
 struct Plus {
   template <typename T>
-  TOUCHSTONE_DEVICE T of(T a, T b) {
+  static TOUCHSTONE_DEVICE_MEMBER T of(T a, T b) {
     return a + b;
   }
 };
 struct Larger {
   template <typename T>
-  TOUCHSTONE_DEVICE T of(T a, T b) {
+  static TOUCHSTONE_DEVICE_MEMBER T of(T a, T b) {
     return a > b ? a : b;
   }
 };
