@@ -43,8 +43,10 @@ TOUCHSTONE_ALWAYS_INLINE double exponential(double x) {
   return sum * std::bit_cast<double>(power);
 }
 
+/// `grid`: added and taken away again, so that what is left is a multiple of the grid's last bit;
+/// 0 leaves a value as it is.
 TOUCHSTONE_ALWAYS_INLINE void run(std::span<const float> logits, double top, double scale,
-                                  double* out) {
+                                  double grid, double* out) {
   const float* in = logits.data();
   const size_t size = logits.size();
   for (size_t i = 0; i < size; ++i) {
@@ -52,22 +54,24 @@ TOUCHSTONE_ALWAYS_INLINE void run(std::span<const float> logits, double top, dou
     // All ones where x counts; a number that is none does not. A mask and no branch: what
     // exponential() makes of an x that it is not for is thrown away.
     const uint64_t counts = -static_cast<uint64_t>(x > kLowest);
-    out[i] = std::bit_cast<double>(std::bit_cast<uint64_t>(exponential(x)) & counts);
+    const double value = (exponential(x) + grid) - grid;
+    out[i] = std::bit_cast<double>(std::bit_cast<uint64_t>(value) & counts);
   }
 }
 
-void run_portable(std::span<const float> logits, double top, double scale, double* out) {
-  run(logits, top, scale, out);
+void run_portable(std::span<const float> logits, double top, double scale, double grid,
+                  double* out) {
+  run(logits, top, scale, grid, out);
 }
 
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) void run_avx2(std::span<const float> logits, double top,
-                                              double scale, double* out) {
-  run(logits, top, scale, out);
+                                              double scale, double grid, double* out) {
+  run(logits, top, scale, grid, out);
 }
 __attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512"))) void run_avx512(
-    std::span<const float> logits, double top, double scale, double* out) {
-  run(logits, top, scale, out);
+    std::span<const float> logits, double top, double scale, double grid, double* out) {
+  run(logits, top, scale, grid, out);
 }
 #endif
 
@@ -87,11 +91,25 @@ std::vector<ExponentialPath> exponential_paths() {
   return paths;
 }
 
-void exponentials(std::span<const float> logits, float top, double temperature,
-                  std::span<double> out) {
+namespace {
+
+void run_best(std::span<const float> logits, float top, double temperature, double grid,
+              std::span<double> out) {
   BASE_CHECK(logits.size() == out.size(), logits.size(), " logits, ", out.size(), " places");
   static const ExponentialPath best = exponential_paths().front();
-  best.run(logits, static_cast<double>(top), 1 / temperature, out.data());
+  best.run(logits, static_cast<double>(top), 1 / temperature, grid, out.data());
+}
+
+}  // namespace
+
+void exponentials(std::span<const float> logits, float top, double temperature,
+                  std::span<double> out) {
+  run_best(logits, top, temperature, 0, out);
+}
+
+void draw_weights(std::span<const float> logits, float top, double temperature,
+                  std::span<double> out) {
+  run_best(logits, top, temperature, kWeightGrid, out);
 }
 
 double ordered_sum(std::span<const double> values) {

@@ -13,10 +13,16 @@ namespace touchstone::sampling {
 void exponentials(std::span<const float> logits, float top, double temperature,
                   std::span<double> out);
 
-/// exponentials() as one instruction set has it; all give the same bits.
+/// exponentials(), rounded to multiples of 2^-35, the last bit of kWeightGrid: sums of up to 2^18
+/// of them are exact, so that they are the same in any order and on any device.
+void draw_weights(std::span<const float> logits, float top, double temperature,
+                  std::span<double> out);
+inline constexpr double kWeightGrid = 0x1p17;
+
+/// Both as one instruction set has them, `grid` 0 or kWeightGrid; all give the same bits.
 struct ExponentialPath {
   const char* name;  ///< "avx512", "avx2", "portable"
-  void (*run)(std::span<const float> logits, double top, double scale, double* out);
+  void (*run)(std::span<const float> logits, double top, double scale, double grid, double* out);
 };
 /// What this processor can run, best first; portable is always the last.
 std::vector<ExponentialPath> exponential_paths();

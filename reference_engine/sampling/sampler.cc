@@ -157,7 +157,7 @@ int32_t draw(std::span<float> logits, const Params& params, uint64_t position, S
   if (!std::isfinite(top)) return argmax(logits);
   std::vector<double>& weights = scratch.weights;
   weights.resize(logits.size());
-  exponentials(logits, top, params.temperature, weights);
+  draw_weights(logits, top, params.temperature, weights);
   // The most likely token weighs 1, so weights are probabilities relative to it.
   const double least = std::max(params.min_p, std::numeric_limits<double>::denorm_min());
   // By ids throughout, so that no sum depends on how a selection moved them.

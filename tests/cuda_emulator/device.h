@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "reference_engine/backend/cuda/kernels/elements.h"
@@ -57,7 +58,7 @@ T shuffle(T value, int from) {
     for (int i = 0; i < emulator::kWarp; ++i) values[i] = static_cast<Lane*>(lanes[i])->value;
     for (int i = 0; i < emulator::kWarp; ++i) {
       Lane& lane = *static_cast<Lane*>(lanes[i]);
-      lane.value = values[lane.from % emulator::kWarp];
+      lane.value = values[lane.from & (emulator::kWarp - 1)];
     }
   });
   return mine.value;
@@ -96,6 +97,19 @@ void store_pack(T* p, const Pack<T>& pack) {
 }
 inline void atomic_add(int32_t* p, int32_t value) {
   if (emulator::check_global(p, sizeof(*p), Access::kAtomic)) *p += value;
+}
+
+inline void atomic_mask(float* p) {
+  if (emulator::check_global(p, sizeof(*p), Access::kAtomic)) *p = -INFINITY;
+}
+template <typename T>
+T load_struct(const T* p) {
+  static_assert(sizeof(T) % alignof(T) == 0);
+  const auto* words = reinterpret_cast<const uint32_t*>(p);
+  for (size_t i = 0; i < sizeof(T) / sizeof(*words); ++i) {
+    if (!emulator::check_global(words + i, sizeof(*words), Access::kRead)) return {};
+  }
+  return *p;
 }
 
 /// `count` elements of the block's shared memory from byte `offset` on.
@@ -175,13 +189,9 @@ template <typename T>
 void store_pack(const Shared<T>& array, int i, const Pack<T>& pack) {
   if (array.touch_pack(i, Access::kWrite)) std::memcpy(array.at(i), &pack, sizeof(pack));
 }
-template <typename T>
-void atomic_add(const Shared<T>& array, int i, std::type_identity_t<T> value) {
-  if (array.touch(i, 1, Access::kAtomic)) *array.at(i) += value;
-}
-inline void atomic_max(const Shared<uint64_t>& array, int i, uint64_t value) {
-  if (!array.touch(i, 1, Access::kAtomic)) return;
-  *array.at(i) = *array.at(i) > value ? *array.at(i) : value;
+inline int32_t atomic_add(const Shared<int32_t>& array, int i, int32_t value) {
+  if (!array.touch(i, 1, Access::kAtomic)) return 0;
+  return std::exchange(*array.at(i), *array.at(i) + value);
 }
 
 /// Copies arrive when they are waited for, and not before.
@@ -258,6 +268,8 @@ inline float exp2_fast(float x) { return std::exp2(x); }
 inline float erf_of(float x) { return std::erf(x); }
 inline float tanh_of(float x) { return std::tanh(x); }
 inline float sqrt_rn(float x) { return std::sqrt(x); }
+inline float div_rn(float a, float b) { return a / b; }
+inline double log_of(double x) { return std::log(x); }
 inline double add_rn(double a, double b) { return a + b; }
 inline double mul_rn(double a, double b) { return a * b; }
 inline float add_rn(float a, float b) { return a + b; }

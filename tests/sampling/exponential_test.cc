@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -66,11 +67,33 @@ TEST(Exponential, EveryInstructionSetGivesTheSameBits) {
   std::vector<std::vector<double>> results;
   for (const ExponentialPath& path : exponential_paths()) {
     std::vector<double>& result = results.emplace_back(logits.size(), -1);
-    path.run(logits, 0.25, 1 / 0.7, result.data());
+    path.run(logits, 0.25, 1 / 0.7, 0, result.data());
     EXPECT_EQ(std::memcmp(result.data(), results[0].data(), result.size() * sizeof(double)), 0)
         << path.name;
   }
   EXPECT_STREQ(exponential_paths().back().name, "portable");
+}
+
+/// What lets a device that sums in another order draw the same tokens.
+TEST(Exponential, SumsOfDrawWeightsAreExactInAnyOrder) {
+  RandomStream random(4, "weights");
+  std::vector<float> logits = {0.0F};
+  for (int i = 1; i < 1 << 18; ++i) {
+    // Many that weigh nearly 1, so that the sum is as large as it gets, and a long tail.
+    logits.push_back(static_cast<float>(-30 * std::pow(random.uniform(), 60)));
+  }
+  std::vector<double> weights(logits.size());
+  draw_weights(logits, 0, 1, weights);
+  EXPECT_EQ(weights[0], 1.0);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    ASSERT_NEAR(weights[i], std::exp(static_cast<double>(logits[i])), 0x1p-36);
+  }
+  const double forward = std::accumulate(weights.begin(), weights.end(), 0.0);
+  EXPECT_GT(forward, 0x1p17) << "no test of the last bits";
+  EXPECT_EQ(std::accumulate(weights.rbegin(), weights.rend(), 0.0), forward);
+  EXPECT_EQ(ordered_sum(weights), forward);
+  std::sort(weights.begin(), weights.end());
+  EXPECT_EQ(std::accumulate(weights.begin(), weights.end(), 0.0), forward);
 }
 
 TEST(Exponential, TheOrderedSumTakesEveryValueOnce) {

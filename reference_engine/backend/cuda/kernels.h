@@ -236,7 +236,7 @@ struct SampleLogits {
   const int32_t* masked_tokens = nullptr;
   const int32_t* word_starts = nullptr;
   const int32_t* word_tokens = nullptr;
-  /// (…, vocab_size): how often a token was said; -1: in the prompt only. The sampled one is
+  /// (…, vocab_size): how often a token was said; negative: in the prompt only. The sampled one is
   /// counted.
   int32_t* counts = nullptr;
   int32_t* latest = nullptr;   ///< (slots): the sampled token is stored
@@ -249,8 +249,8 @@ struct SampleLogits {
 void sample(const SampleLogits& args, void* workspace, Stream stream);
 int64_t sample_workspace_bytes(int32_t num_rows, int32_t vocab_size);
 
-/// counts[…] of a new request: 0, and -1 for tokens of its prompt. Tokens outside of the vocabulary
-/// do not count.
+/// One row of SampleLogits::counts for a new request. Tokens outside of the vocabulary do not
+/// count.
 void count_prompt(int32_t* counts, int32_t vocab_size, const int32_t* prompt, int32_t length,
                   Stream stream);
 

@@ -59,6 +59,14 @@ TOUCHSTONE_DEVICE void store_pack(T* p, const Pack<T>& pack) {
   *reinterpret_cast<Pack<T>*>(p) = pack;
 }
 TOUCHSTONE_DEVICE void atomic_add(int32_t* p, int32_t value) { atomicAdd(p, value); }
+TOUCHSTONE_DEVICE void atomic_mask(float* p) {
+  atomicExch(reinterpret_cast<unsigned*>(p), 0xFF800000U);
+}
+/// A struct of 4- and 8-byte fields.
+template <typename T>
+TOUCHSTONE_DEVICE T load_struct(const T* p) {
+  return *p;
+}
 
 template <typename T>
 struct Shared {
@@ -79,16 +87,8 @@ template <typename T>
 TOUCHSTONE_DEVICE void store_pack(const Shared<T>& array, int i, const Pack<T>& pack) {
   store_pack(array.data + i, pack);
 }
-TOUCHSTONE_DEVICE void atomic_add(const Shared<int32_t>& array, int i, int32_t value) {
-  atomicAdd(array.data + i, value);
-}
-TOUCHSTONE_DEVICE void atomic_add(const Shared<uint64_t>& array, int i, uint64_t value) {
-  atomicAdd(reinterpret_cast<unsigned long long*>(array.data + i),
-            static_cast<unsigned long long>(value));
-}
-TOUCHSTONE_DEVICE void atomic_max(const Shared<uint64_t>& array, int i, uint64_t value) {
-  atomicMax(reinterpret_cast<unsigned long long*>(array.data + i),
-            static_cast<unsigned long long>(value));
+TOUCHSTONE_DEVICE int32_t atomic_add(const Shared<int32_t>& array, int i, int32_t value) {
+  return atomicAdd(array.data + i, value);
 }
 
 template <typename T>
@@ -191,6 +191,8 @@ TOUCHSTONE_DEVICE float exp2_fast(float x) {
 TOUCHSTONE_DEVICE float erf_of(float x) { return erff(x); }
 TOUCHSTONE_DEVICE float tanh_of(float x) { return tanhf(x); }
 TOUCHSTONE_DEVICE float sqrt_rn(float x) { return __fsqrt_rn(x); }
+TOUCHSTONE_DEVICE float div_rn(float a, float b) { return __fdiv_rn(a, b); }
+TOUCHSTONE_DEVICE double log_of(double x) { return log(x); }
 TOUCHSTONE_DEVICE double add_rn(double a, double b) { return __dadd_rn(a, b); }
 TOUCHSTONE_DEVICE double mul_rn(double a, double b) { return __dmul_rn(a, b); }
 TOUCHSTONE_DEVICE float add_rn(float a, float b) { return __fadd_rn(a, b); }
