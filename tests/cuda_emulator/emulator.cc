@@ -1,6 +1,7 @@
 #include "tests/cuda_emulator/emulator.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/context/fiber.hpp>
 #include <boost/context/protected_fixedsize_stack.hpp>
 #include <cstring>
@@ -30,7 +31,13 @@ struct Worker {
   Thread thread;
   State state = State::kEnded;
   const char* operation = nullptr;  // at which it waits
-  void* handed_in = nullptr;
+};
+
+/// The operation that lanes have come to.
+struct Warp {
+  const char* operation = nullptr;
+  int arrived = 0;
+  std::array<void*, kWarp> lanes = {};
 };
 
 class Machine {
@@ -43,7 +50,7 @@ class Machine {
   const Launch* launch = nullptr;
 
   void run(const Launch& what);
-  void wait(State state, const char* operation, void* handed_in);
+  void wait(State state, const char* operation);
   void exchange(const char* name, void* mine, Combine combine);
   size_t static_shared(const void* tag, size_t bytes);
 
@@ -56,6 +63,7 @@ class Machine {
   void resume(Worker& worker);
 
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::array<Warp, kMaxThreads / kWarp> warps_ = {};
   context::fiber scheduler_;
   Worker* current_ = nullptr;
   std::map<const void*, size_t> static_arrays_;
@@ -190,35 +198,31 @@ void Machine::report_stuck() {
   }
   report(message);
   for (auto& worker : workers_) worker->fiber = {};  // unwinds them
+  warps_ = {};
 }
 
-void Machine::wait(State state, const char* operation, void* handed_in) {
+void Machine::wait(State state, const char* operation) {
   current_->state = state;
   current_->operation = operation;
-  current_->handed_in = handed_in;
   scheduler_ = std::move(scheduler_).resume();
 }
 
 void Machine::exchange(const char* name, void* mine, Combine combine) {
-  Worker& self = *current_;
-  const int first = self.thread.index / kWarp * kWarp;
-  void* lanes[kWarp] = {};
-  for (int lane = 0; lane < kWarp; ++lane) {
-    const Worker& other = *workers_[static_cast<size_t>(first + lane)];
-    if (&other == &self) {
-      lanes[lane] = mine;
-      continue;
-    }
-    // Compared by text: equal literals of two files need not be one.
-    if (other.state != State::kAtWarpOperation || std::strcmp(other.operation, name) != 0) {
-      wait(State::kAtWarpOperation, name, mine);
-      return;
-    }
-    lanes[lane] = other.handed_in;
+  const int index = current_->thread.index;
+  Warp& warp = warps_[static_cast<size_t>(index / kWarp)];
+  warp.lanes[static_cast<size_t>(index % kWarp)] = mine;
+  // Compared by text: equal literals of two files need not be one. Once lanes differ, the warp
+  // never gets on.
+  if (warp.arrived == 0) warp.operation = name;
+  if (warp.operation == name || std::strcmp(warp.operation, name) == 0) warp.arrived += 1;
+  if (warp.arrived < kWarp) {
+    wait(State::kAtWarpOperation, name);
+    return;
   }
-  combine(lanes);
+  warp.arrived = 0;
+  combine(warp.lanes.data());
   for (int lane = 0; lane < kWarp; ++lane) {
-    workers_[static_cast<size_t>(first + lane)]->state = State::kRunnable;
+    workers_[static_cast<size_t>(index / kWarp * kWarp + lane)]->state = State::kRunnable;
   }
 }
 
@@ -253,7 +257,7 @@ void report(const std::string& message) {
 
 Block& block() { return machine().block; }
 
-void sync_block() { machine().wait(State::kAtBlockBarrier, "the block's barrier", nullptr); }
+void sync_block() { machine().wait(State::kAtBlockBarrier, "the block's barrier"); }
 
 void sync_warp() {
   exchange("the warp's barrier", &block().thread->warp_epoch, [](void* const* lanes) {

@@ -199,9 +199,9 @@ TOUCHSTONE_FOR_ALL_ELEMENTS(Sampling);
 
 TEST_P(Sampling, EverythingAtOnceAsOnTheCpu) {
   RandomStream random(11, "sampling");
-  for (const int32_t vocab : {1, 31, 33, 509, 1100}) {
+  for (const int32_t vocab : {1, 31, 33, 509, 700}) {
     std::vector<Asked> rows;
-    for (int i = 0; i < 30; ++i) rows.push_back(random_row(random, vocab));
+    for (int i = 0; i < 10; ++i) rows.push_back(random_row(random, vocab));
     check_rows(GetParam(), vocab,
                random_values(GetParam(), rows.size() * static_cast<size_t>(vocab), 5, 8), rows);
   }
@@ -209,7 +209,7 @@ TEST_P(Sampling, EverythingAtOnceAsOnTheCpu) {
 
 TEST_P(Sampling, EqualLogitsGoByTheirIds) {
   RandomStream random(12, "ties");
-  std::vector<Asked> rows(24);
+  std::vector<Asked> rows(10);
   std::vector<float> logits;
   for (Asked& row : rows) {
     row.params.seed = random.next();
@@ -236,7 +236,7 @@ TEST_P(Sampling, NothingAllowedAndNoNumbers) {
 TEST_P(Sampling, SharesOfDrawsFollowTheProbabilities) {
   // Probabilities 1/2, 1/4, 1/4 in the logarithm's nearest element.
   const std::vector<float> one = {std::log(2.0F), 0, 0};
-  std::vector<Asked> rows(600);
+  std::vector<Asked> rows(40);
   std::vector<float> logits;
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i].params.seed = i;
@@ -309,7 +309,7 @@ void check_logprobs(Element element, int32_t vocab, const std::vector<int32_t>& 
 
 TEST_P(Sampling, LogprobsAsOnTheCpu) {
   for (const int32_t vocab : {1, 31, 33, 700}) {
-    check_logprobs(GetParam(), vocab, {0, 1, 5, 20, 700, 33, 2});
+    check_logprobs(GetParam(), vocab, {0, 5, 20, 700});
   }
 }
 

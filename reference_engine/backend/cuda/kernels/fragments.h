@@ -72,6 +72,10 @@ struct Fragments {
   static TOUCHSTONE_DEVICE_MEMBER void multiply(Product& product, const A& a, const B& b) {
     mma16<T>(product.d, a.r, b.r);
   }
+  using Word = uint32_t;
+  static TOUCHSTONE_DEVICE_MEMBER Word word(const Pack<T>& pack, int i) {
+    return pack.values[2 * i].bits | static_cast<uint32_t>(pack.values[2 * i + 1].bits) << 16;
+  }
 };
 
 /// f32: steps of 8 along k, fused multiply-adds.
@@ -115,6 +119,34 @@ struct Fragments<float> {
   }
   static TOUCHSTONE_DEVICE_MEMBER void multiply(Product& product, const A& a, const B& b) {
     mma8(product.d, a.r, b.r);
+  }
+  using Word = float;
+  static TOUCHSTONE_DEVICE_MEMBER Word word(const Pack<float>& pack, int i) {
+    return pack.values[i];
+  }
+};
+
+/// Two steps along k at once, of matrices whose rows are long: each lane brings 16 bytes of its row
+/// at its place, so that a row is read in runs of 64 bytes. The steps then multiply columns in a
+/// fixed order that is not that of k; both operands have the same.
+template <typename T>
+struct Chunk {
+  using F = Fragments<T>;
+  static constexpr int kK = 4 * Pack<T>::kSize;
+
+  /// product += A · B over the chunk: `upper` and `lower` of rows `group` and `group` + 8 of A,
+  /// `column` of column `group` of B.
+  static TOUCHSTONE_DEVICE_MEMBER void multiply(Product& product, const Pack<T>& upper,
+                                                const Pack<T>& lower, const Pack<T>& column) {
+    TOUCHSTONE_UNROLL
+    for (int step = 0; step < 2; ++step) {
+      const int left = 2 * step;
+      const int right = left + 1;
+      F::multiply(product,
+                  {{F::word(upper, left), F::word(lower, left), F::word(upper, right),
+                    F::word(lower, right)}},
+                  {{F::word(column, left), F::word(column, right)}});
+    }
   }
 };
 

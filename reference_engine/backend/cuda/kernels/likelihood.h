@@ -79,47 +79,68 @@ TOUCHSTONE_DEVICE int32_t most_likely(int32_t vocab, const F& logit, const Share
   return best == 0 ? 0 : token_of_key(best);
 }
 
-/// The key of the token at which the measures, summed from the most likely one on, reach `wanted`;
-/// or one below it and above the next token's. 0 when they never do. `measure(i, key)`: of token i,
-/// 0 where it does not take part; sums of measures are exact.
+/// Keys of a closed range: none when low > high.
+struct KeyRange {
+  uint64_t low;
+  uint64_t high;
+};
+
+/// The smallest range of the keys that take part and lie in `within`.
 template <typename F>
-TOUCHSTONE_DEVICE uint64_t select_cut(int32_t vocab, double wanted, const F& key_of,
-                                      const Shared<double>& scratch) {
-  constexpr int kBits = 3;
-  constexpr int kDigits = 1 << kBits;
-  uint64_t low = 0;  // the cut has these bits above `shift`
-  double above = 0;  // measured of what is more likely than all that have them
-  for (int shift = 63; shift >= 0; shift -= kBits) {
-    double sums[kDigits] = {};
-    int32_t counts = 0;  // that take part and have the bits
+TOUCHSTONE_DEVICE KeyRange key_range(int32_t vocab, const KeyRange& within, const F& measure,
+                                     const Shared<uint64_t>& scratch) {
+  uint64_t least = 0;  // as its complement
+  uint64_t most = 0;
+  for (int32_t i = thread_index(); i < vocab; i += kVocabularyThreads) {
+    uint64_t key = 0;
+    if (measure(i, key) == 0 || key < within.low || key > within.high) continue;
+    least = Larger::of(least, ~key);
+    most = Larger::of(most, key);
+  }
+  return {~reduce_block<Larger>(least, scratch), reduce_block<Larger>(most, scratch)};
+}
+
+/// The key of the token at which the measures, summed from the most likely one on, reach `wanted`;
+/// 0 when they never do. `measure(i, key)`: of token i, whose key it sets; 0: it does not take
+/// part. Sums of measures are exact. The range in which that key lies is cut in eight again and
+/// again.
+template <typename F>
+TOUCHSTONE_DEVICE uint64_t select_cut(int32_t vocab, double wanted, const F& measure,
+                                      const VocabularyScratch& scratch) {
+  constexpr int kParts = 8;
+  KeyRange range = key_range(vocab, {0, ~uint64_t{0}}, measure, scratch.keys);
+  double above = 0;  // measured of what is more likely than the range
+  while (range.low < range.high) {
+    int shift = 0;
+    while ((range.high - range.low) >> shift >= kParts) shift += 1;
+    double sums[kParts] = {};
     for (int32_t i = thread_index(); i < vocab; i += kVocabularyThreads) {
       uint64_t key = 0;
-      const double measure = key_of(i, key);
-      const bool inside = shift + kBits >= 64 || (key ^ low) >> (shift + kBits) == 0;
-      if (measure == 0 || !inside) continue;
-      const int digit = static_cast<int>(key >> shift & (kDigits - 1));
-      counts += 1;
+      const double mine = measure(i, key);
+      if (mine == 0 || key < range.low || key > range.high) continue;
+      const int part = static_cast<int>((key - range.low) >> shift);
       TOUCHSTONE_UNROLL
-      for (int d = 0; d < kDigits; ++d) {
-        if (d == digit) sums[d] = add_rn(sums[d], measure);
+      for (int p = 0; p < kParts; ++p) {
+        if (p == part) sums[p] = add_rn(sums[p], mine);
       }
     }
     int chosen = -1;
     TOUCHSTONE_UNROLL
-    for (int d = kDigits - 1; d >= 0; --d) {
-      const double sum = reduce_block<Plus>(sums[d], scratch);
-      if (chosen >= 0) continue;
-      if (sum > 0 && add_rn(above, sum) >= wanted) {
-        chosen = d;
+    for (int p = kParts - 1; p >= 0; --p) {
+      const double sum = reduce_block<Plus>(sums[p], scratch.weights);
+      if (chosen >= 0 || sum == 0) continue;
+      if (add_rn(above, sum) >= wanted) {
+        chosen = p;
       } else {
         above = add_rn(above, sum);
       }
     }
     if (chosen < 0) return 0;
-    low |= static_cast<uint64_t>(chosen) << shift;
-    if (reduce_block<Plus>(static_cast<double>(counts), scratch) == 1) return low;
+    const uint64_t low = range.low + (static_cast<uint64_t>(chosen) << shift);
+    const uint64_t high = low + ((uint64_t{1} << shift) - 1);
+    range = key_range(vocab, {low, high < range.high ? high : range.high}, measure, scratch.keys);
   }
-  return low;
+  return range.low <= range.high ? range.low : 0;
 }
 
 }  // namespace touchstone::backend::cuda

@@ -83,13 +83,12 @@ TOUCHSTONE_KERNEL TOUCHSTONE_BOUNDS(kVocabularyThreads, 1) logprobs_kernel(const
     store(args.ranks + row.first, rank);
   }
   if (row.top == 0) return;
-  const uint64_t cut = select_cut(
-      vocab, row.top,
-      [&](int32_t i, uint64_t& key) {
-        key = likelihood_key(logit(i), i);
-        return 1.0;
-      },
-      sums);
+  const uint64_t cut = select_cut(vocab, row.top,
+                                  [&](int32_t i, uint64_t& key) {
+                                    key = likelihood_key(logit(i), i);
+                                    return 1.0;
+                                  },
+                                  {keys, sums});
   // Until the ranks are written, their place holds the ids.
   int32_t* ids = args.ranks + row.first + 1;
   collect(vocab, logit, cut, row.top, ids, next);

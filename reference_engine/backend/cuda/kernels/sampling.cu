@@ -201,13 +201,13 @@ TOUCHSTONE_DEVICE int32_t draw(const SampleRow& row, const Working& working, int
     candidates.cut = select_cut(
         vocab, row.top_k,
         [&](int32_t i, uint64_t& key) { return candidates.weight(i, key) > 0 ? 1.0 : 0.0; },
-        scratch.weights);
+        scratch);
   }
   double total = sum_weights(candidates, vocab, scratch.weights);
   if (row.top_p < 1.0) {
     const uint64_t cut = select_cut(
         vocab, mul_rn(row.top_p, total),
-        [&](int32_t i, uint64_t& key) { return candidates.weight(i, key); }, scratch.weights);
+        [&](int32_t i, uint64_t& key) { return candidates.weight(i, key); }, scratch);
     if (cut > candidates.cut) candidates.cut = cut;
     total = sum_weights(candidates, vocab, scratch.weights);
   }
