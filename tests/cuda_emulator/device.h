@@ -20,6 +20,7 @@
 #define TOUCHSTONE_DEVICE_MEMBER inline
 #define TOUCHSTONE_BOUNDS(threads, blocks)
 #define TOUCHSTONE_UNROLL
+#define TOUCHSTONE_UNROLL_BY(count)
 #define TOUCHSTONE_SHARED(T, name, count)                                                     \
   static const char name##_tag = 0;                                                           \
   const ::touchstone::backend::cuda::Shared<T> name {                                         \

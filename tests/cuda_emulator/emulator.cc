@@ -241,6 +241,12 @@ void run(const Launch& launch) { machine().run(launch); }
 uint64_t num_launches() { return machine().launches; }
 std::vector<std::string> take_errors() { return std::exchange(machine().errors, {}); }
 
+/// What errors of one kind have in common.
+static std::string without_digits(std::string text) {
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
+}
+
 void report(const std::string& message) {
   Machine& m = machine();
   std::string text;
@@ -252,7 +258,11 @@ void report(const std::string& message) {
     text += ": ";
   }
   text += message;
-  if (m.errors.size() < kMaxErrors) m.errors.push_back(text);
+  const auto alike = std::count_if(m.errors.begin(), m.errors.end(),
+                                   [kind = without_digits(text)](const std::string& other) {
+                                     return without_digits(other) == kind;
+                                   });
+  if (alike < kMaxAlike && m.errors.size() < kMaxErrors) m.errors.push_back(text);
 }
 
 Block& block() { return machine().block; }

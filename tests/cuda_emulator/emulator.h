@@ -47,8 +47,10 @@ void run(const Launch& launch);
 /// Launches since the program started.
 uint64_t num_launches();
 
-/// What was found since the last call, at most kMaxErrors of them.
+/// What was found since the last call, at most kMaxErrors, of which kMaxAlike differ in numbers
+/// alone.
 inline constexpr size_t kMaxErrors = 20;
+inline constexpr int kMaxAlike = 2;
 std::vector<std::string> take_errors();
 /// From within a kernel: `message` with kernel, block and thread in front.
 void report(const std::string& message);

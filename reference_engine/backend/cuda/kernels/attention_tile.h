@@ -69,7 +69,7 @@ struct SplitState {
     score(scores, queries, keys);
     mask(scores, start, sight);
     weigh(scores, scale);
-    TOUCHSTONE_UNROLL
+    TOUCHSTONE_UNROLL_BY(F::kUnroll)
     for (int step = 0; step < kAttendTile / F::kK; ++step) {
       const typename F::A weights = F::from_products(scores, step);
       TOUCHSTONE_UNROLL
@@ -98,7 +98,7 @@ struct SplitState {
                                              const Shared<T>& queries, const Shared<T>& keys) {
     TOUCHSTONE_UNROLL
     for (int i = 0; i < kTileProducts; ++i) scores[i] = {{0.0F, 0.0F, 0.0F, 0.0F}};
-    TOUCHSTONE_UNROLL
+    TOUCHSTONE_UNROLL_BY(F::kUnroll)
     for (int k = 0; k < kDim; k += F::kK) {
       const typename F::A a = F::load_a(queries, kStride, k);
       TOUCHSTONE_UNROLL

@@ -13,6 +13,8 @@
 #define TOUCHSTONE_DEVICE_MEMBER __device__ __forceinline__
 #define TOUCHSTONE_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
 #define TOUCHSTONE_UNROLL _Pragma("unroll")
+#define TOUCHSTONE_PRAGMA(text) _Pragma(#text)
+#define TOUCHSTONE_UNROLL_BY(count) TOUCHSTONE_PRAGMA(unroll count)
 #define TOUCHSTONE_SHARED(T, name, count) \
   __shared__ T name##_storage[count];     \
   const ::touchstone::backend::cuda::Shared<T> name { name##_storage }

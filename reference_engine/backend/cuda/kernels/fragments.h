@@ -27,6 +27,7 @@ TOUCHSTONE_DEVICE uint32_t pack_two(float low, float high) {
 template <typename T>
 struct Fragments {
   static constexpr int kK = 16;
+  static constexpr int kUnroll = 16;  // steps; at most
   static constexpr int kPadding = 8;  // elements behind a row, so that rows start in other banks
   struct A {
     uint32_t r[4];
@@ -82,6 +83,7 @@ struct Fragments {
 template <>
 struct Fragments<float> {
   static constexpr int kK = 8;
+  static constexpr int kUnroll = 1;  // a step is long
   static constexpr int kPadding = 4;
   struct A {
     float r[4];

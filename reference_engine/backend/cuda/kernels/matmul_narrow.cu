@@ -10,13 +10,13 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kFeatures = 16;
 constexpr int kTileSize = kFeatures * 8;  // of one product
-constexpr int kAhead = 4;                 // chunks whose loads are under way together
 
 /// Products of one slice: `product` j has rows [8 j, 8 j + 8) of the input.
 template <typename T, int kProducts>
 TOUCHSTONE_DEVICE void multiply_slice(const Matmul& args, int64_t feature, int64_t slice,
                                       Product (&products)[kProducts]) {
   constexpr int kK = Chunk<T>::kK;
+  constexpr int kAhead = 4 / kProducts;  // chunks whose loads are under way together
   const int64_t start = slice * kMatmulSlice;
   const int64_t end = start + kMatmulSlice < args.k ? start + kMatmulSlice : args.k;
   const int place = fragment_place() * Pack<T>::kSize;

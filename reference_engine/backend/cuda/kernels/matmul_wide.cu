@@ -162,9 +162,9 @@ void matmul_wide(const Matmul& args, Stream stream) {
     using T = decltype(zero);
     if (args.rows <= 32) {
       launch_wide<T, 1, 1>(args, stream);
-    } else if (args.rows <= 64) {
+    } else if (args.rows <= 64 || args.element == Element::kFloat32) {  // f32 lacks the registers
       launch_wide<T, 2, 2>(args, stream);
-    } else {
+    } else if constexpr (sizeof(T) == 2) {
       launch_wide<T, 4, 4>(args, stream);
     }
   });
