@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/nvml.h"
 #include "base/text.h"
 #include "records/field_table.h"
 
@@ -84,6 +85,12 @@ Settings this_hardware() {
       if (colon != std::string::npos) found["cpu"] = std::string(trim(line.substr(colon + 1)));
       break;
     }
+  }
+  const auto gpus = read_gpus();
+  if (gpus && !gpus->empty()) {
+    found["gpu"] = gpus->front().name;
+    found["gpu_driver"] = gpus->front().driver;
+    found["gpus"] = static_cast<int64_t>(gpus->size());
   }
   return found;
 }

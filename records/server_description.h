@@ -28,7 +28,7 @@ struct ServerDescription {
 Settings flags_of_command(const std::vector<std::string>& command);
 /// The shape of the model in a Hugging Face folder; what is not there is left out.
 Settings shape_of_model(const std::string& folder);
-/// Cores and processor of this machine.
+/// Cores, processor and GPUs of this machine.
 Settings this_hardware();
 
 std::string server_json(const ServerDescription& description);
