@@ -15,6 +15,7 @@
 #include "cli/config_flags.h"
 #include "cli/duration_flag.h"
 #include "reference_engine/backend/plugin_backend.h"
+#include "reference_engine/backend/plugin_search.h"
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/server/line_output.h"
 #include "reference_engine/server/serve.h"
@@ -57,11 +58,6 @@ const std::vector<UnimplementedFlag>& unimplemented_flags() {
        Kind::kValue,
        {"*"},
        "it has no effect in vLLM's V1 engine either"},
-      {"--gpu-memory-utilization",
-       Kind::kValue,
-       {"*"},
-       "the CPU backend takes --kv-cache-memory-bytes or VLLM_CPU_KVCACHE_SPACE"},
-      {"--enforce-eager", Kind::kSwitch, {"*"}, "there are no CUDA graphs to leave out"},
       {"--trust-remote-code", Kind::kSwitch, {"*"}, "no code is ever loaded from a model folder"},
       {"--disable-fastapi-docs", Kind::kSwitch, {"*"}, "there are no such pages"},
       {"--enable-log-requests", Kind::kSwitch, {}, "use --request-log FILE"},
@@ -137,7 +133,7 @@ Result<int64_t> parse_length(const std::string& text) {
   return static_cast<int64_t>(value);
 }
 
-/// A flag that only some backends know; the one that is chosen checks it.
+/// A flag that only some backends know; one that knows it checks the value.
 void add_backend_setting(CLI::App& app, ServeOptions& options, const std::string& name,
                          const std::string& help) {
   app.add_option_function<std::string>(
@@ -153,7 +149,7 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
                  "Names that clients may use; answers carry the first. Default: the folder")
       ->expected(1, CLI::detail::expected_max_vector_size);
   app.add_option("--dtype", options.dtype, "Type of weights and activations")
-      ->check(CLI::IsMember({"auto", "bfloat16", "float32", "float"}))
+      ->check(CLI::IsMember({"auto", "bfloat16", "float32", "float", "float16", "half"}))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Seeds every request that brings no seed")
       ->capture_default_str();
@@ -174,7 +170,7 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
       ->check(CLI::IsMember({"auto", "safetensors", "dummy"}))
       ->capture_default_str();
   app.add_option("--device", options.device,
-                 "Backend that computes; auto: the first that can run here")
+                 "Backend that computes: cpu, cuda, or auto, the best that can run here")
       ->capture_default_str();
   app.add_option("--backend-plugin", flags.backend_plugins,
                  "Shared object with a backend; it stands before those of this program");
@@ -182,6 +178,14 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
                       "CPU kernels: avx512, avx2 or portable. Default: the best of this machine");
   add_backend_setting(app, options, "threads",
                       "Threads of the backend. Default: one per processor");
+  add_backend_setting(app, options, "gemm",
+                      "Matrix products on a GPU: cublaslt or kernels, the project's own. "
+                      "Default: cublaslt");
+  add_backend_setting(app, options, "gpu-memory-utilization",
+                      "Part of a GPU's memory for weights, KV and everything else. Default: 0.92");
+  app.add_flag_callback(
+      "--enforce-eager", [&options] { options.backend_settings["enforce-eager"] = "true"; },
+      "No CUDA graphs");
 }
 
 void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
@@ -195,7 +199,8 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
       ->check(positive);
   app.add_option("--kv-cache-memory-bytes", flags.kv_cache_memory_bytes,
                  "Memory for keys and values. Default: VLLM_CPU_KVCACHE_SPACE GiB, else the "
-                 "backend's (cpu: 4 GiB), at most a quarter of the memory there is")
+                 "backend's (cpu: 4 GiB, at most a quarter of the memory there is; cuda: what "
+                 "--gpu-memory-utilization leaves)")
       ->check(CLI::Range(int64_t{1}, INT64_MAX));
   add_config_flags(app,
                    {.defaults = {.block_size = 128},
@@ -385,6 +390,7 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
     options.max_model_len = *length;
   }
   if (options.dtype == "float") options.dtype = "float32";
+  if (options.dtype == "half") options.dtype = "float16";
   options.scheduler = flags.scheduler;
   const Result<std::optional<int64_t>> bytes = kv_cache_bytes(flags);
   if (!bytes) return bytes.error();
@@ -405,6 +411,8 @@ Exit run_serve(const CLI::App& app, ServeFlags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
   const RealClock clock;
   backend::Registry backends = backend::linked_backends();
+  backends.add_first(backend::searched_plugin("cuda", "libtouchstone_cuda.so",
+                                              backend::plugin_folders(flags.options.environment)));
   for (const std::string& path : flags.backend_plugins) {
     auto plugin = backend::load_plugin(path);
     if (!plugin) return report_error(plugin.error());

@@ -27,8 +27,10 @@ struct Capabilities {
   int32_t default_max_num_seqs = 0;  ///< requests of a plan
   int32_t default_max_num_batched_tokens = 0;
   int64_t default_kv_cache_bytes = 0;  ///< at most, when nobody says how much
+  int32_t default_kv_percent = 100;    ///< and at most this part of Sizes::total_bytes
   int32_t max_plans_in_flight = 0;     ///< submitted and not waited for
   int32_t max_adapters = 0;
+  std::vector<std::string> settings = {};  ///< what BackendOptions::settings may name
 };
 
 struct ModelInfo {
@@ -45,6 +47,7 @@ struct ModelInfo {
   int64_t weight_bytes = 0;
   std::string dtype;    ///< "bfloat16", "float32"
   std::string kernels;  ///< the named kernel set: "avx512", "avx2", "portable"
+  std::string device;   ///< one line about it for people; empty: the processor of this process
 };
 
 /// The most that any plan will ask for.
@@ -60,7 +63,7 @@ struct Sizes {
   int64_t weight_bytes = 0;     ///< taken already
   int64_t workspace_bytes = 0;  ///< what plans within the limits will take besides KV
   int64_t total_bytes = 0;      ///< of the device, or of this process's share
-  int64_t free_bytes = 0;       ///< of the device, as of now
+  int64_t free_bytes = 0;       ///< of these, as of now
   int64_t kv_block_bytes = 0;   ///< keys and values of one block, all layers
 };
 

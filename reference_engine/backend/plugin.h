@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised by every change that an older plugin or program would misread. */
-#define TOUCHSTONE_BACKEND_ABI_VERSION 2u
+#define TOUCHSTONE_BACKEND_ABI_VERSION 3u
 #define TOUCHSTONE_BACKEND_PLUGIN_SYMBOL "touchstone_backend_plugin"
 
 typedef enum TouchstoneCode {
@@ -41,7 +41,8 @@ typedef struct TouchstoneError {
 
 typedef struct TouchstoneCapabilities {
   uint64_t struct_size;
-  char dtypes[128]; /* "float32,bfloat16" */
+  char dtypes[128];   /* "float32,bfloat16" */
+  char settings[256]; /* "kernels,threads" */
   int32_t default_block_size;
   int32_t block_size_multiple;
   int32_t max_block_size;
@@ -49,6 +50,7 @@ typedef struct TouchstoneCapabilities {
   int32_t default_max_num_batched_tokens;
   int32_t max_plans_in_flight;
   int32_t max_adapters;
+  int32_t default_kv_percent;
   int64_t default_kv_cache_bytes;
 } TouchstoneCapabilities;
 
@@ -72,6 +74,7 @@ typedef struct TouchstoneModelInfo {
   char architecture[128];
   char dtype[32];
   char kernels[64];
+  char device[512];
   int32_t vocab_size;
   int32_t max_position_embeddings;
   int32_t num_layers;

@@ -132,7 +132,8 @@ Status PluginBackend::read_model() {
            .num_parameters = info.num_parameters,
            .weight_bytes = info.weight_bytes,
            .dtype = get_text(info.dtype),
-           .kernels = get_text(info.kernels)};
+           .kernels = get_text(info.kernels),
+           .device = get_text(info.device)};
   return {};
 }
 
@@ -262,8 +263,10 @@ Result<Capabilities> PluginFactory::capabilities() const {
                       .default_max_num_seqs = known.default_max_num_seqs,
                       .default_max_num_batched_tokens = known.default_max_num_batched_tokens,
                       .default_kv_cache_bytes = known.default_kv_cache_bytes,
+                      .default_kv_percent = known.default_kv_percent,
                       .max_plans_in_flight = known.max_plans_in_flight,
-                      .max_adapters = known.max_adapters};
+                      .max_adapters = known.max_adapters,
+                      .settings = split(get_text(known.settings), ',')};
 }
 
 Result<std::unique_ptr<Backend>> PluginFactory::create(const std::string& model,

@@ -58,6 +58,7 @@ int32_t capabilities(void* context, TouchstoneCapabilities* out, TouchstoneError
     const auto known = factory_of(context).capabilities();
     if (!known) return known.error();
     put_text(out->dtypes, join(known->dtypes, ","));
+    put_text(out->settings, join(known->settings, ","));
     out->default_block_size = known->default_block_size;
     out->block_size_multiple = known->block_size_multiple;
     out->max_block_size = known->max_block_size;
@@ -66,6 +67,7 @@ int32_t capabilities(void* context, TouchstoneCapabilities* out, TouchstoneError
     out->max_plans_in_flight = known->max_plans_in_flight;
     out->max_adapters = known->max_adapters;
     out->default_kv_cache_bytes = known->default_kv_cache_bytes;
+    out->default_kv_percent = known->default_kv_percent;
     return {};
   });
 }
@@ -97,6 +99,7 @@ int32_t model(TouchstoneBackend* backend, TouchstoneModelInfo* out, TouchstoneEr
     put_text(out->architecture, info.architecture);
     put_text(out->dtype, info.dtype);
     put_text(out->kernels, info.kernels);
+    put_text(out->device, info.device);
     out->vocab_size = info.vocab_size;
     out->max_position_embeddings = info.max_position_embeddings;
     out->num_layers = info.num_layers;

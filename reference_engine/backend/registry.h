@@ -44,9 +44,11 @@ class Registry final {
     factories_.insert(factories_.begin(), std::move(factory));
   }
   std::vector<std::string> names() const;
-  /// `name`: "auto" or one of names(). ERRORS: kInvalidArgument for another name, kUnavailable with
-  /// each backend's reason. The pointer lives as long as the registry.
-  Result<const BackendFactory*> choose(const std::string& name) const;
+  /// `name`: "auto" or one of names(). `passed_over` gets a line for each better backend that
+  /// cannot run here. ERRORS: kInvalidArgument for another name, kUnavailable with each backend's
+  /// reason. The pointer lives as long as the registry.
+  Result<const BackendFactory*> choose(const std::string& name,
+                                       std::vector<std::string>* passed_over = nullptr) const;
 
  private:
   std::vector<std::unique_ptr<BackendFactory>> factories_;

@@ -16,15 +16,15 @@ std::string mebibytes(int64_t bytes) {
 
 Result<int64_t> kv_memory(const KvMemoryInput& input) {
   const int64_t free = std::max<int64_t>(0, input.free_bytes);
-  const int64_t bytes =
-      input.asked_bytes.value_or(std::min({input.default_bytes, input.total_bytes / 4, free}));
+  const int64_t bytes = input.asked_bytes.value_or(
+      std::min({input.default_bytes, input.total_bytes / 100 * input.default_percent, free}));
   const int64_t needed =
       input.num_blocks_override ? *input.num_blocks_override * input.block_bytes : bytes;
   if (needed > free) {
     return unavailable(
         "KV cache: needs " + mebibytes(needed) + " of memory, free are " + mebibytes(free),
-        "lower --kv-cache-memory-bytes, VLLM_CPU_KVCACHE_SPACE or "
-        "--num-gpu-blocks-override, or raise the container's memory limit");
+        "lower --kv-cache-memory-bytes, VLLM_CPU_KVCACHE_SPACE or --num-gpu-blocks-override, or "
+        "raise the container's memory limit (on a GPU: --gpu-memory-utilization)");
   }
   return bytes;
 }

@@ -12,15 +12,16 @@ namespace touchstone::engine {
 struct KvMemoryInput {
   /// --kv-cache-memory-bytes, VLLM_CPU_KVCACHE_SPACE; absent: nobody said how much.
   std::optional<int64_t> asked_bytes = {};
-  int64_t default_bytes = 0;  ///< the backend's, a ceiling
-  int64_t total_bytes = 0;    ///< of the device
-  int64_t free_bytes = 0;     ///< what the device has besides weights and workspace
+  int64_t default_bytes = 0;      ///< the backend's, a ceiling
+  int32_t default_percent = 100;  ///< and another: this part of total_bytes
+  int64_t total_bytes = 0;        ///< of the device
+  int64_t free_bytes = 0;         ///< what the device has besides weights and workspace
   std::optional<int64_t> num_blocks_override = {};
   int64_t block_bytes = 0;
 };
 
-/// Bytes for keys and values: what was asked for, or the default, but at most a quarter of the
-/// device and what is free of it.
+/// Bytes for keys and values: what was asked for, or the default within its part of the device and
+/// what is free of it.
 /// The pages are the system's until they are touched, so what does not fit is refused here and not
 /// found out, by the out-of-memory killer, under load.
 /// ERRORS: kUnavailable: more was asked for, in bytes or in blocks, than is free.

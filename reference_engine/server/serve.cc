@@ -106,8 +106,35 @@ Status check_async_scheduling(const scheduler::Config& config, const backend::Ca
                "leave the flag out"};
 }
 
-Result<Computing> start_backend(const ServeOptions& options, const backend::Registry& backends) {
-  const auto factory = backends.choose(options.device);
+Result<const backend::BackendFactory*> choose_device(const ServeOptions& options,
+                                                     const backend::Registry& backends,
+                                                     const Log& log) {
+  std::vector<std::string> passed_over;
+  const auto factory = backends.choose(options.device, &passed_over);
+  if (!factory) return factory.error();
+  for (const std::string& reason : passed_over) {
+    log("--device auto: " + (*factory)->name() + " serves, because " + reason);
+  }
+  return factory;
+}
+
+backend::BackendOptions backend_options(const ServeOptions& options,
+                                        const backend::Capabilities& can, const Log& log) {
+  backend::BackendOptions chosen{
+      .dtype = options.dtype, .load_format = options.load_format, .seed = options.seed};
+  for (const auto& [name, value] : options.backend_settings) {
+    if (std::find(can.settings.begin(), can.settings.end(), name) != can.settings.end()) {
+      chosen.settings[name] = value;
+    } else {
+      log("--" + name + ": accepted without effect: this device does not know it");
+    }
+  }
+  return chosen;
+}
+
+Result<Computing> start_backend(const ServeOptions& options, const backend::Registry& backends,
+                                const Log& log) {
+  const auto factory = choose_device(options, backends, log);
   if (!factory) return factory.error();
   const auto can = (*factory)->capabilities();
   if (!can) return can.error();
@@ -120,10 +147,7 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
                               .block_size = config.block_size};
   RETURN_IF_ERROR(check_block_size(asked.block_size, *can));
   RETURN_IF_ERROR(check_async_scheduling(config, *can));
-  auto backend = (*factory)->create(options.model, {.dtype = options.dtype,
-                                                    .load_format = options.load_format,
-                                                    .seed = options.seed,
-                                                    .settings = options.backend_settings});
+  auto backend = (*factory)->create(options.model, backend_options(options, *can, log));
   if (!backend) return std::move(backend).error();
   Computing computing;
   computing.backend = *std::move(backend);
@@ -138,6 +162,7 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
   if (!sizes) return sizes.error();
   const auto memory = engine::kv_memory({.asked_bytes = options.kv_cache_bytes,
                                          .default_bytes = can->default_kv_cache_bytes,
+                                         .default_percent = can->default_kv_percent,
                                          .total_bytes = sizes->total_bytes,
                                          .free_bytes = sizes->free_bytes - sizes->workspace_bytes,
                                          .num_blocks_override = options.num_blocks_override,
@@ -358,6 +383,7 @@ void log_start(const ServeOptions& options, const backend::ModelInfo& model,
   log("model " + options.model + ": " + model.architecture + ", " +
       format_count(model.num_parameters) + " parameters, " + model.dtype + ", kernels " +
       model.kernels);
+  if (!model.device.empty()) log("device: " + model.device);
   log("KV cache: " + format_count(config.num_blocks) + " blocks of " +
       std::to_string(config.block_size) + " tokens (" +
       format_fixed(static_cast<double>(config.num_blocks * block_bytes) / (1 << 20), 1) +
@@ -372,7 +398,7 @@ void log_start(const ServeOptions& options, const backend::ModelInfo& model,
 Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
                        const Clock& clock, const Log& log) {
   http::raise_descriptor_limit();
-  auto computing = start_backend(options, backends);
+  auto computing = start_backend(options, backends, log);
   if (!computing) return std::move(computing).error();
   backend::Backend& backend = *computing->backend;
   const scheduler::Config& config = computing->config;

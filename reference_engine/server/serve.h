@@ -26,7 +26,8 @@ struct ServeOptions {
   std::string device = "auto";                  ///< a name of the registry
   std::string dtype = "auto";
   std::string load_format = "auto";
-  std::map<std::string, std::string> backend_settings;  ///< what one backend alone knows
+  /// What one backend alone knows: said aloud, and left out, where another one computes.
+  std::map<std::string, std::string> backend_settings;
   uint64_t seed = 0;
   std::string chat_template;               ///< a file or a template; empty: the model's
   std::string generation_config = "auto";  ///< "vllm": no defaults from the model; or a folder

@@ -15,7 +15,11 @@ KvSizingInput input() {
 }
 
 KvMemoryInput memory() {
-  return {.default_bytes = 4000, .total_bytes = 40'000, .free_bytes = 20'000, .block_bytes = 10};
+  return {.default_bytes = 4000,
+          .default_percent = 25,
+          .total_bytes = 40'000,
+          .free_bytes = 20'000,
+          .block_bytes = 10};
 }
 
 TEST(KvMemory, NobodyAskedGivesTheDefaultWithinTheDevice) {
@@ -23,6 +27,8 @@ TEST(KvMemory, NobodyAskedGivesTheDefaultWithinTheDevice) {
   EXPECT_EQ(*kv_memory(given), 4000);
   given.total_bytes = 8000;
   EXPECT_EQ(*kv_memory(given), 2000);
+  given.default_percent = 100;
+  EXPECT_EQ(*kv_memory(given), 4000);
   given.free_bytes = 500;
   EXPECT_EQ(*kv_memory(given), 500);
 }

@@ -60,7 +60,7 @@ TEST(ServePlugin, ASharedObjectServesTheTextOfTheLinkedBackend) {
 
 TEST(ServePlugin, AnUnknownDeviceAndAMissingPluginAreNamed) {
   for (const auto& [flags, part] : std::vector<std::pair<std::vector<std::string>, std::string>>{
-           {{"--device", "abacus"}, "expected auto or one of cpu"},
+           {{"--device", "abacus"}, "expected auto or one of cuda, cpu"},
            {{"--backend-plugin", "/no/such.so"}, "/no/such.so: no such backend plugin"}}) {
     const ServerProcess server(
         {.model = models() + "vllm-capture", .flags = flags, .environment = {}});

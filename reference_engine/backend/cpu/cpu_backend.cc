@@ -18,8 +18,10 @@ const Capabilities kCapabilities = {.dtypes = {"float32", "bfloat16"},
                                     .default_max_num_seqs = 128,
                                     .default_max_num_batched_tokens = 2048,
                                     .default_kv_cache_bytes = int64_t{4} << 30,
+                                    .default_kv_percent = 25,
                                     .max_plans_in_flight = 2,
-                                    .max_adapters = 0};
+                                    .max_adapters = 0,
+                                    .settings = {"kernels", "threads"}};
 
 /// Appends `from` to `all`, whose capacity must do, and points `from` there.
 void move_into(std::vector<int32_t>& all, std::span<const int32_t>& from) {
