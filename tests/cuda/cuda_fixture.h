@@ -1,0 +1,36 @@
+// What the tests of this folder share: CUDA backends over the emulator, and the device under one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/check.h"
+#include "reference_engine/backend/cuda/cuda_backend.h"
+#include "tests/backend/runner.h"
+#include "tests/cuda/emulated_platform.h"
+
+namespace touchstone::backend::cuda {
+
+using cpu::fixture;
+
+inline std::unique_ptr<Backend> emulated_backend(
+    const std::string& model, const BackendOptions& options,
+    const Limits& limits = {.max_num_batched_tokens = 512,
+                            .max_num_seqs = 16,
+                            .max_model_len = 256,
+                            .block_size = 16},
+    const EmulatedOptions& device = {}) {
+  auto backend = cuda_factory(emulated_platform(device))->create(fixture(model), options);
+  BASE_CHECK(backend.has_value(), backend.error().message);
+  const auto sizes = (*backend)->size(limits);
+  BASE_CHECK(sizes.has_value(), sizes.error().message);
+  const Status status = (*backend)->allocate_kv(128, limits.block_size);
+  BASE_CHECK(status.has_value(), status.error().message);
+  return *std::move(backend);
+}
+
+inline EmulatedDevice& device_of(Backend& backend) {
+  return dynamic_cast<EmulatedDevice&>(dynamic_cast<CudaBackend&>(backend).device());
+}
+
+}  // namespace touchstone::backend::cuda
