@@ -1,6 +1,7 @@
 # Compiler settings shared by every target.
 option(TOUCHSTONE_TESTS "Build the tests" ON)
 option(TOUCHSTONE_BENCHMARKS "Build the benchmarks (bench/)" OFF)
+option(TOUCHSTONE_CUDA "Build the CUDA plugin (needs CUDA 13)" OFF)
 option(TOUCHSTONE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 set(TOUCHSTONE_SANITIZE "" CACHE STRING "address,undefined or thread; empty for none")
 

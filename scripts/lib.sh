@@ -84,5 +84,30 @@ ensure_collector() {
   "$touchstone" collector build
 }
 
+# The compiler, runtime and cuBLASLt of CUDA 13.0, as NVIDIA's Python wheels have them.
+cuda_wheels=(
+  'nvidia-cuda-nvcc==13.0.*' 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-crt==13.0.*'
+  'nvidia-nvvm==13.0.*' 'nvidia-cuda-cccl==13.0.*' 'nvidia-cublas==13.0.*'
+)
+
+# ensure_cuda: exports TOUCHSTONE_CUDA_ROOT: the one that is set, an installed toolkit, or the wheels
+# in a virtual environment of the cache folder (1 GB, once). Fails when none can be had.
+ensure_cuda() {
+  local folder
+  for folder in "${TOUCHSTONE_CUDA_ROOT:-}" /usr/local/cuda /usr/local/cuda-13 \
+    "$cache"/cuda/lib/python3*/site-packages/nvidia/cu13; do
+    if "$folder/bin/nvcc" --version 2>/dev/null | grep -q 'release 13\.'; then
+      export TOUCHSTONE_CUDA_ROOT=$folder
+      return
+    fi
+  done
+  install_packages python3 python3-venv
+  step "fetching the CUDA compiler and cuBLASLt (1 GB, once)"
+  python3 -m venv "$cache/cuda" && "$cache/cuda/bin/pip" install -q "${cuda_wheels[@]}" >&2 ||
+    return 1
+  TOUCHSTONE_CUDA_ROOT=$(echo "$cache"/cuda/lib/python3*/site-packages/nvidia/cu13)
+  export TOUCHSTONE_CUDA_ROOT
+}
+
 log_dir=${TMPDIR:-/tmp}/touchstone-scripts-$(id -u)
 mkdir -p "$log_dir" "$CCACHE_DIR"
