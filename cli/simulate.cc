@@ -97,6 +97,7 @@ std::function<Exit()> set_up(CLI::App& app) {
   for (const simulator::StepTimeRow& row : simulator::step_time_models()) {
     usages.emplace_back(row.usage);
   }
+  usages.emplace_back("MODEL.json of calibrate");
   app.add_option(
       "--steptime", options.step_time,
       "How long a step takes: " + join(usages, " | ") + " (default with steps.jsonl: fitted)");

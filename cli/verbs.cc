@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "cli/audit.h"
+#include "cli/calibrate.h"
 #include "cli/check.h"
 #include "cli/collector.h"
 #include "cli/load.h"
@@ -16,8 +17,8 @@ namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
-      serve_verb(), check_verb(),    audit_verb(),     profile_verb(),
-      load_verb(),  simulate_verb(), collector_verb(), report_verb(), tap_verb(),
+      serve_verb(),    check_verb(),     audit_verb(),  profile_verb(), load_verb(),
+      simulate_verb(), collector_verb(), report_verb(), tap_verb(),     calibrate_verb(),
   };
 }
 

@@ -249,6 +249,15 @@ Provenance read_provenance(const Fields& fields) {
   return provenance;
 }
 
+std::map<std::string, double> read_figures(const Fields& root) {
+  std::map<std::string, double> figures;
+  const Fields object = root.object("figures");
+  for (const std::string& key : object.keys()) {
+    figures[key] = object.optional_double(key).value_or(std::nan(""));  // null: no number
+  }
+  return figures;
+}
+
 }  // namespace
 
 Result<Report> report_from_json(const std::string& name, std::string_view text) {
@@ -269,6 +278,7 @@ Result<Report> report_from_json(const std::string& name, std::string_view text) 
       .coverage = read_list<CoverageRow>(root, "coverage", read_coverage),
       .budgets = read_list<BudgetRow>(root, "budgets", read_budget),
       .tables = read_list<FigureTable>(root, "tables", read_table),
+      .figures = read_figures(root),
       .comparisons = read_list<ComparisonTable>(root, "comparisons", read_comparisons),
       .charts = read_list<Chart>(root, "charts", read_chart),
       .waterfalls = read_list<Waterfall>(root, "waterfalls", read_waterfall),

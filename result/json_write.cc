@@ -172,21 +172,25 @@ json from(const Provenance& provenance) {
 
 std::string to_json(const Report& report) {
   const auto convert = [](const auto& item) { return from(item); };
-  const json tree = {{"schema_version", kSchemaVersion},
-                     {"title", report.title},
-                     {"verdict", to_string(report.verdict)},
-                     {"fail_on", to_string(report.fail_on)},
-                     {"summary", report.summary},
-                     {"checks", list(report.checks, convert)},
-                     {"coverage", list(report.coverage, convert)},
-                     {"budgets", list(report.budgets, convert)},
-                     {"tables", list(report.tables, convert)},
-                     {"comparisons", list(report.comparisons, convert)},
-                     {"charts", list(report.charts, convert)},
-                     {"waterfalls", list(report.waterfalls, convert)},
-                     {"samples", list(report.samples, convert)},
-                     {"notes", report.notes},
-                     {"provenance", from(report.provenance)}};
+  json tree = {{"schema_version", kSchemaVersion},
+               {"title", report.title},
+               {"verdict", to_string(report.verdict)},
+               {"fail_on", to_string(report.fail_on)},
+               {"summary", report.summary},
+               {"checks", list(report.checks, convert)},
+               {"coverage", list(report.coverage, convert)},
+               {"budgets", list(report.budgets, convert)},
+               {"tables", list(report.tables, convert)},
+               {"comparisons", list(report.comparisons, convert)},
+               {"charts", list(report.charts, convert)},
+               {"waterfalls", list(report.waterfalls, convert)},
+               {"samples", list(report.samples, convert)},
+               {"notes", report.notes},
+               {"provenance", from(report.provenance)}};
+  if (!report.figures.empty()) {
+    json& figures = tree["figures"] = json::object();
+    for (const auto& [name, value] : report.figures) figures[name] = number(value);
+  }
   // Telemetry may hold bytes that are no UTF-8; the report must still be readable.
   return tree.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }

@@ -202,6 +202,8 @@ struct Report {
   std::vector<CoverageRow> coverage;
   std::vector<BudgetRow> budgets;
   std::vector<FigureTable> tables;
+  /// Figures that programs ask for by name: "tpot_mean_error". Each stands in a table too.
+  std::map<std::string, double> figures = {};
   std::vector<ComparisonTable> comparisons;
   std::vector<Chart> charts;
   std::vector<Waterfall> waterfalls;

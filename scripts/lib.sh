@@ -19,7 +19,7 @@ die() {
 # What building and running needs, as Debian 12 names it.
 build_packages=(
   build-essential cmake ninja-build ccache mold pkg-config git ca-certificates
-  libboost1.81-dev libboost-context1.81-dev nlohmann-json3-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev
+  libboost1.81-dev libboost-context1.81-dev nlohmann-json3-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev libeigen3-dev
   protobuf-compiler libprotobuf-dev libgrpc++-dev protobuf-compiler-grpc
   libpcre2-dev libutf8proc-dev libssl-dev zlib1g-dev libzstd-dev
   libvalijson-dev libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev

@@ -19,28 +19,6 @@ void add_latency(result::FigureTable& table, const char* name, const std::vector
                          {"p99", quantile(values, 0.99)}}});
 }
 
-/// A simulated time that lies so near its measured one is called the same.
-constexpr double kAgreement = 0.05;
-
-constexpr std::pair<const char*, double> kQuantiles[] = {{" p50", 0.5}, {" p95", 0.95}};
-
-void add_pair(const std::string& name, const std::vector<double>& measured,
-              const std::vector<double>& simulated, result::ComparisonTable& table) {
-  if (measured.empty() || simulated.empty()) return;
-  const auto add = [&](const std::string& row, double m, double s) {
-    table.rows.push_back(result::compare({.name = row,
-                                          .unit = "s",
-                                          .better = result::Comparison::Better::kEqual,
-                                          .baseline = m,
-                                          .value = s},
-                                         kAgreement));
-  };
-  add(name + " mean", mean(measured), mean(simulated));
-  for (const auto& [label, q] : kQuantiles) {
-    add(name + label, quantile(measured, q), quantile(simulated, q));
-  }
-}
-
 }  // namespace
 
 void add_simulation(const Summary& s, const scheduler::Counters& counters, result::Report& report) {
@@ -112,25 +90,6 @@ void add_replicas(const std::vector<Summary>& summaries,
   count("output tokens", "tokens", &Summary::completion_tokens);
   table.notes.emplace_back("peaks of the whole are the highest of one replica");
   report.tables.push_back(std::move(table));
-}
-
-void add_measured_latencies(const std::vector<MeasuredLatency>& measured, const Summary& summary,
-                            result::Report& report) {
-  std::vector<double> ttft_s;
-  std::vector<double> tpot_s;
-  std::vector<double> e2e_s;
-  for (const MeasuredLatency& m : measured) {
-    ttft_s.push_back(m.ttft_s);
-    e2e_s.push_back(m.e2e_s);
-    if (m.tpot_s) tpot_s.push_back(*m.tpot_s);
-  }
-  result::ComparisonTable table{.title = "Simulated, and what clients measured",
-                                .baseline = "measured",
-                                .value = "simulated"};
-  add_pair("TTFT", ttft_s, summary.ttft_s, table);
-  add_pair("TPOT", tpot_s, summary.tpot_s, table);
-  add_pair("e2e", e2e_s, summary.e2e_s, table);
-  report.comparisons.push_back(std::move(table));
 }
 
 }  // namespace touchstone::simulator

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "result/result_model.h"
-#include "simulator/run_folder.h"
 #include "simulator/summary.h"
 
 namespace touchstone::simulator {
@@ -19,9 +18,5 @@ scheduler::Counters total_of(const std::vector<scheduler::Counters>& replicas);
 /// One column for each replica. REQUIRES: as many counters as summaries.
 void add_replicas(const std::vector<Summary>& summaries,
                   const std::vector<scheduler::Counters>& counters, result::Report& report);
-
-/// Client-side latencies beside the simulated ones, with errors relative to the measured values.
-void add_measured_latencies(const std::vector<MeasuredLatency>& measured, const Summary& summary,
-                            result::Report& report);
 
 }  // namespace touchstone::simulator

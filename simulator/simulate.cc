@@ -14,13 +14,16 @@
 #include "reference_engine/scheduler/policies.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "simulator/compare.h"
+#include "simulator/compare_load.h"
+#include "simulator/frontend.h"
 #include "simulator/logs.h"
+#include "simulator/measured/load.h"
 #include "simulator/measured_run.h"
 #include "simulator/replay.h"
 #include "simulator/report.h"
-#include "simulator/run_folder.h"
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
+#include "simulator/steptime/model_file.h"
 #include "simulator/steptime/parse.h"
 #include "workload/reader.h"
 
@@ -38,8 +41,8 @@ struct Input {
   std::vector<StepSample> samples;
   std::unique_ptr<workload::WorkloadReader> workload;
   std::optional<workload::GenerateOptions> generated;
-  std::optional<MeasuredRun> measured;  ///< with steps.jsonl
-  std::optional<RunFolder> folder;      ///< without
+  std::optional<MeasuredRun> measured;  ///< with steps.jsonl, else `load`
+  std::optional<MeasuredLoad> load;     ///< any measured run, where its measured times matter
 };
 
 Status check_options(const SimulateOptions& o) {
@@ -81,15 +84,16 @@ Status check_options(const SimulateOptions& o) {
 }
 
 /// The folder's settings and step times, and its requests.
-Status read_run(const std::string& path, Input& input) {
-  if (!std::filesystem::exists(path + "/" + records::run_files::kSteps)) {
-    auto folder = read_run_folder(path);
-    if (!folder) return std::move(folder).error();
-    input.config = folder->config;
-    input.folder = std::move(*folder);
-    return {};
+Status read_run(const SimulateOptions& options, Input& input) {
+  const bool has_steps = std::filesystem::exists(options.run + "/" + records::run_files::kSteps);
+  if (!has_steps || options.compare) {
+    auto load = read_measured_load(options.run);
+    if (!load) return std::move(load).error();
+    input.config = load->config;
+    input.load = std::move(*load);
   }
-  auto measured = read_measured_run(path);
+  if (!has_steps) return {};
+  auto measured = read_measured_run(options.run);
   if (!measured) return std::move(measured).error();
   input.config = measured->config;
   input.samples = step_samples(measured->log);
@@ -105,7 +109,7 @@ Result<Input> read_input(const SimulateOptions& options) {
     input.workload = std::move(*workload);
   }
   if (!options.run.empty()) {
-    RETURN_IF_ERROR(read_run(options.run, input));
+    RETURN_IF_ERROR(read_run(options, input));
   } else if (!options.changes.contains("num_blocks")) {
     return invalid_argument(
         "--num-gpu-blocks-override: got none, expected the blocks of the KV cache",
@@ -141,8 +145,8 @@ std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const
     source = make_generator_source(*input.generated, input.config);
   } else if (input.measured) {
     source = make_record_source(input.measured->records);
-  } else if (input.folder) {
-    source = make_workload_source(input.folder->workload, input.config);
+  } else if (input.load) {
+    source = make_load_source(*input.load, input.config);
   } else {
     source = make_workload_source(
         [&reader = *input.workload](workload::Request& request) { return reader.next(request); },
@@ -179,15 +183,14 @@ result::Report new_report(const SimulateOptions& options, const Input& input) {
     report.notes.push_back(std::to_string(options.closed_loop->concurrency) +
                            " clients in a closed loop, each with one request at a time");
   }
-  if (input.folder && !input.generated) {
-    report.notes.emplace_back(input.folder->arrivals_from_spans
-                                  ? "requests arrive when their spans start"
-                                  : "requests arrive when they were sent: not all have a span");
+  if (input.load && !input.generated) {
+    report.notes.insert(report.notes.end(), input.load->notes.begin(), input.load->notes.end());
+    if (input.load->left_out > 0) {
+      report.notes.push_back(std::to_string(input.load->left_out) +
+                             " requests that were not completed are left out");
+    }
   }
-  if (input.folder && input.folder->left_out > 0) {
-    report.notes.push_back(std::to_string(input.folder->left_out) +
-                           " requests that were not completed are left out");
-  }
+  if (input.load) report.provenance.digests = input.load->digests;
   return report;
 }
 
@@ -195,6 +198,30 @@ std::string hex(uint64_t value) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
   return text;
+}
+
+/// The loads' requests from which a model file was learned are not held against it.
+Status compare_load(const SimulateOptions& options, const MeasuredLoad& load,
+                    const scheduler::Config& config, const StepTimeModel& model,
+                    result::Report& report) {
+  LoadComparison comparison{.from = 0, .seed = options.seed};
+  if (is_model_file(options.step_time)) {
+    const auto file = read_model_file(options.step_time);
+    if (!file) return file.error();
+    comparison.from = requests_learned_from(*file, load.digests);
+    if (comparison.from >= load.requests.size()) {
+      comparison.from = 0;
+      report.notes.emplace_back(
+          "the model was learned from these very requests: the errors are of its fit, not of a "
+          "prediction");
+    }
+    if (!file->anchor.fitted) {
+      report.notes.emplace_back(
+          "the model is of no server process in particular: another process of the same hardware "
+          "was seen to decode 14 % slower; calibrate --base anchors it to one");
+    }
+  }
+  return add_load_comparison(load, config, model, comparison, report);
 }
 
 Status run(const SimulateOptions& options, const Input& input, result::Report& report) {
@@ -214,18 +241,25 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   const std::vector<ReplicaOptions> replicas(static_cast<size_t>(options.replicas),
                                              {input.config, **model});
   ClusterSummary summary(replicas.size());
+  // Spans start at arrival, and their times are the engine's: only the summary is the clients'.
+  FrontendLatency in = (*model)->frontend();
+  FrontendLatency out;
+  std::swap(in.out_ns, out.out_ns);
+  std::swap(in.out_ns_per_stream, out.out_ns_per_stream);
+  FrontendObserver clients(out, summary);
   std::unique_ptr<RunWriter> writer;
-  Observer* observer = &summary;
+  Observer* written = &clients;
   if (!options.output.empty()) {
     auto opened =
         RunWriter::open({.folder = options.output, .name = name_of(options), .seed = options.seed},
-                        replicas, summary);
+                        replicas, clients);
     if (!opened) return std::move(opened).error();
     writer = std::move(*opened);
-    observer = writer.get();
+    written = writer.get();
   }
-  const auto source = make_source(options, input);
-  const auto end = run_simulation(replicas, **router, *source, *observer, options.seed);
+  FrontendObserver observer(in, *written);
+  const auto source = make_frontend_source((*model)->frontend(), make_source(options, input));
+  const auto end = run_simulation(replicas, **router, *source, observer, options.seed);
   if (!end) return end.error();
   if (writer) RETURN_IF_ERROR(writer->finish());
   const Summary total = summary.total();
@@ -238,9 +272,7 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   }
   report.notes.push_back(std::to_string(end->events) + " events, fingerprint " +
                          hex(end->fingerprint));
-  if (options.compare && input.folder) {
-    add_measured_latencies(input.folder->measured, total, report);
-  }
+  if (options.compare) return compare_load(options, *input.load, input.config, **model, report);
   return {};
 }
 

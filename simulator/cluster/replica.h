@@ -111,7 +111,7 @@ class Replica final {
   scheduler::Scheduler scheduler_;
   const StepTimeModel& model_;
   const Validity validity_;
-  RandomStream noise_;
+  StepNoise noise_;
   Observer& observer_;
   const bool wants_stats_;
   lifecycle::RequestLives lives_;

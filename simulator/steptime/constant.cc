@@ -11,7 +11,7 @@ class ConstantStepTime final : public StepTimeModel {
   explicit ConstantStepTime(int64_t duration_ns) : duration_ns_(duration_ns) {
     BASE_CHECK(duration_ns >= 1, duration_ns);
   }
-  int64_t duration_ns(const StepFeatures&, RandomStream&) const override { return duration_ns_; }
+  int64_t duration_ns(const StepFeatures&, StepNoise&) const override { return duration_ns_; }
   Validity validity() const override { return {}; }
   std::string describe() const override { return "constant " + format_duration(duration_ns_); }
 

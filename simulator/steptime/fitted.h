@@ -4,7 +4,6 @@
 // is the measured one. Judged on steps it did not see. Deterministic. Thread-compatible.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -13,6 +12,7 @@
 
 #include "base/result.h"
 #include "simulator/steptime/model.h"
+#include "simulator/steptime/terms.h"
 
 namespace touchstone::simulator {
 
@@ -21,17 +21,13 @@ struct StepSample {
   int64_t duration_ns = 0;
 };
 
-inline constexpr size_t kStepTerms = 5;
-inline constexpr std::array<const char*, kStepTerms> kStepTermNames = {
-    "step", "prefill token", "decode request", "context token", "attention pair"};
-
 struct StepTimeFit {
-  std::array<double, kStepTerms> ns = {};  ///< per unit of each term; all >= 0
-  std::vector<std::string> unidentified;   ///< terms the samples say nothing about; 0 in `ns`
+  StepTerms ns = {};                      ///< per unit of each term; all >= 0
+  std::vector<std::string> unidentified;  ///< terms the samples say nothing about; 0 in `ns`
   int64_t samples = 0;
   Validity validity;  ///< the range of the samples' features
-  /// Over steps that the fit had not seen (five folds): total predicted over total measured - 1,
-  /// and the median of |predicted - measured| / measured.
+  /// Over steps that the fit had not seen (five contiguous folds): total predicted over total
+  /// measured - 1, and the median of |predicted - measured| / measured.
   double held_out_total_error = 0;
   double held_out_median_error = 0;
 };

@@ -14,7 +14,7 @@ class LinearModel final : public StepTimeModel {
     BASE_CHECK(std::min({t.base_ns, t.per_prefill_token_ns, t.per_decode_ns}) >= 0);
     BASE_CHECK(std::max({t.base_ns, t.per_prefill_token_ns, t.per_decode_ns}) > 0);
   }
-  int64_t duration_ns(const StepFeatures& f, RandomStream&) const override {
+  int64_t duration_ns(const StepFeatures& f, StepNoise&) const override {
     int64_t prefill_ns = 0;
     int64_t decode_ns = 0;
     int64_t sum_ns = 0;

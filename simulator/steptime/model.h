@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/random.h"
 #include "records/step_log.h"
@@ -44,13 +46,33 @@ struct Validity {
   void include(const StepFeatures& features);
 };
 
+/// What varies by chance, a replica's own: its stream, and what of it lasts from step to step.
+struct StepNoise {
+  StepNoise(uint64_t seed, std::string_view name) : random(seed, name) {}
+  RandomStream random;
+  std::optional<double> level;  ///< of the latest step, in standard deviations; nullopt: none yet
+};
+
+/// What lies between a client and the engine. Neither part takes time from the steps.
+struct FrontendLatency {
+  double in_ns = 0;                   ///< from a request's arrival to the engine
+  double in_ns_per_prompt_token = 0;  ///< more of it for each
+  double out_ns = 0;                  ///< from the end of a step to the client
+  double out_ns_per_stream = 0;       ///< more of it for each request that got a token then
+
+  bool is_zero() const {
+    return in_ns == 0 && in_ns_per_prompt_token == 0 && out_ns == 0 && out_ns_per_stream == 0;
+  }
+};
+
 class StepTimeModel {
  public:
   virtual ~StepTimeModel() = default;
   /// At least 1 ns: a step that takes no time would let virtual time stand still. INT64_MAX when
-  /// the model's time does not fit. `noise`: the replica's own stream, for what varies by chance.
-  virtual int64_t duration_ns(const StepFeatures& features, RandomStream& noise) const = 0;
+  /// the model's time does not fit.
+  virtual int64_t duration_ns(const StepFeatures& features, StepNoise& noise) const = 0;
   virtual Validity validity() const = 0;
+  virtual FrontendLatency frontend() const { return {}; }
   /// For reports: "constant 20 ms", coefficients, ….
   virtual std::string describe() const = 0;
 };

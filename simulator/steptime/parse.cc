@@ -4,7 +4,9 @@
 #include "base/text.h"
 #include "simulator/steptime/constant.h"
 #include "simulator/steptime/linear.h"
+#include "simulator/steptime/model_file.h"
 #include "simulator/steptime/recorded.h"
+#include "simulator/steptime/roofline.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -76,6 +78,12 @@ Made make_fitted(std::string_view arguments, const std::vector<StepSample>& samp
   return make_fitted_step_time(*fit);
 }
 
+Made make_roofline(std::string_view arguments, const std::vector<StepSample>&) {
+  const auto options = parse_roofline(arguments);
+  if (!options) return options.error();
+  return make_learned_step_time({.shape = make_roofline_shape(*options)});
+}
+
 }  // namespace
 
 const std::vector<StepTimeRow>& step_time_models() {
@@ -84,14 +92,20 @@ const std::vector<StepTimeRow>& step_time_models() {
       {"linear", "linear:BASE,PER_PREFILL_TOKEN,PER_DECODE", &make_linear},
       {"recorded", "recorded", &make_recorded},
       {"fitted", "fitted", &make_fitted},
+      {"roofline", "roofline:CARD,CONFIG.json[,bfloat16|fp8[,TP]]", &make_roofline},
   };
   return table;
 }
 
 Result<std::unique_ptr<StepTimeModel>> parse_step_time(std::string_view text,
                                                        const std::vector<StepSample>& samples) {
+  if (is_model_file(text)) {
+    const auto file = read_model_file(std::string(text));
+    if (!file) return Error(file.error()).with_context("steptime");
+    return make_step_time(*file);
+  }
   const std::string_view name = text.substr(0, text.find(':'));
-  std::vector<std::string> usages;
+  std::vector<std::string> usages = {"MODEL.json"};
   for (const StepTimeRow& row : step_time_models()) {
     if (row.name == name) {
       return row.make(name.size() < text.size() ? text.substr(name.size() + 1) : "", samples);

@@ -22,7 +22,8 @@ struct StepTimeRow {
 };
 
 const std::vector<StepTimeRow>& step_time_models();
-/// `text`: NAME or NAME:ARGUMENTS. ERRORS: kInvalidArgument with the words that would do.
+/// `text`: NAME or NAME:ARGUMENTS, or the path of a model file, PATH.json. ERRORS: kInvalidArgument
+/// with the words that would do.
 Result<std::unique_ptr<StepTimeModel>> parse_step_time(std::string_view text,
                                                        const std::vector<StepSample>& samples);
 

@@ -22,7 +22,7 @@ class RecordedStepTime final : public StepTimeModel {
     }
     mean_ns_ += rest_ns / count;
   }
-  int64_t duration_ns(const StepFeatures& features, RandomStream&) const override {
+  int64_t duration_ns(const StepFeatures& features, StepNoise&) const override {
     const bool known = features.step < std::ssize(durations_ns_);
     return std::max<int64_t>(1,
                              known ? durations_ns_[static_cast<size_t>(features.step)] : mean_ns_);

@@ -43,8 +43,8 @@ std::vector<SimulatedRequest> mixed_load(uint64_t seed, const scheduler::Config&
 /// A step time that varies by chance.
 class NoisyStepTime final : public StepTimeModel {
  public:
-  int64_t duration_ns(const StepFeatures& f, RandomStream& noise) const override {
-    return 1'000'000 + 100'000 * f.decode_requests + noise.between(0, 500'000);
+  int64_t duration_ns(const StepFeatures& f, StepNoise& noise) const override {
+    return 1'000'000 + 100'000 * f.decode_requests + noise.random.between(0, 500'000);
   }
   Validity validity() const override { return {}; }
   std::string describe() const override { return "noisy"; }

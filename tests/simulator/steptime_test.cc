@@ -31,7 +31,7 @@ TEST(StepTime, FeaturesAreThoseOfTheWork) {
 
 TEST(StepTime, ConstantLinearAndRecordedSayWhatTheyAre) {
   const StepFeatures f{.step = 1, .prefill_tokens = 10, .decode_requests = 3};
-  RandomStream noise(0, "noise");
+  StepNoise noise(0, "noise");
   EXPECT_EQ(make_constant_step_time(7)->duration_ns(f, noise), 7);
   EXPECT_EQ(make_linear_step_time({100, 5, 2})->duration_ns(f, noise), 156);
   EXPECT_EQ(make_linear_step_time({0, 0, 2})->duration_ns({}, noise), 1) << "time must go on";
@@ -41,12 +41,12 @@ TEST(StepTime, ConstantLinearAndRecordedSayWhatTheyAre) {
 }
 
 TEST(StepTime, ATimeThatDoesNotFitIsTheLongestThereIs) {
-  RandomStream noise(0, "noise");
+  StepNoise noise(0, "noise");
   const StepFeatures huge{.prefill_tokens = INT32_MAX, .decode_requests = 1};
   EXPECT_EQ(make_linear_step_time({0, INT64_MAX / 1000, 0})->duration_ns(huge, noise), INT64_MAX);
   EXPECT_EQ(make_linear_step_time({INT64_MAX, 0, 1})->duration_ns(huge, noise), INT64_MAX);
   EXPECT_EQ(make_fitted_step_time({.ns = {0, 1e10, 0, 0, 0}})->duration_ns(huge, noise), INT64_MAX);
-  RandomStream unused(0, "noise");
+  StepNoise unused(0, "noise");
   EXPECT_EQ(make_recorded_step_time({INT64_MAX, INT64_MAX})->duration_ns({.step = 2}, unused),
             INT64_MAX)
       << "the mean";

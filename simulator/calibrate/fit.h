@@ -1,0 +1,44 @@
+// Costs of steps from the times of requests, without knowing a single step: the load is simulated
+// with a first guess, the work that the simulation did within each measured interval is summed up,
+// and the measured times are regressed on these sums; again with the better guess until it stays.
+// Steps that were logged are regressed beside them as they are. Thread-compatible.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "simulator/calibrate/trial.h"
+#include "simulator/measured/load.h"
+#include "simulator/steptime/model.h"
+
+namespace touchstone::simulator {
+
+/// One load and how much of it may be learned from.
+struct FitLoad {
+  const MeasuredLoad* load = nullptr;
+  /// The times of the first so many requests are used; of all of them arrivals and lengths.
+  size_t requests = 0;
+};
+
+struct FitProblem {
+  WorkLine::Columns columns;  ///< what of a step costs
+  /// The model for a cost of each column, in nanoseconds.
+  std::function<std::unique_ptr<StepTimeModel>(const std::vector<double>&)> model;
+  std::vector<double> start;  ///< first guess
+};
+
+struct Fit {
+  std::vector<double> costs_ns;  ///< by column
+  unsigned identified = 0;       ///< bit i: column i
+  int rounds = 0;
+  bool settled = false;       ///< the last round changed next to nothing
+  std::vector<Trial> trials;  ///< of each load, with the costs
+};
+
+/// ERRORS: kInvalidArgument when there is no measured time to learn from; those of run_trial().
+Result<Fit> fit_costs(std::span<const FitLoad> loads, const FitProblem& problem);
+
+}  // namespace touchstone::simulator
