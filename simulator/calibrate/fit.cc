@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <optional>
 #include <utility>
 
+#include "base/statistics.h"
 #include "simulator/steptime/least_squares.h"
 
 namespace touchstone::simulator {
@@ -16,16 +19,84 @@ constexpr double kSettled = 2e-4;
 // A request's time is not known better than this share of it.
 constexpr double kFinest = 1e-3;
 constexpr double kNsPerS = 1e9;
+// Clocks of different processes, and of different lines of one program, agree this well.
+constexpr double kClockNs = 0.5e6;
 
 /// A time that was measured and the work that was done in it. Errors of longer times are larger,
 /// as a sum's over many steps: the weight is that of a variance proportional to the time.
 void add_row(LeastSquares& rows, std::vector<double> work, double time_ns) {
-  if (time_ns > 0) rows.add(std::move(work), time_ns, 1 / time_ns);
+  if (time_ns > 0) rows.add(std::move(work), time_ns, 1 / (time_ns + kClockNs));
 }
 
-void add_requests(const FitLoad& fit, const Trial& trial, const WorkLine::Columns& columns,
+/// Where no step ran.
+class IdleTime final {
+ public:
+  explicit IdleTime(std::span<const TrialStep> steps) {
+    for (size_t i = 1; i < steps.size(); ++i) {
+      if (steps[i].start_ns > steps[i - 1].end_ns) starts_.push_back(steps[i - 1].end_ns);
+    }
+  }
+  /// Whether an idle time starts at or after `from_ns` and before `to_ns`.
+  bool any_between(int64_t from_ns, int64_t to_ns) const {
+    const auto next = std::lower_bound(starts_.begin(), starts_.end(), from_ns);
+    return next != starts_.end() && *next < to_ns;
+  }
+
+ private:
+  std::vector<int64_t> starts_;
+};
+
+/// The same instant in the measured run and in the simulation: a request was first scheduled, or
+/// got its first or last token. All of them are ends of steps.
+struct Mark {
+  double measured_ns = 0;
+  int64_t simulated_ns = 0;
+};
+
+std::vector<Mark> marks_of(const FitLoad& fit, const Trial& trial) {
+  std::vector<Mark> marks;
+  for (size_t i = 0; i < fit.requests; ++i) {
+    const MeasuredRequest& request = fit.load->requests[i];
+    const MeasuredTimes& m = request.times;
+    const TrialTimes& s = trial.requests[i];
+    if (!s.completed || !m.ttft_s || !m.prefill_s || !m.decode_s) continue;
+    const double first_ns = static_cast<double>(request.request.arrival_ns) + *m.ttft_s * kNsPerS;
+    marks.push_back({first_ns - *m.prefill_s * kNsPerS, s.scheduled_ns});
+    marks.push_back({first_ns, s.first_token_ns});
+    if (s.output_tokens > 1) marks.push_back({first_ns + *m.decode_s * kNsPerS, s.last_token_ns});
+  }
+  std::sort(marks.begin(), marks.end(), [](const Mark& a, const Mark& b) {
+    return std::pair(a.measured_ns, a.simulated_ns) < std::pair(b.measured_ns, b.simulated_ns);
+  });
+  return marks;
+}
+
+/// Where the simulation idled, nothing is known of the steps.
+void add_marks(const FitLoad& fit, const Trial& trial, const FitProblem& problem,
+               LeastSquares& rows) {
+  const WorkLine work(trial.steps, problem.columns);
+  const WorkLine count(trial.steps, [](const StepFeatures&) { return std::vector<double>{1.0}; });
+  const IdleTime idle(trial.steps);
+  const std::vector<Mark> marks = marks_of(fit, trial);
+  const double fewest = static_cast<double>(problem.steps_of_row) - 0.5;
+  size_t from = 0;
+  for (size_t to = 1; to < marks.size(); ++to) {
+    const Mark& a = marks[from];
+    const Mark& b = marks[to];
+    // Nearer than this they are one step's end; in another order than simulated, nothing is known.
+    if (b.measured_ns - a.measured_ns < kClockNs || b.simulated_ns <= a.simulated_ns) continue;
+    const bool idled = idle.any_between(a.simulated_ns, b.simulated_ns);
+    if (!idled && count.between(a.simulated_ns, b.simulated_ns)[0] < fewest) continue;
+    if (!idled) {
+      add_row(rows, work.between(a.simulated_ns, b.simulated_ns), b.measured_ns - a.measured_ns);
+    }
+    from = to;
+  }
+}
+
+void add_requests(const FitLoad& fit, const Trial& trial, const FitProblem& problem,
                   LeastSquares& rows) {
-  const WorkLine work(trial.steps, columns);
+  const WorkLine work(trial.steps, problem.columns);
   for (size_t i = 0; i < fit.requests; ++i) {
     const MeasuredTimes& measured = fit.load->requests[i].times;
     const TrialTimes& simulated = trial.requests[i];
@@ -59,7 +130,7 @@ LeastSquares rows_of(std::span<const FitLoad> loads, const FitProblem& problem,
   LeastSquares rows;
   for (size_t i = 0; i < loads.size(); ++i) {
     if (loads[i].load->steps.empty()) {
-      add_requests(loads[i], trials[i], problem.columns, rows);
+      (problem.rows == Rows::kMarks ? add_marks : add_requests)(loads[i], trials[i], problem, rows);
     } else {
       add_steps(*loads[i].load, problem.columns, rows);
     }
@@ -76,6 +147,17 @@ Status simulate(std::span<const FitLoad> loads, const StepTimeModel& model,
     trials.push_back(std::move(*trial));
   }
   return {};
+}
+
+/// Outliers count less for the shape, but all of the time was spent: scales to the measured total.
+void keep_total(const LeastSquares& rows, std::vector<double>& solution) {
+  double measured = 0;
+  double predicted = 0;
+  for (size_t i = 0; i < rows.rows.size(); ++i) {
+    measured += rows.values[i];
+    predicted += std::inner_product(solution.begin(), solution.end(), rows.rows[i].begin(), 0.0);
+  }
+  for (double& cost : solution) cost *= measured / predicted;
 }
 
 /// Moves `costs` towards `solution`; result: the largest change, relative to the largest share
@@ -97,7 +179,43 @@ double move(const LeastSquares& rows, const std::vector<double>& solution,
   return change;
 }
 
+/// |log(simulated / measured)| of each request and of the mean.
+struct Distance {
+  std::vector<double> each;
+  double measured = 0;
+  double simulated = 0;
+
+  void add(const std::optional<double>& m, double s) {
+    if (!m || !(*m > 0) || !(s > 0)) return;
+    each.push_back(std::abs(std::log(s / *m)));
+    measured += *m;
+    simulated += s;
+  }
+  double value() const {
+    return each.empty() ? 0 : mean(each) + std::abs(std::log(simulated / measured));
+  }
+};
+
 }  // namespace
+
+double misfit(std::span<const FitLoad> loads, const Fit& fit) {
+  double sum = 0;
+  for (size_t l = 0; l < loads.size(); ++l) {
+    Distance ttft;
+    Distance tpot;
+    Distance e2e;
+    for (size_t i = 0; i < loads[l].requests; ++i) {
+      const MeasuredTimes& m = loads[l].load->requests[i].times;
+      const TrialTimes& s = fit.trials[l].requests[i];
+      if (!s.completed) continue;
+      ttft.add(m.ttft_s, s.ttft_s());
+      e2e.add(m.e2e_s, s.e2e_s());
+      if (s.output_tokens > 1) tpot.add(m.tpot_s, s.tpot_s());
+    }
+    sum += ttft.value() + tpot.value() + e2e.value();
+  }
+  return sum;
+}
 
 Result<Fit> fit_costs(std::span<const FitLoad> loads, const FitProblem& problem) {
   Fit fit{.costs_ns = problem.start};
@@ -110,11 +228,12 @@ Result<Fit> fit_costs(std::span<const FitLoad> loads, const FitProblem& problem)
           "vLLM's spans have them (gen_ai.latency.time_in_model_prefill)");
     }
     fit.identified = identified_columns(rows);
-    const auto solution = fit_non_negative(rows, fit.identified, {.finest = finest(rows)});
+    auto solution = fit_non_negative(rows, fit.identified, {.finest = finest(rows)});
     if (!solution) {
       return invalid_argument(
           "got times that no work explains, expected longer ones for more work");
     }
+    keep_total(rows, *solution);
     fit.settled = move(rows, *solution, fit.costs_ns) < kSettled;
     ++fit.rounds;
     RETURN_IF_ERROR(simulate(loads, *problem.model(fit.costs_ns), fit.trials));

@@ -23,11 +23,23 @@ struct FitLoad {
   size_t requests = 0;
 };
 
+/// Which measured times are regressed on.
+enum class Rows {
+  /// Prefill and decode of each request. They overlap, so that few steps count for many requests,
+  /// but a schedule that is off by a step changes little: finds its way from any start.
+  kRequests,
+  /// From one request's token to the next one's, over so many steps at least. Every step counts
+  /// once, which tells costs apart that times of requests mix; wants a schedule that nearly fits.
+  kMarks,
+};
+
 struct FitProblem {
   WorkLine::Columns columns;  ///< what of a step costs
   /// The model for a cost of each column, in nanoseconds.
   std::function<std::unique_ptr<StepTimeModel>(const std::vector<double>&)> model;
   std::vector<double> start;  ///< first guess
+  Rows rows = Rows::kRequests;
+  size_t steps_of_row = 1;  ///< of kMarks
 };
 
 struct Fit {
@@ -37,6 +49,10 @@ struct Fit {
   bool settled = false;       ///< the last round changed next to nothing
   std::vector<Trial> trials;  ///< of each load, with the costs
 };
+
+/// How far the simulated requests are from the measured ones that may be looked at: distances of
+/// means and of single requests, relative, summed over TTFT, TPOT and e2e.
+double misfit(std::span<const FitLoad> loads, const Fit& fit);
 
 /// ERRORS: kInvalidArgument when there is no measured time to learn from; those of run_trial().
 Result<Fit> fit_costs(std::span<const FitLoad> loads, const FitProblem& problem);

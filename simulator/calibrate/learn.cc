@@ -1,6 +1,7 @@
 #include "simulator/calibrate/learn.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/statistics.h"
@@ -16,6 +17,14 @@ constexpr double kNsPerS = 1e9;
 constexpr size_t kFewestRequests = 20;
 /// Fewer requests than this anchor a server process badly.
 constexpr size_t kAnchorRequests = 50;
+
+/// Rows of marks are tried over so many steps at least.
+constexpr std::array<size_t, 3> kStepsOfRow = {1, 8, 40};
+
+/// A step costs at least this share of what steps take on average.
+constexpr double kLeastStep = 0.01;
+/// More than any misfit between fits worth a choice.
+constexpr double kFreeStep = 1e3;
 
 /// What load tells a term, in words.
 constexpr std::array<const char*, kStepTerms> kMissingLoad = {
@@ -87,6 +96,12 @@ Validity range_of(std::span<const Trial> trials) {
   return range;
 }
 
+StepTerms terms_of(const std::vector<double>& costs_ns) {
+  StepTerms terms = {};
+  std::copy(costs_ns.begin(), costs_ns.end(), terms.begin());
+  return terms;
+}
+
 FitProblem problem_of_terms(std::span<const FitLoad> loads, const FrontendLatency& frontend,
                             const std::vector<double>* start) {
   return {.columns =
@@ -96,10 +111,8 @@ FitProblem problem_of_terms(std::span<const FitLoad> loads, const FrontendLatenc
               },
           .model =
               [frontend](const std::vector<double>& costs) {
-                StepTerms ns = {};
-                std::copy(costs.begin(), costs.end(), ns.begin());
                 return make_learned_step_time(
-                    {.shape = make_terms_shape(ns, {}), .frontend = frontend});
+                    {.shape = make_terms_shape(terms_of(costs), {}), .frontend = frontend});
               },
           .start = start != nullptr ? *start : first_guess(loads)};
 }
@@ -119,20 +132,65 @@ FitProblem problem_of_anchor(const std::shared_ptr<const StepShape>& shape,
           .start = start != nullptr ? *start : std::vector<double>{1, 1}};
 }
 
-/// The costs, then the frontend beside them, then the costs again with it.
+/// How far a fit is off; a step that costs nothing is no model of a server, however well it fits a
+/// load that never was light.
+double badness(std::span<const FitLoad> loads, const Fit& fit, bool has_terms) {
+  int64_t busy_ns = 0;
+  size_t steps = 0;
+  for (const Trial& trial : fit.trials) {
+    for (const TrialStep& step : trial.steps) busy_ns += step.end_ns - step.start_ns;
+    steps += trial.steps.size();
+  }
+  const double mean_ns = static_cast<double>(busy_ns) / static_cast<double>(steps);
+  const bool free_step = has_terms && fit.costs_ns[0] < kLeastStep * mean_ns;
+  return misfit(loads, fit) + (free_step ? kFreeStep : 0);
+}
+
+/// Makes the problem for a start (null: the first guess).
+using Problems = std::function<FitProblem(const std::vector<double>* start)>;
+
+/// By times of requests first, then by marks from there: the one that fits best.
+Result<Fit> best_fit(std::span<const FitLoad> loads, const Problems& problem, bool has_terms) {
+  auto best = fit_costs(loads, problem(nullptr));
+  if (!best) return best;
+  double least = badness(loads, *best, has_terms);
+  const std::vector<double> start = best->costs_ns;
+  for (const size_t steps : kStepsOfRow) {
+    FitProblem finer = problem(&start);
+    finer.rows = Rows::kMarks;
+    finer.steps_of_row = steps;
+    auto fit = fit_costs(loads, finer);
+    if (!fit) continue;  // there are no such rows
+    const double off = badness(loads, *fit, has_terms);
+    if (off >= least) continue;
+    least = off;
+    best = std::move(fit);
+  }
+  return best;
+}
+
+/// The costs, and the frontend beside them.
 Result<Fit> fit_with_frontend(std::span<const FitLoad> loads, const ModelFile* base,
                               FrontendLatency& frontend) {
   const std::shared_ptr<const StepShape> shape = base == nullptr ? nullptr : shape_of(*base);
-  const auto problem = [&](const std::vector<double>* start) {
+  const Problems problem = [&](const std::vector<double>* start) {
     return shape ? problem_of_anchor(shape, frontend, start)
                  : problem_of_terms(loads, frontend, start);
   };
   frontend = {};
-  auto alone = fit_costs(loads, problem(nullptr));
-  if (!alone) return alone;
-  frontend = fit_frontend(loads, alone->trials);
-  if (frontend.is_zero()) return alone;
-  return fit_costs(loads, problem(&alone->costs_ns));
+  auto best = best_fit(loads, problem, shape == nullptr);
+  if (!best) return best;
+  frontend = fit_frontend(loads, best->trials);
+  if (frontend.is_zero()) return best;
+  // With the frontend the trials change a little; the costs stay.
+  const std::unique_ptr<StepTimeModel> model = problem(nullptr).model(best->costs_ns);
+  best->trials.clear();
+  for (const FitLoad& load : loads) {
+    auto trial = run_trial(*load.load, load.load->config, *model, 0);
+    if (!trial) return std::move(trial).error();
+    best->trials.push_back(std::move(*trial));
+  }
+  return best;
 }
 
 }  // namespace
@@ -161,9 +219,7 @@ Result<Learned> learn(std::span<const FitLoad> loads, const ModelFile* base) {
     }
   } else {
     RETURN_IF_ERROR(check_identified(fit->identified, learned.file.unidentified));
-    StepTerms ns = {};
-    std::copy(fit->costs_ns.begin(), fit->costs_ns.end(), ns.begin());
-    learned.file.shape = ns;
+    learned.file.shape = terms_of(fit->costs_ns);
     learned.file.anchor = {.decode = 1, .prefill = 1, .fitted = loads.size() == 1};
     learned.file.validity = range_of(fit->trials);
   }

@@ -12,6 +12,8 @@ constexpr double kNsPerS = 1e9;
 constexpr size_t kFewest = 20;
 constexpr double kMostSigma = 1.0;
 constexpr double kMostCorrelation = 0.999;
+/// Of one step with the next, where steps were not logged: as seen in logs of a busy machine.
+constexpr double kCorrelation = 0.6;
 
 /// 1.4826 x the median distance from the median: the standard deviation of a normal.
 double robust_sigma(const std::vector<double>& values) {
@@ -48,23 +50,13 @@ NoiseLevel noise_of_steps(std::span<const FitLoad> loads, const StepTimeModel& m
           .correlation = std::clamp(product / square, 0.0, kMostCorrelation)};
 }
 
-/// log(measured / simulated) of the requests' times and how many steps each took.
-struct Ratios {
-  std::vector<double> logs;
-  std::vector<double> steps;
-};
-
-void add_ratio(Ratios& ratios, const Trial& trial, double measured_s, int64_t from_ns,
-               int64_t to_ns) {
-  const auto simulated_s = static_cast<double>(to_ns - from_ns) / kNsPerS;
-  if (measured_s <= 0 || simulated_s <= 0) return;
-  const auto ends_before = [&](int64_t time_ns) {
+/// How many steps end within (from_ns, to_ns].
+double steps_between(const Trial& trial, int64_t from_ns, int64_t to_ns) {
+  const auto after = [&](int64_t time_ns) {
     return std::upper_bound(trial.steps.begin(), trial.steps.end(), time_ns,
                             [](int64_t time, const TrialStep& step) { return time < step.end_ns; });
   };
-  ratios.logs.push_back(std::log(measured_s / simulated_s));
-  ratios.steps.push_back(
-      std::max(1.0, static_cast<double>(ends_before(to_ns) - ends_before(from_ns))));
+  return static_cast<double>(after(to_ns) - after(from_ns));
 }
 
 }  // namespace
@@ -73,27 +65,26 @@ NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const Trial> tria
                      const StepTimeModel& model) {
   const NoiseLevel of_steps = noise_of_steps(loads, model);
   if (of_steps.sigma > 0) return of_steps;
-  Ratios prefill;
-  Ratios decode;
+  std::vector<double> logs;
+  std::vector<double> steps;
   for (size_t l = 0; l < loads.size(); ++l) {
     for (size_t i = 0; i < loads[l].requests; ++i) {
       const MeasuredTimes& m = loads[l].load->requests[i].times;
       const TrialTimes& s = trials[l].requests[i];
-      if (!s.completed || !m.prefill_s || !m.decode_s) continue;
-      add_ratio(prefill, trials[l], *m.prefill_s, s.scheduled_ns, s.first_token_ns);
-      if (s.output_tokens < 2) continue;
-      add_ratio(decode, trials[l], *m.decode_s, s.first_token_ns, s.last_token_ns);
+      if (!s.completed || !m.decode_s || !(*m.decode_s > 0)) continue;
+      const double count = steps_between(trials[l], s.first_token_ns, s.last_token_ns);
+      if (count < 1) continue;
+      logs.push_back(std::log(*m.decode_s * kNsPerS /
+                              static_cast<double>(s.last_token_ns - s.first_token_ns)));
+      steps.push_back(count);
     }
   }
-  if (prefill.logs.size() < kFewest || decode.logs.size() < kFewest) return {};
-  const double short_sigma = robust_sigma(prefill.logs);
-  const double sigma = std::min(kMostSigma, short_sigma * std::sqrt(quantile(prefill.steps, 0.5)));
-  if (!(sigma > 0)) return {};
+  if (logs.size() < kFewest) return {};
   // The variance of a mean over n steps is that of one, times (1 + c) / (1 - c) / n.
-  const double long_sigma = robust_sigma(decode.logs);
-  const double lasting = long_sigma * long_sigma * quantile(decode.steps, 0.5) / (sigma * sigma);
-  return {.sigma = sigma,
-          .correlation = std::clamp((lasting - 1) / (lasting + 1), 0.0, kMostCorrelation)};
+  const double shrink = quantile(steps, 0.5) * (1 - kCorrelation) / (1 + kCorrelation);
+  const double sigma = robust_sigma(logs) * std::sqrt(shrink);
+  if (!(sigma > 0)) return {};
+  return {.sigma = std::min(kMostSigma, sigma), .correlation = kCorrelation};
 }
 
 }  // namespace touchstone::simulator

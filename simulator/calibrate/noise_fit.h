@@ -9,8 +9,8 @@
 namespace touchstone::simulator {
 
 /// `model`: the fitted one, without noise; `trials`: of it. From logged steps, where there are any;
-/// else from requests: the times of short prefills, a step or two, say how much, and those of long
-/// decodes, over which chance evens out unless it lasts, say for how long.
+/// else so that decode times of requests spread as the measured ones do around the simulated, which
+/// is all that they say: how much a single step varies, and for how long, they do not tell apart.
 NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const Trial> trials,
                      const StepTimeModel& model);
 

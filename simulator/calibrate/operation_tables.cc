@@ -1,6 +1,7 @@
 #include "simulator/calibrate/operation_tables.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -135,13 +136,18 @@ Status GemmTimes::settle() {
   for (const double m : tokens) {
     std::vector<double> values;
     for (const double n : outputs) {
+      std::optional<std::pair<double, double>> before;  // inputs, time
       for (const double k : inputs) {
         const auto line = points_.find({n, k});
-        if (line == points_.end() || !line->second.contains(m)) break;
-        values.push_back(line->second.at(m));
+        const bool measured = line != points_.end() && line->second.contains(m);
+        if (!measured && !before) break;
+        // The largest shapes do not fit into every card: as much more as there is to multiply.
+        const double ns = measured ? line->second.at(m) : before->second * k / before->first;
+        before = {k, ns};
+        values.push_back(ns);
       }
     }
-    if (values.size() != outputs.size() * inputs.size()) continue;  // not measured whole
+    if (values.size() != outputs.size() * inputs.size()) continue;  // not measured at all
     auto grid = Grid::make({outputs.begin(), outputs.end()}, {inputs.begin(), inputs.end()},
                            std::move(values));
     if (!grid) return std::move(grid).error();

@@ -12,9 +12,10 @@
 namespace touchstone::simulator {
 namespace {
 
-// The host's part of a step of vLLM: coefficients of BLIS's trained-physics model (github.com/
-// inference-sim/inference-sim), learned from runs on other cards.
+// What a step of vLLM takes beside its operations: coefficients of BLIS's trained-physics model
+// (github.com/inference-sim/inference-sim), learned from runs on H100, A100 and L40S.
 constexpr double kStepNs = 126e3;
+constexpr double kLayerNs = 32e3;
 constexpr double kRequestNs = 4.4e3;
 constexpr double kBytes = 2;        // of an activation
 constexpr double kLogitBytes = 4;   // logits are sampled as 32-bit numbers
@@ -41,7 +42,7 @@ class Composer final {
     ns += moved_ns(3 * inner * tokens);           // gate times up
     ns += t_.context_attention.at(0, 1);          // launches of attention; its work is apart
     if (cards_ > 1) ns += 2 * exchange_ns(hidden * tokens * kBytes);
-    return ns * static_cast<double>(m_.layers) + moved_ns(2 * hidden * tokens);
+    return (ns + kLayerNs) * static_cast<double>(m_.layers) + moved_ns(2 * hidden * tokens);
   }
 
   /// Head and sampling.
@@ -70,7 +71,7 @@ class Composer final {
 
  private:
   double moved_ns(double elements) const {
-    return t_.operation_ns + elements * kBytes / t_.memory_bytes_per_ns;
+    return elements * kBytes / t_.memory_bytes_per_ns;  // launches: kLayerNs
   }
   double exchange_ns(double bytes) const {
     return t_.link_ns + 2 * (cards_ - 1) / cards_ * bytes / t_.link_bytes_per_ns;
@@ -151,8 +152,9 @@ Result<ModelFile> compose_operations(const OperationsOptions& options) {
        .digests = tables->digests});
   file.notes = {
       "matrix products and attention are measured; norms, rotation, activation, cache writes and "
-      "sampling are bytes at the card's sustained bandwidth; the host takes " +
-          format_fixed(kStepNs / 1000, 0) + " us a step and " + format_fixed(kRequestNs / 1000, 1) +
+      "sampling are bytes at the card's sustained bandwidth; launches and host take " +
+          format_fixed(kStepNs / 1000, 0) + " us a step, " + format_fixed(kLayerNs / 1000, 0) +
+          " us a layer and " + format_fixed(kRequestNs / 1000, 1) +
           " us a request (BLIS, from other cards)",
       "no run was used: calibrate --base refines it with one"};
   return file;

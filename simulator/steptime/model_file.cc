@@ -219,7 +219,9 @@ Result<ModelFile> read_model_file(const std::string& path) {
   return file;
 }
 
-bool is_model_file(std::string_view text) { return text.ends_with(".json"); }
+bool is_model_file(std::string_view text) {
+  return text.ends_with(".json") && text.find(':') == std::string_view::npos;
+}
 
 size_t requests_learned_from(const ModelFile& file,
                              const std::map<std::string, std::string>& digests) {

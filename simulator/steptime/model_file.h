@@ -47,7 +47,7 @@ std::string model_file_json(const ModelFile& file);
 /// ERRORS: kNotFound, kIo; kInvalidArgument with file and field, for another version too.
 Result<ModelFile> read_model_file(const std::string& path);
 
-/// Whether --steptime names a model file: PATH.json.
+/// Whether --steptime names a model file: PATH.json, without a colon.
 bool is_model_file(std::string_view text);
 /// How many of a run's requests, the first by arrival, the model was learned from. `digests`: of
 /// the run's files, by name.

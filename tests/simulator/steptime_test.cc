@@ -86,7 +86,7 @@ TEST(StepTime, TheTableAcceptsAndRefuses) {
       {"linear:5ms,1us", "BASE,PER_PREFILL_TOKEN"},
       {"linear:0ms,0us,0us", "zeros"},
       {"linear:1ms,-1us,0us", "a duration such as"},
-      {"roofline", "constant:20ms"},
+      {"hyperbola", "constant:20ms"},
       {"fitted", "--run"},
       {"recorded", "--run"},
       {"recorded:x", "without anything after"},
