@@ -66,7 +66,10 @@ Exit run(Flags& flags) {
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
   simulator::SimulateOptions& options = flags->options;
-  app.add_option("--workload", options.workload, "Workload file to simulate");
+  app.add_option("--workload", options.workload,
+                 "Workload or trace to simulate (`touchstone workload formats` lists them)");
+  app.add_option("--trace-format", options.workload_format,
+                 "Of the workload (default: told by its content)");
   app.add_option("--run", options.run,
                  "Folder of a measured run: its requests, flags and, with steps.jsonl, step times");
   add_generated_load(app, flags->generated);
@@ -84,6 +87,10 @@ std::function<Exit()> set_up(CLI::App& app) {
                    flags->options.changes);
   app.add_option("--replicas", options.replicas, "Servers with the same settings")
       ->capture_default_str();
+  app.add_option("--cluster", options.cluster,
+                 "File of a cluster: several kinds of replica, prices, admission, outages, "
+                 "autoscaler")
+      ->type_name("FILE");
   std::vector<std::string> routers;
   std::vector<std::string> summaries;
   for (const simulator::RouterRow& row : simulator::routers()) {

@@ -12,13 +12,15 @@
 #include "cli/simulate.h"
 #include "cli/tap.h"
 #include "cli/verb.h"
+#include "cli/workload.h"
 
 namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
-      serve_verb(),    check_verb(),     audit_verb(),  profile_verb(), load_verb(),
-      simulate_verb(), collector_verb(), report_verb(), tap_verb(),     calibrate_verb(),
+      serve_verb(), check_verb(),     audit_verb(),     profile_verb(),
+      load_verb(),  simulate_verb(),  collector_verb(), report_verb(),
+      tap_verb(),   calibrate_verb(), workload_verb(),
   };
 }
 

@@ -38,6 +38,9 @@ class RunWriter final : public Observer {
   void on_step(const StepView& step) override;
   void on_request(int32_t replica, const records::RequestRecord& request) override;
   void on_stats(int32_t replica, const records::StepStats& stats) override;
+  void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) override {
+    next_.on_lost(request, loss, time_ns);
+  }
   bool wants_hashes() const override { return true; }
   bool wants_stats() const override { return true; }
   /// Metrics pages and the manifest. Result: the first error of any write. Call at the end.

@@ -29,6 +29,9 @@ void add_simulation(const Summary& s, const scheduler::Counters& counters, resul
   const double makespan_s = to_seconds(s.makespan_ns());
   row("requests completed", "", static_cast<double>(s.completed));
   row("requests aborted", "", static_cast<double>(s.aborted));
+  if (s.refused > 0) row("requests refused", "", static_cast<double>(s.refused));
+  if (s.gave_up > 0) row("gave up in the queue", "", static_cast<double>(s.gave_up));
+  if (s.crashed > 0) row("interrupted by crashes", "", static_cast<double>(s.crashed));
   row("makespan", "s", makespan_s);
   row("steps", "", static_cast<double>(s.steps));
   row("busy", "s", to_seconds(s.busy_ns));

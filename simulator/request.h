@@ -29,6 +29,7 @@ struct SimulatedRequest {
   records::Outcome outcome = records::Outcome::kLength;
   /// Its client hangs up at this time if it is still there.
   std::optional<int64_t> abort_ns;
+  uint64_t session = 0;  ///< equal within a session; 0: none
 };
 
 /// Gives requests in the order of arrival, one after the other, so that a long workload need not

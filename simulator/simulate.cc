@@ -13,6 +13,7 @@
 #include "records/run_folder.h"
 #include "reference_engine/scheduler/policies.h"
 #include "reference_engine/scheduler/scheduler.h"
+#include "simulator/cluster/cluster_file.h"
 #include "simulator/compare.h"
 #include "simulator/compare_load.h"
 #include "simulator/frontend.h"
@@ -21,11 +22,12 @@
 #include "simulator/measured_run.h"
 #include "simulator/replay.h"
 #include "simulator/report.h"
+#include "simulator/session_source.h"
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
 #include "simulator/steptime/model_file.h"
 #include "simulator/steptime/parse.h"
-#include "workload/reader.h"
+#include "workload/traces/trace.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -39,11 +41,13 @@ constexpr int64_t kBytesOfBlock = 32 + 3 * 4 + 12;
 struct Input {
   scheduler::Config config;
   std::vector<StepSample> samples;
-  std::unique_ptr<workload::WorkloadReader> workload;
+  std::unique_ptr<workload::RequestReader> workload;
   std::optional<workload::GenerateOptions> generated;
   std::optional<MeasuredRun> measured;  ///< with steps.jsonl, else `load`
   std::optional<MeasuredLoad> load;     ///< any measured run, where its measured times matter
 };
+
+using MakeSource = std::unique_ptr<RequestSource>(WorkloadFeed, const scheduler::Config&);
 
 Status check_options(const SimulateOptions& o) {
   const bool generates = o.generated.has_value();
@@ -59,7 +63,14 @@ Status check_options(const SimulateOptions& o) {
   if (o.compare && (!repeats || o.closed_loop)) {
     return invalid_argument("--compare: got other requests, expected those of a measured run");
   }
-  if (o.step_time.empty() && o.run.empty()) {
+  const bool by_flags = o.replicas == 1 && o.router == "round-robin" && o.step_time.empty();
+  if (!o.cluster.empty() && (!by_flags || o.compare)) {
+    return invalid_argument(
+        "--cluster: got it with --replicas, --router, --steptime or --compare, expected none of "
+        "them",
+        "the file says which replicas there are");
+  }
+  if (o.step_time.empty() && o.run.empty() && o.cluster.empty()) {
     return invalid_argument("--steptime: got none, expected how long a step takes",
                             "for example --steptime constant:20ms");
   }
@@ -104,19 +115,20 @@ Status read_run(const SimulateOptions& options, Input& input) {
 Result<Input> read_input(const SimulateOptions& options) {
   Input input;
   if (!options.workload.empty()) {
-    auto workload = workload::WorkloadReader::open(options.workload);
+    auto workload =
+        workload::open_trace(options.workload, options.workload_format, {.seed = options.seed});
     if (!workload) return std::move(workload).error();
     input.workload = std::move(*workload);
   }
   if (!options.run.empty()) {
     RETURN_IF_ERROR(read_run(options, input));
-  } else if (!options.changes.contains("num_blocks")) {
+  } else if (!options.changes.contains("num_blocks") && options.cluster.empty()) {
     return invalid_argument(
         "--num-gpu-blocks-override: got none, expected the blocks of the KV cache",
         "vLLM logs it at start-up as \"# GPU blocks\"");
   }
   RETURN_IF_ERROR(scheduler::set_values(options.changes, input.config));
-  RETURN_IF_ERROR(scheduler::validate(input.config));
+  if (options.cluster.empty()) RETURN_IF_ERROR(scheduler::validate(input.config));
   if (options.generated) {
     input.generated = options.generated;
     input.generated->prefix_block_size = input.config.block_size;
@@ -139,18 +151,24 @@ Status check_memory(const SimulateOptions& options, const scheduler::Config& con
                           ", expected what fits into the " + gib(available) + " that are free");
 }
 
-std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const Input& input) {
+/// In a closed loop a client's next request follows its last one, so that sessions say nothing.
+std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const Input& input,
+                                           const scheduler::Config& config) {
+  const auto of_feed = options.closed_loop ? static_cast<MakeSource*>(&make_workload_source)
+                                           : static_cast<MakeSource*>(&make_session_source);
   std::unique_ptr<RequestSource> source;
   if (input.generated) {
-    source = make_generator_source(*input.generated, input.config);
+    source = of_feed([generator = std::make_shared<workload::Generator>(*input.generated)](
+                         workload::Request& request) { return generator->next(request); },
+                     config);
   } else if (input.measured) {
     source = make_record_source(input.measured->records);
   } else if (input.load) {
-    source = make_load_source(*input.load, input.config);
+    source = make_load_source(*input.load, config);
   } else {
-    source = make_workload_source(
+    source = of_feed(
         [&reader = *input.workload](workload::Request& request) { return reader.next(request); },
-        input.config);
+        config);
   }
   if (options.closed_loop) return make_closed_loop_source(*options.closed_loop, std::move(source));
   return source;
@@ -169,13 +187,14 @@ result::Report new_report(const SimulateOptions& options, const Input& input) {
   report.provenance.tool_version = kVersion;
   report.provenance.seed = options.seed;
   const scheduler::Config& c = input.config;
-  report.notes.push_back(
-      std::to_string(c.num_blocks) + " blocks of " + std::to_string(c.block_size) + ", " +
-      std::to_string(c.max_num_seqs) + " sequences, " + std::to_string(c.max_num_batched_tokens) +
-      " tokens a step, model length " + std::to_string(c.max_model_len) + ", " +
-      scheduler::to_string(c.policy) + (c.enable_prefix_caching ? "" : ", no prefix caching") +
-      (c.enable_chunked_prefill ? "" : ", no chunked prefill") +
-      (c.async_scheduling ? ", steps planned one ahead" : ""));
+  if (options.cluster.empty())
+    report.notes.push_back(
+        std::to_string(c.num_blocks) + " blocks of " + std::to_string(c.block_size) + ", " +
+        std::to_string(c.max_num_seqs) + " sequences, " + std::to_string(c.max_num_batched_tokens) +
+        " tokens a step, model length " + std::to_string(c.max_model_len) + ", " +
+        scheduler::to_string(c.policy) + (c.enable_prefix_caching ? "" : ", no prefix caching") +
+        (c.enable_chunked_prefill ? "" : ", no chunked prefill") +
+        (c.async_scheduling ? ", steps planned one ahead" : ""));
   if (options.replicas > 1) {
     report.notes.push_back(std::to_string(options.replicas) + " replicas behind " + options.router);
   }
@@ -224,7 +243,8 @@ Status compare_load(const SimulateOptions& options, const MeasuredLoad& load,
   return add_load_comparison(load, config, model, comparison, report);
 }
 
-Status run(const SimulateOptions& options, const Input& input, result::Report& report) {
+/// The replicas that the flags ask for: all alike.
+Result<Cluster> make_equal_replicas(const SimulateOptions& options, const Input& input) {
   const std::string step_time =
       options.step_time.empty() ? (input.samples.empty() ? "" : "fitted") : options.step_time;
   if (step_time.empty()) {
@@ -233,16 +253,74 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
         "the run has no step log to learn it from: give a model of it, for example "
         "--steptime linear:5ms,20us,300us");
   }
-  const auto model = parse_step_time(step_time, input.samples);
-  if (!model) return model.error();
-  report.notes.push_back("step time " + (*model)->describe());
-  const auto router = make_router(options.router);
+  auto model = parse_step_time(step_time, input.samples);
+  if (!model) return std::move(model).error();
+  Cluster cluster;
+  cluster.router = options.router;
+  for (int64_t i = 0; i < options.replicas; ++i) {
+    cluster.replicas.push_back({input.config, **model});
+  }
+  cluster.models.push_back(std::move(*model));
+  return cluster;
+}
+
+Result<Cluster> make_replicas(const SimulateOptions& options, const Input& input,
+                              result::Report& report) {
+  if (options.cluster.empty()) {
+    auto cluster = make_equal_replicas(options, input);
+    if (cluster) report.notes.push_back("step time " + cluster->models.front()->describe());
+    return cluster;
+  }
+  const auto file = read_cluster(options.cluster);
+  if (!file) return file.error();
+  auto cluster = make_cluster(*file, input.config);
+  if (!cluster) return std::move(cluster).error().with_context(options.cluster);
+  for (size_t i = 0; i < file->replicas.size(); ++i) {
+    const HardwareRow& row = file->replicas[i];
+    report.notes.push_back(std::to_string(row.count) + " x " + row.name + ": step time " +
+                           cluster->models[i]->describe());
+  }
+  report.notes.push_back(std::to_string(cluster->replicas.size()) + " replicas behind " +
+                         cluster->router);
+  return cluster;
+}
+
+/// What was paid for, when there are prices or replicas that were not always on.
+void add_cost(const Cluster& cluster, const SimulationEnd& end, const Summary& total,
+              result::Report& report) {
+  if (cluster.price_per_hour.empty()) return;
+  double hours = 0;
+  double cost = 0;
+  for (size_t i = 0; i < end.on_ns.size(); ++i) {
+    const double on_hours = static_cast<double>(end.on_ns[i]) / 3.6e12;
+    hours += on_hours;
+    cost += on_hours * cluster.price_per_hour[i];
+  }
+  result::FigureTable table{.title = "Cost", .columns = {"value"}};
+  table.rows.push_back({"replica hours", "", {{"value", hours}}});
+  table.rows.push_back({"cost", "", {{"value", cost}}});
+  if (total.completion_tokens > 0) {
+    table.rows.push_back({"cost of a million output tokens",
+                          "",
+                          {{"value", cost / static_cast<double>(total.completion_tokens) * 1e6}}});
+  }
+  report.tables.push_back(std::move(table));
+}
+
+Status run(const SimulateOptions& options, const Input& input, result::Report& report) {
+  const auto cluster = make_replicas(options, input, report);
+  if (!cluster) return cluster.error();
+  const std::vector<ReplicaOptions>& replicas = cluster->replicas;
+  const scheduler::Config& first = replicas.front().config;
+  const auto router = make_router(
+      cluster->router,
+      {.seed = options.seed, .cache_blocks = first.num_blocks, .block_size = first.block_size});
   if (!router) return router.error();
-  const std::vector<ReplicaOptions> replicas(static_cast<size_t>(options.replicas),
-                                             {input.config, **model});
   ClusterSummary summary(replicas.size());
   // Spans start at arrival, and their times are the engine's: only the summary is the clients'.
-  FrontendLatency in = (*model)->frontend();
+  const StepTimeModel& model = *cluster->models.front();
+  const FrontendLatency frontend = model.frontend();
+  FrontendLatency in = frontend;
   FrontendLatency out;
   std::swap(in.out_ns, out.out_ns);
   std::swap(in.out_ns_per_stream, out.out_ns_per_stream);
@@ -258,13 +336,17 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
     written = writer.get();
   }
   FrontendObserver observer(in, *written);
-  const auto source = make_frontend_source((*model)->frontend(), make_source(options, input));
-  const auto end = run_simulation(replicas, **router, *source, observer, options.seed);
+  const auto source = make_frontend_source(frontend, make_source(options, input, first));
+  const auto end =
+      run_simulation(replicas, **router, *source, observer, options.seed, cluster->fleet);
   if (!end) return end.error();
   if (writer) RETURN_IF_ERROR(writer->finish());
+  const std::string left_out = input.workload ? input.workload->left_out() : std::string();
+  if (!left_out.empty()) report.notes.push_back("left out of the trace: " + left_out);
   const Summary total = summary.total();
   add_simulation(total, total_of(end->counters), report);
   if (replicas.size() > 1) add_replicas(summary.replicas(), end->counters, report);
+  add_cost(*cluster, *end, total, report);
   if (total.extrapolated_steps > 0) {
     report.notes.push_back(std::to_string(total.extrapolated_steps) + " of " +
                            std::to_string(total.steps) +
@@ -272,7 +354,7 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   }
   report.notes.push_back(std::to_string(end->events) + " events, fingerprint " +
                          hex(end->fingerprint));
-  if (options.compare) return compare_load(options, *input.load, input.config, **model, report);
+  if (options.compare) return compare_load(options, *input.load, input.config, model, report);
   return {};
 }
 
@@ -302,7 +384,7 @@ Result<result::Report> simulate(const SimulateOptions& options) {
   RETURN_IF_ERROR(check_options(options));
   const auto input = read_input(options);
   if (!input) return input.error();
-  RETURN_IF_ERROR(check_memory(options, input->config));
+  if (options.cluster.empty()) RETURN_IF_ERROR(check_memory(options, input->config));
   result::Report report = new_report(options, *input);
   const bool recorded = options.step_time == "recorded" && input->measured.has_value();
   RETURN_IF_ERROR(recorded ? replay(options, *input, report) : run(options, *input, report));

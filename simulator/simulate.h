@@ -17,7 +17,8 @@ namespace touchstone::simulator {
 struct SimulateOptions {
   // What is simulated: one of these. Generated load with a run takes the run's settings and step
   // times: what would that server do under this load?
-  std::string workload;                                ///< a file
+  std::string workload;                                ///< a workload or a trace
+  std::string workload_format;                         ///< empty: told by its content
   std::string run;                                     ///< folder of a measured run
   std::optional<workload::GenerateOptions> generated;  ///< its block size is the replicas'
   std::string generated_as;                            ///< for the report's title
@@ -28,6 +29,7 @@ struct SimulateOptions {
   scheduler::FieldValues changes;
   int64_t replicas = 1;
   std::string router = "round-robin";
+  std::string cluster;    ///< cluster_file.h, instead of replicas, router and step times
   std::string step_time;  ///< steptime/parse.h; empty: fitted to the run
   bool compare = false;   ///< measured beside simulated
   uint64_t seed = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "simulator/cluster/fleet.h"
 #include "simulator/cluster/replica.h"
 #include "simulator/cluster/router.h"
 #include "simulator/request.h"
@@ -19,15 +20,18 @@ struct SimulationEnd {
   uint64_t fingerprint = 0;
   int64_t end_ns = 0;
   std::vector<scheduler::Counters> counters;  ///< by replica
+  std::vector<int64_t> on_ns;  ///< by replica: how long it was on, as one pays for it
 };
 
 /// Runs until the source is empty and everything that arrived is over. `seed`: of the replicas'
 /// noise streams. REQUIRES: `replicas` is not empty.
 /// ERRORS: kInvalidArgument: a bad config, replicas of several block sizes (a request's hashes are
 /// those of one), a request its replica could never hold, arrivals that
-/// go back, virtual time beyond kLatestNs; those of the source.
+/// go back, virtual time beyond kLatestNs; those of the source and of validate(FleetOptions).
+/// A request that finds no replica open waits in front of the router, in order of arrival.
 Result<SimulationEnd> run_simulation(std::span<const ReplicaOptions> replicas, Router& router,
-                                     RequestSource& source, Observer& observer, uint64_t seed);
+                                     RequestSource& source, Observer& observer, uint64_t seed,
+                                     const FleetOptions& fleet = {});
 
 /// One replica, whose step times know no chance.
 Result<SimulationEnd> run_simulation(const scheduler::Config& config, RequestSource& source,

@@ -92,6 +92,13 @@ class ChoiceBlocks final : public scheduler::HashSource {
   size_t num_named_ = 0;
 };
 
+/// Never 0, which is no session. FNV-1a.
+uint64_t number_of(std::string_view session) {
+  uint64_t number = 0xcbf29ce484222325;
+  for (const char c : session) number = (number ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return number | 1;
+}
+
 /// Workload requests from wherever, as the simulated requests that each becomes.
 class WorkloadSource final : public RequestSource {
  public:
@@ -190,6 +197,7 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
     output = std::max<int64_t>(1, *request.hang_up_after_chunks);
     choice.outcome = records::Outcome::kAbort;
   }
+  if (!request.session.empty()) choice.session = number_of(request.session);
   choice.request.arrival_ns = request.arrival_ns;
   choice.request.priority = request.priority;
   choice.request.num_prompt_tokens = static_cast<int32_t>(request.prompt_tokens);

@@ -54,7 +54,7 @@ void Summary::merge(const Summary& other) {
   for (int64_t Summary::*sum :
        {&Summary::steps, &Summary::extrapolated_steps, &Summary::busy_ns, &Summary::preemptions,
         &Summary::completed, &Summary::aborted, &Summary::prompt_tokens, &Summary::cached_tokens,
-        &Summary::completion_tokens}) {
+        &Summary::completion_tokens, &Summary::refused, &Summary::gave_up, &Summary::crashed}) {
     this->*sum += other.*sum;
   }
   for (int64_t Summary::*peak :
@@ -72,8 +72,14 @@ void Summary::merge(const Summary& other) {
   }
 }
 
+void ClusterSummary::on_lost(const SimulatedRequest&, Loss loss, int64_t) {
+  ++(loss == Loss::kRefused  ? lost_.refused
+     : loss == Loss::kGaveUp ? lost_.gave_up
+                             : lost_.crashed);
+}
+
 Summary ClusterSummary::total() const {
-  Summary total;
+  Summary total = lost_;
   for (const Summary& replica : replicas_) total.merge(replica);
   return total;
 }

@@ -44,6 +44,11 @@ class Summary final : public Observer {
   std::vector<double> tpot_s;  ///< (last - first token) / (tokens - 1), with two tokens or more
   std::vector<double> e2e_s;   ///< of completed requests
 
+  // Of the whole, not of a replica: what nobody served, and attempts that a crash ended.
+  int64_t refused = 0;
+  int64_t gave_up = 0;
+  int64_t crashed = 0;
+
  private:
   void count_step(int64_t duration_ns, int64_t preempted, const scheduler::State& state);
 };
@@ -57,6 +62,8 @@ class ClusterSummary final : public Observer {
     of(replica).on_request(replica, request);
   }
 
+  void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) override;
+
   const std::vector<Summary>& replicas() const { return replicas_; }
   Summary total() const;
 
@@ -64,6 +71,7 @@ class ClusterSummary final : public Observer {
   Summary& of(int32_t replica) { return replicas_[static_cast<size_t>(replica)]; }
 
   std::vector<Summary> replicas_;
+  Summary lost_;
 };
 
 }  // namespace touchstone::simulator

@@ -112,6 +112,13 @@ Request read_request(const Fields& root, int64_t index) {
   read_prefix(root, request);
   request.session = root.optional_string("session").value_or("");
   request.turn = non_negative(root, "turn");
+  if (root.has("think_ns")) {
+    request.think_ns = non_negative(root, "think_ns");
+    if (request.session.empty()) {
+      root.fail("think_ns", "got it without a session, expected \"session\"",
+                "it is counted from the end of the session's turn before");
+    }
+  }
   request.tenant = root.optional_string("tenant").value_or("");
   request.priority = root.optional_int("priority").value_or(0);
   if (root.has("sampling")) request.sampling = read_sampling(root.object("sampling"));
@@ -224,6 +231,7 @@ std::string to_json_line(const Request& request) {
   if (request.prefix_block_size != 0) json["prefix_block_size"] = request.prefix_block_size;
   if (!request.session.empty()) json["session"] = request.session;
   if (request.turn != 0) json["turn"] = request.turn;
+  if (request.think_ns) json["think_ns"] = *request.think_ns;
   if (!request.tenant.empty()) json["tenant"] = request.tenant;
   if (request.priority != 0) json["priority"] = request.priority;
   nlohmann::ordered_json sampling = to_json(request.sampling);

@@ -9,19 +9,19 @@
 
 #include "base/line_reader.h"
 #include "base/result.h"
+#include "workload/request_reader.h"
 #include "workload/workload.h"
 
 namespace touchstone::workload {
 
-class WorkloadReader final {
+class WorkloadReader final : public RequestReader {
  public:
   /// ERRORS: kNotFound, kIo.
   static Result<std::unique_ptr<WorkloadReader>> open(const std::string& path);
   /// False at the end of the file. ERRORS: as read_workload(); but names are not compared, which
   /// would take memory for each.
-  Result<bool> next(Request& request);
-  /// `file:line` of the request that was read last.
-  std::string where() const;
+  Result<bool> next(Request& request) override;
+  std::string where() const override;
 
  private:
   explicit WorkloadReader(std::unique_ptr<LineReader> lines) : lines_(std::move(lines)) {}

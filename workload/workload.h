@@ -54,6 +54,10 @@ struct Request {
 
   std::string session;  ///< empty: a session of its own
   int64_t turn = 0;
+  /// The client sends it no earlier than this after the session's turn before is over; it arrives
+  /// at the later of that and arrival_ns. REQUIRES a session. `load` keeps to arrival_ns alone, and
+  /// says so.
+  std::optional<int64_t> think_ns;
   std::string tenant;
   int64_t priority = 0;
   Sampling sampling;

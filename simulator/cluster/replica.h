@@ -30,6 +30,9 @@ struct StepView {
   std::span<const scheduler::FinishedRequest> finished;
 };
 
+/// Why a request was not served. Only kCrashed may be followed by another attempt.
+enum class Loss { kRefused, kGaveUp, kCrashed };
+
 /// Sees what happens in all replicas, in order. Thread-compatible.
 class Observer {
  public:
@@ -42,6 +45,10 @@ class Observer {
   virtual void on_stats(int32_t replica, const records::StepStats& stats) {
     (void)replica, (void)stats;
   }
+  /// A request that no replica served to its end: refused, or in one that crashed.
+  virtual void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) {
+    (void)request, (void)loss, (void)time_ns;
+  }
   virtual bool wants_stats() const { return false; }
   /// True: RequestRecord::block_hashes are filled.
   virtual bool wants_hashes() const { return false; }
@@ -51,6 +58,7 @@ class Observer {
 struct ReplicaOptions {
   scheduler::Config config;
   const StepTimeModel& model;  ///< outlives the simulation
+  int64_t start_up_ns = 0;     ///< from being started, or the end of an outage, to serving
 };
 
 class Replica final {

@@ -26,6 +26,8 @@ class LeastLoad final : public Router {
 
 }  // namespace
 
-std::unique_ptr<Router> make_least_load_router() { return std::make_unique<LeastLoad>(); }
+std::unique_ptr<Router> make_least_load_router(const RouterOptions&) {
+  return std::make_unique<LeastLoad>();
+}
 
 }  // namespace touchstone::simulator

@@ -9,15 +9,21 @@ namespace {
 class LeastRequests final : public Router {
  public:
   size_t choose(const SimulatedRequest&, std::span<const ReplicaView> replicas) override {
-    const auto least = std::min_element(
-        replicas.begin(), replicas.end(),
-        [](const ReplicaView& a, const ReplicaView& b) { return a.in_flight < b.in_flight; });
-    return static_cast<size_t>(least - replicas.begin());
+    return fewest_in_flight(replicas);
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Router> make_least_requests_router() { return std::make_unique<LeastRequests>(); }
+size_t fewest_in_flight(std::span<const ReplicaView> replicas) {
+  const auto least = std::min_element(
+      replicas.begin(), replicas.end(),
+      [](const ReplicaView& a, const ReplicaView& b) { return a.in_flight < b.in_flight; });
+  return static_cast<size_t>(least - replicas.begin());
+}
+
+std::unique_ptr<Router> make_least_requests_router(const RouterOptions&) {
+  return std::make_unique<LeastRequests>();
+}
 
 }  // namespace touchstone::simulator

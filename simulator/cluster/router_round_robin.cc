@@ -16,6 +16,8 @@ class RoundRobin final : public Router {
 
 }  // namespace
 
-std::unique_ptr<Router> make_round_robin_router() { return std::make_unique<RoundRobin>(); }
+std::unique_ptr<Router> make_round_robin_router(const RouterOptions&) {
+  return std::make_unique<RoundRobin>();
+}
 
 }  // namespace touchstone::simulator

@@ -9,14 +9,23 @@
 namespace touchstone::simulator {
 
 /// What happens at one instant happens in this order; kernel/priorities.h gives the reasons.
-enum class EventKind : uint8_t { kStepEnd, kAbort, kArrival, kStepStart };
+enum class EventKind : uint8_t {
+  kStepEnd,
+  kAbort,
+  kArrival,
+  kStepStart,
+  kReplicaDown,
+  kReplicaUp,
+  kAutoscale
+};
 
 struct Event {
   int64_t time_ns = 0;
   EventKind kind = EventKind::kStepEnd;
   int32_t replica = 0;    ///< where it happens; 0 for an arrival, which is yet to be routed
   uint64_t sequence = 0;  ///< order of creation: the last tie-break
-  uint64_t subject = 0;   ///< the request of an arrival or abort; 0 for a step
+  /// The request of an arrival or abort; of a step, how often its replica had crashed before.
+  uint64_t subject = 0;
   bool operator==(const Event&) const = default;
 };
 

@@ -14,14 +14,19 @@ struct PriorityRow {
 };
 
 /// By priority: the first goes first.
-inline constexpr std::array<PriorityRow, 4> kPriorities = {{
+inline constexpr std::array<PriorityRow, 7> kPriorities = {{
     {EventKind::kStepEnd, "step end",
      "a step's results exist from its end on: what it finished is free before anything else looks"},
     {EventKind::kAbort, "abort",
      "a client that leaves frees its place for one that comes at the same instant"},
     {EventKind::kArrival, "arrival", "a request that is there when a step starts is seen by it"},
     {EventKind::kStepStart, "step start",
-     "last: it decides with everything known that happened up to its instant"},
+     "after what it decides about: it knows everything that happened up to its instant"},
+    {EventKind::kReplicaDown, "replica down",
+     "the fleet changes when an instant is over: what ends with it has ended"},
+    {EventKind::kReplicaUp, "replica up", "one that is back at an instant serves from then on"},
+    {EventKind::kAutoscale, "autoscale",
+     "last: it sees the fleet and its requests as the instant leaves them"},
 }};
 
 }  // namespace touchstone::simulator

@@ -89,7 +89,7 @@ TEST(Generate, TimesThatDoNotFitAreTheLatestThereIs) {
   Generator generator({.requests = 3, .rate_per_s = 1e-300});
   Request request;
   int64_t last_ns = 0;
-  while (generator.next(request)) {
+  while (generator.next(request).value()) {
     EXPECT_GE(request.arrival_ns, last_ns);
     last_ns = request.arrival_ns;
   }

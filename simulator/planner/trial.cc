@@ -1,0 +1,217 @@
+#include "simulator/planner/trial.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "simulator/closed_loop.h"
+#include "simulator/session_source.h"
+#include "simulator/simulation.h"
+
+namespace touchstone::simulator {
+namespace {
+
+/// Another model's times, so many times as long.
+class ScaledStepTime final : public StepTimeModel {
+ public:
+  ScaledStepTime(const StepTimeModel& model, double factor) : model_(model), factor_(factor) {}
+  int64_t duration_ns(const StepFeatures& features, RandomStream& noise) const override {
+    const int64_t ns = model_.duration_ns(features, noise);
+    if (factor_ == 1) return ns;
+    const double scaled = static_cast<double>(ns) * factor_;
+    return scaled < 9e18 ? std::max<int64_t>(1, std::llround(scaled)) : INT64_MAX;
+  }
+  Validity validity() const override { return model_.validity(); }
+  std::string describe() const override { return model_.describe(); }
+
+ private:
+  const StepTimeModel& model_;
+  const double factor_;
+};
+
+/// Keeps what the limits are judged by, and what steps ran into.
+class TrialObserver final : public Observer {
+ public:
+  explicit TrialObserver(const scheduler::Config& config) : config_(config) {}
+
+  void on_step(const StepView& step) override {
+    ++result.steps;
+    busy_ns += step.duration_ns;
+    result.preemptions += std::ssize(step.plan.preempted);
+    result.extrapolated_steps += step.extrapolated;
+    const scheduler::State& state = step.state;
+    result.peak_running = std::max(result.peak_running, state.running);
+    result.peak_used_blocks =
+        std::max(result.peak_used_blocks, state.total_blocks - state.free_blocks);
+    result.total_blocks = state.total_blocks;
+    if (state.waiting <= state.waiting_deferred) return;
+    if (state.running >= config_.max_num_seqs) {
+      ++result.waited_for_seqs;
+    } else if (step.plan.total_tokens >= config_.max_num_batched_tokens) {
+      ++result.waited_for_tokens;
+    } else {
+      ++result.waited_for_blocks;
+    }
+  }
+
+  void on_request(int32_t, const records::RequestRecord& r) override {
+    first_arrival_ns = std::min(first_arrival_ns, r.arrival_ns);
+    last_end_ns = std::max(last_end_ns, r.finished_ns);
+    prompt_tokens += r.prompt_tokens;
+    cached_tokens += r.cached_tokens;
+    output_tokens += r.completion_tokens;
+    if (r.outcome == records::Outcome::kAbort) return;  // the client did not want the rest
+    RequestTimes times{.e2e_s = to_seconds(r.finished_ns - r.arrival_ns)};
+    if (r.first_token_ns) times.ttft_s = to_seconds(*r.first_token_ns - r.arrival_ns);
+    if (r.completion_tokens > 1 && r.first_token_ns && r.last_token_ns) {
+      times.tpot_s = to_seconds(*r.last_token_ns - *r.first_token_ns) /
+                     static_cast<double>(r.completion_tokens - 1);
+    }
+    requests.push_back(times);
+  }
+
+  void on_lost(const SimulatedRequest&, Loss, int64_t) override { requests.push_back({}); }
+
+  TrialResult result;
+  std::vector<RequestTimes> requests;
+  int64_t busy_ns = 0;
+  int64_t first_arrival_ns = INT64_MAX;
+  int64_t last_end_ns = 0;
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;
+  int64_t output_tokens = 0;
+
+ private:
+  const scheduler::Config config_;
+};
+
+void scale(double factor, int64_t most, int64_t& tokens) {
+  if (factor == 1) return;
+  tokens = std::clamp<int64_t>(std::llround(static_cast<double>(tokens) * factor), 1, most);
+}
+
+/// The trace as the trial wants it.
+WorkloadFeed feed_of(const Trace& trace, const Trial& trial) {
+  const auto arrivals = std::make_shared<std::vector<std::pair<int64_t, size_t>>>(
+      trace.arrivals(trial.replication));
+  const size_t count =
+      std::min(arrivals->size(), static_cast<size_t>(std::max<int64_t>(0, trial.requests)));
+  return [&trace, trial, arrivals, count,
+          next = size_t{0}](workload::Request& request) mutable -> Result<bool> {
+    if (next == count) return false;
+    const auto& [arrival_ns, index] = (*arrivals)[next++];
+    request = trace.requests()[index];
+    request.arrival_ns = static_cast<int64_t>(static_cast<double>(arrival_ns) / trial.rate);
+    const int64_t longest = trial.config.max_model_len - 1;
+    scale(trial.prompt_tokens, longest, request.prompt_tokens);
+    scale(trial.output_tokens, INT32_MAX, request.output_tokens);
+    if (request.prefix_block_size > 0) {
+      const auto fits = static_cast<size_t>(request.prompt_tokens / request.prefix_block_size);
+      if (request.prefix_block_ids.size() > fits) request.prefix_block_ids.resize(fits);
+    }
+    return true;
+  };
+}
+
+}  // namespace
+
+Result<Trace> Trace::read(workload::RequestReader& reader, int64_t most) {
+  Trace trace;
+  workload::Request request;
+  while (std::ssize(trace.requests_) < most) {
+    const auto there = reader.next(request);
+    if (!there) return there.error();
+    if (!*there) break;
+    if (request.raw_body || request.expect_status != 200) continue;
+    if (request.prompt_tokens < 1 || request.output_tokens < 1) {
+      return invalid_argument(reader.where() + ": got a request without its lengths, expected "
+                                               "prompt_tokens and output_tokens",
+                              "a planner cannot know how long prompts and answers are");
+    }
+    trace.longest_prompt_ = std::max(trace.longest_prompt_, request.prompt_tokens);
+    trace.requests_.push_back(std::move(request));
+  }
+  if (trace.requests_.empty()) {
+    return invalid_argument(reader.where() + ": got no request, expected one or more");
+  }
+  const int64_t first_ns = trace.requests_.front().arrival_ns;
+  for (workload::Request& r : trace.requests_) r.arrival_ns -= first_ns;
+  return trace;
+}
+
+double Trace::rate_per_s() const {
+  const double seconds = to_seconds(requests_.back().arrival_ns);
+  return seconds > 0 ? static_cast<double>(requests_.size() - 1) / seconds : 0;
+}
+
+std::vector<std::pair<int64_t, size_t>> Trace::arrivals(uint64_t replication) const {
+  std::vector<std::pair<int64_t, size_t>> arrivals;
+  arrivals.reserve(requests_.size());
+  const int64_t slice_ns = requests_.back().arrival_ns / kSlices + 1;
+  std::vector<int64_t> place(kSlices);  // of each slice
+  for (int64_t i = 0; i < kSlices; ++i) place[static_cast<size_t>(i)] = i;
+  if (replication > 0) {
+    RandomStream random(replication, "order of slices");
+    for (size_t i = place.size() - 1; i > 0; --i) {
+      std::swap(place[i], place[static_cast<size_t>(random.below(i + 1))]);
+    }
+  }
+  for (size_t i = 0; i < requests_.size(); ++i) {
+    const int64_t slice = requests_[i].arrival_ns / slice_ns;
+    const int64_t moved = place[static_cast<size_t>(slice)] - slice;
+    arrivals.emplace_back(requests_[i].arrival_ns + moved * slice_ns, i);
+  }
+  std::stable_sort(arrivals.begin(), arrivals.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  return arrivals;
+}
+
+const char* TrialResult::bottleneck() const {
+  const int64_t most = std::max({waited_for_seqs, waited_for_tokens, waited_for_blocks});
+  // A step now and then that was full is no bottleneck.
+  if (most * 20 < steps) return "step time";
+  if (most == waited_for_blocks) return "KV blocks";
+  return most == waited_for_seqs ? "max-num-seqs" : "max-num-batched-tokens";
+}
+
+Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos& slos) {
+  const ScaledStepTime model(*trial.model, trial.step_time);
+  const std::vector<ReplicaOptions> replicas = [&] {
+    std::vector<ReplicaOptions> all;
+    for (int64_t i = 0; i < trial.replicas; ++i) all.push_back({trial.config, model});
+    return all;
+  }();
+  const auto router = make_router(trial.router, {.seed = trial.replication,
+                                                 .cache_blocks = trial.config.num_blocks,
+                                                 .block_size = trial.config.block_size});
+  if (!router) return router.error();
+  auto source = trial.one_at_a_time
+                    ? make_closed_loop_source(
+                          {.concurrency = 1},
+                          make_workload_source(feed_of(trace, trial), trial.config))
+                    : make_session_source(feed_of(trace, trial), trial.config);
+  TrialObserver observer(trial.config);
+  const auto end = run_simulation(replicas, **router, *source, observer, trial.replication);
+  if (!end) return end.error();
+  TrialResult result = observer.result;
+  if (observer.requests.empty()) {
+    return invalid_argument("got no request that ran to its end, expected one or more");
+  }
+  result.attainment = attain(slos, observer.requests);
+  const double time_s = to_seconds(observer.last_end_ns - observer.first_arrival_ns);
+  if (time_s > 0) {
+    result.busy_share =
+        to_seconds(observer.busy_ns) / (time_s * static_cast<double>(trial.replicas));
+    result.output_tokens_per_s = static_cast<double>(observer.output_tokens) / time_s;
+  }
+  if (observer.prompt_tokens > 0) {
+    result.cached_share = static_cast<double>(observer.cached_tokens) /
+                          static_cast<double>(observer.prompt_tokens);
+  }
+  return result;
+}
+
+}  // namespace touchstone::simulator
