@@ -102,11 +102,10 @@ Attainment attain(const Slos& slos, const std::vector<RequestTimes>& requests) {
   }
   int64_t good = 0;
   for (const RequestTimes& request : requests) {
-    good += request.e2e_s && std::all_of(slos.limits.begin(), slos.limits.end(),
-                                         [&request](const Slo& slo) {
-                                           return time_of(request, slo.phase).value_or(0) <=
-                                                  slo.limit_s;
-                                         });
+    good += request.e2e_s &&
+            std::all_of(slos.limits.begin(), slos.limits.end(), [&request](const Slo& slo) {
+              return time_of(request, slo.phase).value_or(0) <= slo.limit_s;
+            });
   }
   result.goodput = static_cast<double>(good) / static_cast<double>(requests.size());
   result.goodput_kept = !slos.goodput || result.goodput >= *slos.goodput;

@@ -95,8 +95,8 @@ void scale(double factor, int64_t most, int64_t& tokens) {
 
 /// The trace as the trial wants it.
 WorkloadFeed feed_of(const Trace& trace, const Trial& trial) {
-  const auto arrivals = std::make_shared<std::vector<std::pair<int64_t, size_t>>>(
-      trace.arrivals(trial.replication));
+  const auto arrivals =
+      std::make_shared<std::vector<std::pair<int64_t, size_t>>>(trace.arrivals(trial.replication));
   const size_t count =
       std::min(arrivals->size(), static_cast<size_t>(std::max<int64_t>(0, trial.requests)));
   return [&trace, trial, arrivals, count,
@@ -127,8 +127,9 @@ Result<Trace> Trace::read(workload::RequestReader& reader, int64_t most) {
     if (!*there) break;
     if (request.raw_body || request.expect_status != 200) continue;
     if (request.prompt_tokens < 1 || request.output_tokens < 1) {
-      return invalid_argument(reader.where() + ": got a request without its lengths, expected "
-                                               "prompt_tokens and output_tokens",
+      return invalid_argument(reader.where() +
+                                  ": got a request without its lengths, expected "
+                                  "prompt_tokens and output_tokens",
                               "a planner cannot know how long prompts and answers are");
     }
     trace.longest_prompt_ = std::max(trace.longest_prompt_, request.prompt_tokens);
@@ -188,11 +189,10 @@ Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos
                                                  .cache_blocks = trial.config.num_blocks,
                                                  .block_size = trial.config.block_size});
   if (!router) return router.error();
-  auto source = trial.one_at_a_time
-                    ? make_closed_loop_source(
-                          {.concurrency = 1},
-                          make_workload_source(feed_of(trace, trial), trial.config))
-                    : make_session_source(feed_of(trace, trial), trial.config);
+  auto source = trial.one_at_a_time ? make_closed_loop_source(
+                                          {.concurrency = 1},
+                                          make_workload_source(feed_of(trace, trial), trial.config))
+                                    : make_session_source(feed_of(trace, trial), trial.config);
   TrialObserver observer(trial.config);
   const auto end = run_simulation(replicas, **router, *source, observer, trial.replication);
   if (!end) return end.error();
@@ -208,8 +208,8 @@ Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos
     result.output_tokens_per_s = static_cast<double>(observer.output_tokens) / time_s;
   }
   if (observer.prompt_tokens > 0) {
-    result.cached_share = static_cast<double>(observer.cached_tokens) /
-                          static_cast<double>(observer.prompt_tokens);
+    result.cached_share =
+        static_cast<double>(observer.cached_tokens) / static_cast<double>(observer.prompt_tokens);
   }
   return result;
 }

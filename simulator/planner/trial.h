@@ -45,7 +45,7 @@ struct Trial {
   double prompt_tokens = 1;  ///< times the trace's
   double output_tokens = 1;
   uint64_t replication = 0;
-  bool one_at_a_time = false;  ///< no load: each request alone, arrivals are not used
+  bool one_at_a_time = false;    ///< no load: each request alone, arrivals are not used
   int64_t requests = INT64_MAX;  ///< at most, the first ones
 };
 
@@ -54,9 +54,9 @@ struct TrialResult {
   int64_t steps = 0;
   int64_t preemptions = 0;
   int64_t extrapolated_steps = 0;
-  int64_t peak_running = 0;     ///< of one replica
-  int64_t peak_used_blocks = 0; ///< of one replica
-  int64_t total_blocks = 0;     ///< of one replica
+  int64_t peak_running = 0;      ///< of one replica
+  int64_t peak_used_blocks = 0;  ///< of one replica
+  int64_t total_blocks = 0;      ///< of one replica
   /// Steps after which requests waited although there was room, by what there was no room of.
   int64_t waited_for_seqs = 0;
   int64_t waited_for_tokens = 0;

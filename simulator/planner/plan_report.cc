@@ -1,0 +1,463 @@
+// The plan as a report: tables, budgets and charts, and what the chosen fleet does under other
+// loads.
+#include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/statistics.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "simulator/planner/parallel.h"
+#include "simulator/planner/plan.h"
+#include "simulator/planner/search.h"
+
+namespace touchstone::simulator {
+namespace {
+
+constexpr double kConfidence = 0.95;
+// Fleets beside the smallest that the Pareto table looks at, for each kind of hardware.
+constexpr int64_t kMoreReplicas = 3;
+constexpr size_t kMostParetoColumns = 6;
+
+std::string seconds(double s) {
+  return s < 9e9 ? format_duration(std::llround(s * 1e9)) : "endless";
+}
+
+/// Mean and its Student interval over replications.
+result::Cell cell_of(std::string column, const std::vector<double>& values) {
+  result::Cell cell{.column = std::move(column), .value = mean(values)};
+  const size_t n = values.size();
+  if (n < 2 || !std::isfinite(cell.value)) return cell;
+  double squares = 0;
+  for (const double v : values) squares += (v - cell.value) * (v - cell.value);
+  const double deviation = std::sqrt(squares / static_cast<double>(n - 1));
+  const boost::math::students_t student(static_cast<double>(n - 1));
+  const double half = boost::math::quantile(student, (1 + kConfidence) / 2) * deviation /
+                      std::sqrt(static_cast<double>(n));
+  cell.interval =
+      result::Interval{std::max(0.0, cell.value - half), cell.value + half, kConfidence};
+  return cell;
+}
+
+template <typename Value>
+std::vector<double> over(const std::vector<TrialResult>& results, const Value& value) {
+  std::vector<double> values;
+  for (const TrialResult& result : results) values.push_back(value(result));
+  return values;
+}
+
+/// The largest share of a limit that is used; above 1 it is broken.
+double limit_used(const Slos& slos, const Attainment& attainment) {
+  double used = 0;
+  for (size_t i = 0; i < slos.limits.size(); ++i) {
+    used = std::max(used, attainment.rows[i].value_s / slos.limits[i].limit_s);
+  }
+  if (slos.goodput) {
+    const double bad = 1 - attainment.goodput;
+    const double may = 1 - *slos.goodput;
+    used = std::max(used, may > 0 ? bad / may : (bad > 0 ? 1e9 : 0));
+  }
+  return used;
+}
+
+class PlanReport final {
+ public:
+  PlanReport(const Trace& trace, const Plan& plan, const PlanOptions& options)
+      : trace_(trace), plan_(plan), options_(options), slos_(options.slos) {}
+
+  Result<result::Report> run() {
+    report_.title = "plan " + options_.trace_name;
+    report_.provenance.tool_version = kVersion;
+    report_.verdict = plan_.cheapest ? result::Verdict::kPass : result::Verdict::kFail;
+    report_.notes.push_back(
+        format_count(std::ssize(trace_.requests())) + " requests at " +
+        format_fixed(trace_.rate_per_s() * options_.rate, 3) + " requests/s" +
+        (options_.rate == 1 ? "" : " (" + format_double(options_.rate) + " times the trace's)") +
+        ", " + std::to_string(options_.replications) +
+        " replications: the trace, and its time in " + std::to_string(Trace::kSlices) +
+        " slices in other orders");
+    summarize();
+    for (const HardwarePlan& row : plan_.rows) {
+      if (!row.impossible.empty()) {
+        report_.notes.push_back("impossible with " + row.row.name + ": " + row.impossible);
+      }
+    }
+    if (!plan_.cheapest) return report_;
+    const HardwarePlan& best = plan_.rows[*plan_.cheapest];
+    add_budgets(best);
+    add_fleets();
+    add_flags(best);
+    add_proof();
+    RETURN_IF_ERROR(add_pareto());
+    if (options_.sensitivity) {
+      RETURN_IF_ERROR(add_sensitivity(best));
+      RETURN_IF_ERROR(add_loads(best));
+    }
+    return report_;
+  }
+
+ private:
+  static std::string fleet_name(const HardwarePlan& p, int64_t replicas) {
+    return std::to_string(replicas) + " x " + p.row.name;
+  }
+
+  void summarize() {
+    if (!plan_.cheapest) {
+      report_.summary = "impossible: no fleet of the given hardware keeps the limits";
+      return;
+    }
+    const HardwarePlan& best = plan_.rows[*plan_.cheapest];
+    report_.summary = fleet_name(best, best.replicas) + " behind " + options_.router;
+    if (best.cost_per_hour() > 0) {
+      report_.summary += ", " + format_fixed(best.cost_per_hour(), 2) + " per hour";
+    }
+    report_.summary += " keep" + std::string(best.replicas == 1 ? "s" : "") + " the limits";
+    if (*plan_.smallest != *plan_.cheapest) {
+      const HardwarePlan& small = plan_.rows[*plan_.smallest];
+      report_.summary += "; the smallest fleet is " + fleet_name(small, small.replicas);
+      if (small.cost_per_hour() > 0) {
+        report_.summary += ", " + format_fixed(small.cost_per_hour(), 2) + " per hour";
+      }
+    }
+  }
+
+  void add_budgets(const HardwarePlan& best) {
+    for (size_t i = 0; i < slos_.limits.size(); ++i) {
+      const result::Cell cell = cell_of(
+          "", over(best.results, [i](const auto& r) { return r.attainment.rows[i].value_s; }));
+      result::BudgetRow row{.phase = to_string(slos_.limits[i].phase),
+                            .quantile = slos_.limits[i].quantile,
+                            .threshold_s = slos_.limits[i].limit_s,
+                            .measured_s = cell.value};
+      if (cell.interval) {
+        row.low_s = cell.interval->low;
+        row.high_s = cell.interval->high;
+      }
+      row.samples = std::ssize(trace_.requests());
+      row.verdict = result::Verdict::kPass;  // in every replication, or it were not the plan
+      report_.budgets.push_back(std::move(row));
+    }
+  }
+
+  /// One column for each kind of hardware that will do.
+  void add_fleets() {
+    result::FigureTable table{.title = "Fleets"};
+    std::vector<const HardwarePlan*> rows;
+    for (const HardwarePlan& p : plan_.rows) {
+      if (!p.impossible.empty()) continue;
+      rows.push_back(&p);
+      table.columns.push_back(p.row.name);
+    }
+    const auto row = [&](std::string name, const char* unit, const auto& value) {
+      result::Figure figure{.name = std::move(name), .unit = unit};
+      for (const HardwarePlan* p : rows) {
+        const std::optional<double> v = value(*p);
+        if (v) figure.values.push_back({p->row.name, *v});
+      }
+      if (!figure.values.empty()) table.rows.push_back(std::move(figure));
+    };
+    using Optional = std::optional<double>;
+    row("replicas", "", [](const auto& p) { return Optional(static_cast<double>(p.replicas)); });
+    row("cost per hour", "", [](const auto& p) {
+      return p.row.price_per_hour > 0 ? Optional(p.cost_per_hour()) : std::nullopt;
+    });
+    row("highest rate of a replica", "requests/s",
+        [](const auto& p) { return p.rate_per_replica; });
+    row("too high a rate", "requests/s", [](const auto& p) { return p.rate_that_fails; });
+    row("KV runs out at", "requests/s", [](const auto& p) { return p.kv_full_at; });
+    row("busy", "%", [](const auto& p) { return Optional(p.results[0].busy_share * 100); });
+    row("peak KV blocks", "blocks",
+        [](const auto& p) { return Optional(static_cast<double>(p.results[0].peak_used_blocks)); });
+    row("peak running", "requests",
+        [](const auto& p) { return Optional(static_cast<double>(p.results[0].peak_running)); });
+    row("prompt tokens cached", "%",
+        [](const auto& p) { return Optional(p.results[0].cached_share * 100); });
+    row("limit used", "%", [this](const auto& p) { return Optional(100 * worst_use(p.results)); });
+    table.notes.emplace_back("rates are of one replica under the whole trace, faster or slower");
+    for (const HardwarePlan* p : rows) {
+      if (p->kv_full_at) continue;
+      table.notes.push_back("KV of " + p->row.name + " does not run out up to " +
+                            format_fixed(p->kv_looked_up_to, 2) + " requests/s");
+    }
+    report_.tables.push_back(std::move(table));
+  }
+
+  double worst_use(const std::vector<TrialResult>& results) const {
+    double used = 0;
+    for (const TrialResult& r : results) used = std::max(used, limit_used(slos_, r.attainment));
+    return used;
+  }
+
+  void add_flags(const HardwarePlan& best) {
+    scheduler::Config given;
+    (void)scheduler::set_values(best.row.flags, given);  // they were good when it was planned
+    result::FigureTable table{.title = "Flags to set", .columns = {"given", "set"}};
+    const auto row = [&](const char* name, int64_t was, int64_t is) {
+      table.rows.push_back(
+          {name, "", {{"given", static_cast<double>(was)}, {"set", static_cast<double>(is)}}});
+    };
+    row("--max-num-seqs", given.max_num_seqs, best.config.max_num_seqs);
+    row("--max-num-batched-tokens", given.max_num_batched_tokens,
+        best.config.max_num_batched_tokens);
+    row("KV blocks, at least", given.num_blocks, best.blocks_needed);
+    table.notes.push_back("for " + best.row.name +
+                          "; a flag is changed only where a replica takes 5 % more with it");
+    report_.tables.push_back(std::move(table));
+  }
+
+  void add_proof() {
+    for (const HardwarePlan& p : plan_.rows) {
+      if (!p.impossible.empty()) continue;
+      std::string note = fleet_name(p, p.replicas) + ": the limits are kept in " +
+                         std::to_string(p.results.size()) + " of " +
+                         std::to_string(options_.replications) + " replications";
+      if (p.fails && p.fails_result) {
+        note += "; with " + std::to_string(*p.fails) + " " + broken(*p.fails_result);
+      }
+      report_.notes.push_back(std::move(note));
+    }
+  }
+
+  std::string broken(const TrialResult& result) const {
+    const auto worst = result.attainment.worst(slos_);
+    if (!worst) return "they are kept too";
+    if (*worst == slos_.limits.size()) {
+      return "goodput is " + format_fixed(result.attainment.goodput * 100, 1) + " %";
+    }
+    return name_of(slos_.limits[*worst]) + " is " +
+           seconds(result.attainment.rows[*worst].value_s) + " against " +
+           seconds(slos_.limits[*worst].limit_s);
+  }
+
+  /// Trials in parallel; results in their order.
+  Result<std::vector<TrialResult>> run_all(const std::vector<Trial>& trials) const {
+    std::vector<std::optional<TrialResult>> results(trials.size());
+    std::vector<Status> errors(trials.size());
+    run_parallel(trials.size(), options_.threads, [&](size_t i) {
+      const auto result = run_trial(trace_, trials[i], slos_);
+      if (result) {
+        results[i] = *result;
+      } else {
+        errors[i] = result.error();
+      }
+    });
+    std::vector<TrialResult> all;
+    for (size_t i = 0; i < trials.size(); ++i) {
+      if (!errors[i]) return errors[i].error();
+      all.push_back(*results[i]);
+    }
+    return all;
+  }
+
+  Trial trial_of(const HardwarePlan& p, const StepTimeModel& model, int64_t replicas) const {
+    return {.config = p.config,
+            .model = &model,
+            .router = options_.router,
+            .replicas = replicas,
+            .rate = options_.rate};
+  }
+
+  /// Fleets of which no other is both cheaper (or smaller, without prices) and better.
+  Status add_pareto() {
+    struct Point {
+      std::string name;
+      double cost;
+      TrialResult result;
+      double used;
+    };
+    std::vector<Point> points;
+    const bool priced = std::any_of(plan_.rows.begin(), plan_.rows.end(),
+                                    [](const auto& p) { return p.row.price_per_hour > 0; });
+    for (const HardwarePlan& p : plan_.rows) {
+      if (!p.impossible.empty()) continue;
+      const auto hardware = make_hardware(p.row, {});
+      if (!hardware) return hardware.error();
+      std::vector<Trial> trials;
+      const int64_t most = std::min(p.row.most, p.replicas + kMoreReplicas);
+      for (int64_t n = p.replicas; n <= most; ++n) {
+        trials.push_back(trial_of(p, *hardware->model, n));
+      }
+      const auto results = run_all(trials);
+      if (!results) return results.error();
+      for (size_t i = 0; i < results->size(); ++i) {
+        const int64_t n = trials[i].replicas;
+        const double cost =
+            priced ? static_cast<double>(n) * p.row.price_per_hour : static_cast<double>(n);
+        points.push_back(
+            {fleet_name(p, n), cost, (*results)[i], limit_used(slos_, (*results)[i].attainment)});
+      }
+    }
+    std::stable_sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
+      return std::pair(a.cost, a.used) < std::pair(b.cost, b.used);
+    });
+    std::vector<Point> front;
+    for (const Point& point : points) {
+      if (front.empty() || point.used < front.back().used) front.push_back(point);
+    }
+    if (front.size() > kMostParetoColumns) front.resize(kMostParetoColumns);
+    result::FigureTable table{.title = "Cheaper or better"};
+    std::vector<result::Figure> rows;
+    rows.push_back({.name = priced ? "cost per hour" : "replicas", .unit = ""});
+    rows.push_back({.name = "limit used", .unit = "%"});
+    for (const Slo& slo : slos_.limits) rows.push_back({.name = name_of(slo), .unit = "s"});
+    if (slos_.goodput) rows.push_back({.name = "goodput", .unit = "%"});
+    for (const Point& point : front) {
+      table.columns.push_back(point.name);
+      size_t row = 0;
+      const auto put = [&](double v) { rows[row++].values.push_back({point.name, v}); };
+      put(point.cost);
+      put(point.used * 100);
+      for (const Attainment::Row& r : point.result.attainment.rows) put(r.value_s);
+      if (slos_.goodput) put(point.result.attainment.goodput * 100);
+    }
+    table.rows = std::move(rows);
+    table.notes.emplace_back("the Pareto front: no other fleet is both cheaper and better");
+    report_.tables.push_back(std::move(table));
+    return {};
+  }
+
+  /// What would change the number of replicas.
+  Status add_sensitivity(const HardwarePlan& best) {
+    const auto hardware = make_hardware(best.row, {});
+    if (!hardware) return hardware.error();
+    struct Change {
+      const char* name;
+      void (*apply)(Trial&);
+    };
+    const Change changes[] = {
+        {"as planned", [](Trial&) {}},
+        {"a quarter more requests", [](Trial& t) { t.rate *= 1.25; }},
+        {"a quarter fewer requests", [](Trial& t) { t.rate *= 0.75; }},
+        {"prompts a quarter longer", [](Trial& t) { t.prompt_tokens = 1.25; }},
+        {"answers a quarter longer", [](Trial& t) { t.output_tokens = 1.25; }},
+        {"steps 10 % slower", [](Trial& t) { t.step_time = 1.1; }},
+        {"steps 10 % faster", [](Trial& t) { t.step_time = 0.9; }},
+        {"no prefix caching", [](Trial& t) { t.config.enable_prefix_caching = false; }}};
+    const size_t count = std::size(changes);
+    std::vector<std::optional<CountFound>> found(count);
+    std::vector<double> used(count);
+    std::vector<Status> errors(count);
+    run_parallel(count, options_.threads, [&](size_t i) {
+      const auto needs =
+          least_count(best.replicas, std::min<int64_t>(best.row.most, 4 * best.replicas + 8),
+                      [&](int64_t n) -> Result<bool> {
+                        Trial trial = trial_of(best, *hardware->model, n);
+                        changes[i].apply(trial);
+                        const auto result = run_trial(trace_, trial, slos_);
+                        if (!result) return result.error();
+                        if (n == best.replicas) used[i] = limit_used(slos_, result->attainment);
+                        return result->attainment.all_kept();
+                      });
+      if (needs) {
+        found[i] = *needs;
+      } else {
+        errors[i] = needs.error();
+      }
+    });
+    result::FigureTable table{.title = "Sensitivity", .columns = {"limit used", "replicas"}};
+    for (size_t i = 0; i < count; ++i) {
+      if (!errors[i]) return errors[i];
+      result::Figure row{.name = changes[i].name, .unit = ""};
+      if (std::isfinite(used[i])) row.values.push_back({"limit used", used[i]});
+      if (found[i]->least) {
+        row.values.push_back({"replicas", static_cast<double>(*found[i]->least)});
+      }
+      table.rows.push_back(std::move(row));
+    }
+    table.notes.push_back("limit used: by " + fleet_name(best, best.replicas) +
+                          ", above 1 a limit is broken; replicas: how many would do, by the trace "
+                          "as it is");
+    report_.tables.push_back(std::move(table));
+    return {};
+  }
+
+  /// The fleet under less and more load, and what breaks first.
+  Status add_loads(const HardwarePlan& best) {
+    const auto hardware = make_hardware(best.row, {});
+    if (!hardware) return hardware.error();
+    std::vector<Trial> trials;
+    std::vector<double> loads;
+    for (int tenths = 5; tenths <= 20; ++tenths) {
+      loads.push_back(tenths / 10.0);
+      trials.push_back(trial_of(best, *hardware->model, best.replicas));
+      trials.back().rate *= loads.back();
+    }
+    const auto results = run_all(trials);
+    if (!results) return results.error();
+    result::Chart chart{.title = "Limits against load",
+                        .kind = result::Chart::Kind::kLine,
+                        .x_label = "times the planned load",
+                        .y_label = "share of the limit"};
+    for (size_t s = 0; s < slos_.limits.size(); ++s) {
+      result::Series line{.name = name_of(slos_.limits[s])};
+      for (size_t i = 0; i < loads.size(); ++i) {
+        const double used = (*results)[i].attainment.rows[s].value_s / slos_.limits[s].limit_s;
+        if (!std::isfinite(used)) continue;
+        line.x.push_back(loads[i]);
+        line.y.push_back(used);
+      }
+      chart.series.push_back(std::move(line));
+    }
+    report_.charts.push_back(std::move(chart));
+    add_double_load(best, loads, *results);
+    return {};
+  }
+
+  void add_double_load(const HardwarePlan& best, const std::vector<double>& loads,
+                       const std::vector<TrialResult>& results) {
+    result::FigureTable table{.title = "At twice the load", .columns = {"planned", "twice"}};
+    const TrialResult& twice = results.back();
+    const size_t planned =
+        static_cast<size_t>(std::find(loads.begin(), loads.end(), 1.0) - loads.begin());
+    const auto row = [&](std::string name, const char* unit, const auto& value) {
+      result::Figure figure{.name = std::move(name), .unit = unit};
+      for (const auto& [column, result] :
+           {std::pair("planned", &results[planned]), {"twice", &twice}}) {
+        const double v = value(*result);
+        if (std::isfinite(v)) figure.values.push_back({column, v});
+      }
+      table.rows.push_back(std::move(figure));
+    };
+    for (size_t s = 0; s < slos_.limits.size(); ++s) {
+      row(name_of(slos_.limits[s]), "s",
+          [s](const TrialResult& r) { return r.attainment.rows[s].value_s; });
+    }
+    row("goodput", "%", [](const TrialResult& r) { return r.attainment.goodput * 100; });
+    row("busy", "%", [](const TrialResult& r) { return r.busy_share * 100; });
+    row("peak KV blocks", "blocks",
+        [](const TrialResult& r) { return static_cast<double>(r.peak_used_blocks); });
+    row("preemptions", "", [](const TrialResult& r) { return static_cast<double>(r.preemptions); });
+    row("output tokens/s", "", [](const TrialResult& r) { return r.output_tokens_per_s; });
+    const auto first = std::find_if(results.begin(), results.end(),
+                                    [](const TrialResult& r) { return !r.attainment.all_kept(); });
+    if (first == results.end()) {
+      table.notes.emplace_back("nothing breaks up to twice the load");
+    } else {
+      const double load = loads[static_cast<size_t>(first - results.begin())];
+      table.notes.push_back("first at " + format_double(load) + " times the load: " +
+                            broken(*first) + "; what requests wait for is " + first->bottleneck());
+    }
+    table.notes.push_back("by " + fleet_name(best, best.replicas) +
+                          "; at twice the load what "
+                          "requests wait for is " +
+                          twice.bottleneck());
+    report_.tables.push_back(std::move(table));
+  }
+
+  const Trace& trace_;
+  const Plan& plan_;
+  const PlanOptions& options_;
+  const Slos& slos_;
+  result::Report report_;
+};
+
+}  // namespace
+
+Result<result::Report> plan_report(const Trace& trace, const Plan& plan,
+                                   const PlanOptions& options) {
+  return PlanReport(trace, plan, options).run();
+}
+
+}  // namespace touchstone::simulator
