@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/serve.h"
 #include "cli/simulate.h"
+#include "cli/sweep.h"
 #include "cli/tap.h"
 #include "cli/verb.h"
 #include "cli/workload.h"
@@ -19,9 +20,9 @@ namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
-      serve_verb(), check_verb(),     audit_verb(),     profile_verb(),
-      load_verb(),  simulate_verb(),  collector_verb(), report_verb(),
-      tap_verb(),   calibrate_verb(), workload_verb(),  plan_verb(),
+      serve_verb(),    check_verb(),     audit_verb(),  profile_verb(), load_verb(),
+      simulate_verb(), collector_verb(), report_verb(), tap_verb(),     calibrate_verb(),
+      workload_verb(), plan_verb(),      sweep_verb(),
   };
 }
 

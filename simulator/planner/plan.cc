@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "base/text.h"
-#include "simulator/planner/parallel.h"
+#include "base/parallel.h"
 #include "simulator/planner/search.h"
+#include "simulator/planner/what_if.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -73,14 +74,10 @@ class Planner final {
       return {};
     }
     plan_.impossible = name_of(limits.limits[*worst]) + " is " +
-                       format_seconds(result->attainment.rows[*worst].value_s) +
+                       seconds_text(result->attainment.rows[*worst].value_s) +
                        " for requests alone on a replica, the limit is " +
-                       format_seconds(limits.limits[*worst].limit_s);
+                       seconds_text(limits.limits[*worst].limit_s);
     return {};
-  }
-
-  static std::string format_seconds(double seconds) {
-    return seconds < 9e9 ? format_duration(std::llround(seconds * 1e9)) : "endless";
   }
 
   /// The highest rate at which one replica with this configuration keeps the limits, as times the
@@ -90,9 +87,10 @@ class Planner final {
                         [&](double rate) -> Result<bool> {
                           Trial one = trial(1, rate);
                           one.config = config;
+                          one.stop_when_broken = true;
                           const auto result = run_trial(trace_, one, options_.slos);
                           if (!result) return result.error();
-                          return result->attainment.all_kept();
+                          return result->kept();
                         });
   }
 
@@ -107,7 +105,8 @@ class Planner final {
   void keep_rate(const RateFound& found) {
     plan_.rate_per_replica.reset();
     plan_.rate_that_fails.reset();
-    if (found.most) plan_.rate_per_replica = *found.most * trace_.rate_per_s();
+    if (!found.most) return;
+    plan_.rate_per_replica = *found.most * trace_.rate_per_s();
     if (found.fails) plan_.rate_that_fails = *found.fails * trace_.rate_per_s();
   }
 
@@ -150,7 +149,8 @@ class Planner final {
 
   /// The rate of one replica at which requests begin to wait for blocks, or are preempted.
   Status find_kv_end() {
-    const double reach = std::max(capacity_, kLowestRate) * kKvReach;
+    if (capacity_ == 0) return {};
+    const double reach = std::min(capacity_ * kKvReach, kHighestRate);
     const auto found =
         highest_rate(kLowestRate, std::max(capacity_, kLowestRate), std::min(reach, kHighestRate),
                      kRatePrecision, [&](double rate) -> Result<bool> {
@@ -160,7 +160,7 @@ class Planner final {
                      });
     if (!found) return found.error();
     if (found->fails) plan_.kv_full_at = *found->fails * trace_.rate_per_s();
-    plan_.kv_looked_up_to = std::min(reach, kHighestRate) * trace_.rate_per_s();
+    plan_.kv_looked_up_to = reach * trace_.rate_per_s();
     return {};
   }
 
@@ -209,8 +209,9 @@ class Planner final {
     if (!found) return found.error();
     if (!found->least) {
       const TrialResult& last = *plan_.fails_result;
-      plan_.impossible = format_count(plan_.row.most) +
-                         " replicas, the most there are, are too few: " + broken(last);
+      plan_.impossible =
+          format_count(plan_.row.most) +
+          " replicas, the most there are, are too few: " + broken_limit(options_.slos, last);
       return {};
     }
     plan_.replicas = *found->least;
@@ -228,16 +229,6 @@ class Planner final {
       }
     }
     return {};
-  }
-
-  std::string broken(const TrialResult& result) const {
-    const auto worst = result.attainment.worst(options_.slos);
-    if (!worst) return "a limit is broken";
-    if (*worst == options_.slos.limits.size()) {
-      return "goodput " + format_fixed(result.attainment.goodput * 100, 1) + " %";
-    }
-    return name_of(options_.slos.limits[*worst]) + " is " +
-           format_seconds(result.attainment.rows[*worst].value_s);
   }
 
   /// The fewest KV blocks with which the fleet still keeps the limits.

@@ -1,17 +1,14 @@
-// The plan as a report: tables, budgets and charts, and what the chosen fleet does under other
-// loads.
+// The plan as a report: summary, limits, fleets, flags, proof and the Pareto front.
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "base/statistics.h"
 #include "base/text.h"
 #include "base/version.h"
-#include "simulator/planner/parallel.h"
 #include "simulator/planner/plan.h"
-#include "simulator/planner/search.h"
+#include "simulator/planner/what_if.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -20,10 +17,6 @@ constexpr double kConfidence = 0.95;
 // Fleets beside the smallest that the Pareto table looks at, for each kind of hardware.
 constexpr int64_t kMoreReplicas = 3;
 constexpr size_t kMostParetoColumns = 6;
-
-std::string seconds(double s) {
-  return s < 9e9 ? format_duration(std::llround(s * 1e9)) : "endless";
-}
 
 /// Mean and its Student interval over replications.
 result::Cell cell_of(std::string column, const std::vector<double>& values) {
@@ -46,20 +39,6 @@ std::vector<double> over(const std::vector<TrialResult>& results, const Value& v
   std::vector<double> values;
   for (const TrialResult& result : results) values.push_back(value(result));
   return values;
-}
-
-/// The largest share of a limit that is used; above 1 it is broken.
-double limit_used(const Slos& slos, const Attainment& attainment) {
-  double used = 0;
-  for (size_t i = 0; i < slos.limits.size(); ++i) {
-    used = std::max(used, attainment.rows[i].value_s / slos.limits[i].limit_s);
-  }
-  if (slos.goodput) {
-    const double bad = 1 - attainment.goodput;
-    const double may = 1 - *slos.goodput;
-    used = std::max(used, may > 0 ? bad / may : (bad > 0 ? 1e9 : 0));
-  }
-  return used;
 }
 
 class PlanReport final {
@@ -92,17 +71,13 @@ class PlanReport final {
     add_proof();
     RETURN_IF_ERROR(add_pareto());
     if (options_.sensitivity) {
-      RETURN_IF_ERROR(add_sensitivity(best));
-      RETURN_IF_ERROR(add_loads(best));
+      RETURN_IF_ERROR(add_sensitivity(trace_, best, options_, report_));
+      RETURN_IF_ERROR(add_loads(trace_, best, options_, report_));
     }
     return report_;
   }
 
  private:
-  static std::string fleet_name(const HardwarePlan& p, int64_t replicas) {
-    return std::to_string(replicas) + " x " + p.row.name;
-  }
-
   void summarize() {
     if (!plan_.cheapest) {
       report_.summary = "impossible: no fleet of the given hardware keeps the limits";
@@ -177,7 +152,11 @@ class PlanReport final {
     row("limit used", "%", [this](const auto& p) { return Optional(100 * worst_use(p.results)); });
     table.notes.emplace_back("rates are of one replica under the whole trace, faster or slower");
     for (const HardwarePlan* p : rows) {
-      if (p->kv_full_at) continue;
+      if (!p->rate_per_replica) {
+        table.notes.push_back("no rate is slow enough for a single replica of " + p->row.name +
+                              ": requests that come at the same instant stay together");
+      }
+      if (p->kv_full_at || !p->rate_per_replica) continue;
       table.notes.push_back("KV of " + p->row.name + " does not run out up to " +
                             format_fixed(p->kv_looked_up_to, 2) + " requests/s");
     }
@@ -214,49 +193,10 @@ class PlanReport final {
                          std::to_string(p.results.size()) + " of " +
                          std::to_string(options_.replications) + " replications";
       if (p.fails && p.fails_result) {
-        note += "; with " + std::to_string(*p.fails) + " " + broken(*p.fails_result);
+        note += "; with " + std::to_string(*p.fails) + " " + broken_limit(slos_, *p.fails_result);
       }
       report_.notes.push_back(std::move(note));
     }
-  }
-
-  std::string broken(const TrialResult& result) const {
-    const auto worst = result.attainment.worst(slos_);
-    if (!worst) return "they are kept too";
-    if (*worst == slos_.limits.size()) {
-      return "goodput is " + format_fixed(result.attainment.goodput * 100, 1) + " %";
-    }
-    return name_of(slos_.limits[*worst]) + " is " +
-           seconds(result.attainment.rows[*worst].value_s) + " against " +
-           seconds(slos_.limits[*worst].limit_s);
-  }
-
-  /// Trials in parallel; results in their order.
-  Result<std::vector<TrialResult>> run_all(const std::vector<Trial>& trials) const {
-    std::vector<std::optional<TrialResult>> results(trials.size());
-    std::vector<Status> errors(trials.size());
-    run_parallel(trials.size(), options_.threads, [&](size_t i) {
-      const auto result = run_trial(trace_, trials[i], slos_);
-      if (result) {
-        results[i] = *result;
-      } else {
-        errors[i] = result.error();
-      }
-    });
-    std::vector<TrialResult> all;
-    for (size_t i = 0; i < trials.size(); ++i) {
-      if (!errors[i]) return errors[i].error();
-      all.push_back(*results[i]);
-    }
-    return all;
-  }
-
-  Trial trial_of(const HardwarePlan& p, const StepTimeModel& model, int64_t replicas) const {
-    return {.config = p.config,
-            .model = &model,
-            .router = options_.router,
-            .replicas = replicas,
-            .rate = options_.rate};
   }
 
   /// Fleets of which no other is both cheaper (or smaller, without prices) and better.
@@ -277,9 +217,9 @@ class PlanReport final {
       std::vector<Trial> trials;
       const int64_t most = std::min(p.row.most, p.replicas + kMoreReplicas);
       for (int64_t n = p.replicas; n <= most; ++n) {
-        trials.push_back(trial_of(p, *hardware->model, n));
+        trials.push_back(trial_of(options_, p, *hardware->model, n));
       }
-      const auto results = run_all(trials);
+      const auto results = run_all(trace_, trials, options_);
       if (!results) return results.error();
       for (size_t i = 0; i < results->size(); ++i) {
         const int64_t n = trials[i].replicas;
@@ -316,134 +256,6 @@ class PlanReport final {
     table.notes.emplace_back("the Pareto front: no other fleet is both cheaper and better");
     report_.tables.push_back(std::move(table));
     return {};
-  }
-
-  /// What would change the number of replicas.
-  Status add_sensitivity(const HardwarePlan& best) {
-    const auto hardware = make_hardware(best.row, {});
-    if (!hardware) return hardware.error();
-    struct Change {
-      const char* name;
-      void (*apply)(Trial&);
-    };
-    const Change changes[] = {
-        {"as planned", [](Trial&) {}},
-        {"a quarter more requests", [](Trial& t) { t.rate *= 1.25; }},
-        {"a quarter fewer requests", [](Trial& t) { t.rate *= 0.75; }},
-        {"prompts a quarter longer", [](Trial& t) { t.prompt_tokens = 1.25; }},
-        {"answers a quarter longer", [](Trial& t) { t.output_tokens = 1.25; }},
-        {"steps 10 % slower", [](Trial& t) { t.step_time = 1.1; }},
-        {"steps 10 % faster", [](Trial& t) { t.step_time = 0.9; }},
-        {"no prefix caching", [](Trial& t) { t.config.enable_prefix_caching = false; }}};
-    const size_t count = std::size(changes);
-    std::vector<std::optional<CountFound>> found(count);
-    std::vector<double> used(count);
-    std::vector<Status> errors(count);
-    run_parallel(count, options_.threads, [&](size_t i) {
-      const auto needs =
-          least_count(best.replicas, std::min<int64_t>(best.row.most, 4 * best.replicas + 8),
-                      [&](int64_t n) -> Result<bool> {
-                        Trial trial = trial_of(best, *hardware->model, n);
-                        changes[i].apply(trial);
-                        const auto result = run_trial(trace_, trial, slos_);
-                        if (!result) return result.error();
-                        if (n == best.replicas) used[i] = limit_used(slos_, result->attainment);
-                        return result->attainment.all_kept();
-                      });
-      if (needs) {
-        found[i] = *needs;
-      } else {
-        errors[i] = needs.error();
-      }
-    });
-    result::FigureTable table{.title = "Sensitivity", .columns = {"limit used", "replicas"}};
-    for (size_t i = 0; i < count; ++i) {
-      if (!errors[i]) return errors[i];
-      result::Figure row{.name = changes[i].name, .unit = ""};
-      if (std::isfinite(used[i])) row.values.push_back({"limit used", used[i]});
-      if (found[i]->least) {
-        row.values.push_back({"replicas", static_cast<double>(*found[i]->least)});
-      }
-      table.rows.push_back(std::move(row));
-    }
-    table.notes.push_back("limit used: by " + fleet_name(best, best.replicas) +
-                          ", above 1 a limit is broken; replicas: how many would do, by the trace "
-                          "as it is");
-    report_.tables.push_back(std::move(table));
-    return {};
-  }
-
-  /// The fleet under less and more load, and what breaks first.
-  Status add_loads(const HardwarePlan& best) {
-    const auto hardware = make_hardware(best.row, {});
-    if (!hardware) return hardware.error();
-    std::vector<Trial> trials;
-    std::vector<double> loads;
-    for (int tenths = 5; tenths <= 20; ++tenths) {
-      loads.push_back(tenths / 10.0);
-      trials.push_back(trial_of(best, *hardware->model, best.replicas));
-      trials.back().rate *= loads.back();
-    }
-    const auto results = run_all(trials);
-    if (!results) return results.error();
-    result::Chart chart{.title = "Limits against load",
-                        .kind = result::Chart::Kind::kLine,
-                        .x_label = "times the planned load",
-                        .y_label = "share of the limit"};
-    for (size_t s = 0; s < slos_.limits.size(); ++s) {
-      result::Series line{.name = name_of(slos_.limits[s])};
-      for (size_t i = 0; i < loads.size(); ++i) {
-        const double used = (*results)[i].attainment.rows[s].value_s / slos_.limits[s].limit_s;
-        if (!std::isfinite(used)) continue;
-        line.x.push_back(loads[i]);
-        line.y.push_back(used);
-      }
-      chart.series.push_back(std::move(line));
-    }
-    report_.charts.push_back(std::move(chart));
-    add_double_load(best, loads, *results);
-    return {};
-  }
-
-  void add_double_load(const HardwarePlan& best, const std::vector<double>& loads,
-                       const std::vector<TrialResult>& results) {
-    result::FigureTable table{.title = "At twice the load", .columns = {"planned", "twice"}};
-    const TrialResult& twice = results.back();
-    const size_t planned =
-        static_cast<size_t>(std::find(loads.begin(), loads.end(), 1.0) - loads.begin());
-    const auto row = [&](std::string name, const char* unit, const auto& value) {
-      result::Figure figure{.name = std::move(name), .unit = unit};
-      for (const auto& [column, result] :
-           {std::pair("planned", &results[planned]), {"twice", &twice}}) {
-        const double v = value(*result);
-        if (std::isfinite(v)) figure.values.push_back({column, v});
-      }
-      table.rows.push_back(std::move(figure));
-    };
-    for (size_t s = 0; s < slos_.limits.size(); ++s) {
-      row(name_of(slos_.limits[s]), "s",
-          [s](const TrialResult& r) { return r.attainment.rows[s].value_s; });
-    }
-    row("goodput", "%", [](const TrialResult& r) { return r.attainment.goodput * 100; });
-    row("busy", "%", [](const TrialResult& r) { return r.busy_share * 100; });
-    row("peak KV blocks", "blocks",
-        [](const TrialResult& r) { return static_cast<double>(r.peak_used_blocks); });
-    row("preemptions", "", [](const TrialResult& r) { return static_cast<double>(r.preemptions); });
-    row("output tokens/s", "", [](const TrialResult& r) { return r.output_tokens_per_s; });
-    const auto first = std::find_if(results.begin(), results.end(),
-                                    [](const TrialResult& r) { return !r.attainment.all_kept(); });
-    if (first == results.end()) {
-      table.notes.emplace_back("nothing breaks up to twice the load");
-    } else {
-      const double load = loads[static_cast<size_t>(first - results.begin())];
-      table.notes.push_back("first at " + format_double(load) + " times the load: " +
-                            broken(*first) + "; what requests wait for is " + first->bottleneck());
-    }
-    table.notes.push_back("by " + fleet_name(best, best.replicas) +
-                          "; at twice the load what "
-                          "requests wait for is " +
-                          twice.bottleneck());
-    report_.tables.push_back(std::move(table));
   }
 
   const Trace& trace_;

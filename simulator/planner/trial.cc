@@ -35,7 +35,12 @@ class ScaledStepTime final : public StepTimeModel {
 /// Keeps what the limits are judged by, and what steps ran into.
 class TrialObserver final : public Observer {
  public:
-  explicit TrialObserver(const scheduler::Config& config) : config_(config) {}
+  /// `sent`: how many requests the trial has, when it may end early; else 0.
+  TrialObserver(const scheduler::Config& config, const Slos& slos, size_t sent)
+      : config_(config), slos_(slos), broken_(slos.limits.size()), sent_(sent) {}
+
+  /// So many requests are beyond a limit that its quantile must be.
+  bool is_broken() const { return is_broken_; }
 
   void on_step(const StepView& step) override {
     ++result.steps;
@@ -71,6 +76,7 @@ class TrialObserver final : public Observer {
                      static_cast<double>(r.completion_tokens - 1);
     }
     requests.push_back(times);
+    if (sent_ > 0) count_broken(times);
   }
 
   void on_lost(const SimulatedRequest&, Loss, int64_t) override { requests.push_back({}); }
@@ -85,7 +91,24 @@ class TrialObserver final : public Observer {
   int64_t output_tokens = 0;
 
  private:
+  void count_broken(const RequestTimes& times) {
+    for (size_t i = 0; i < slos_.limits.size(); ++i) {
+      const Slo& slo = slos_.limits[i];
+      const std::optional<double>& time = slo.phase == Phase::kTtft   ? times.ttft_s
+                                          : slo.phase == Phase::kTpot ? times.tpot_s
+                                                                      : times.e2e_s;
+      if (!time || *time <= slo.limit_s) continue;
+      ++broken_[i];
+      const double may = (1 - slo.quantile) * static_cast<double>(sent_);
+      is_broken_ = is_broken_ || static_cast<double>(broken_[i]) > may + 1;
+    }
+  }
+
   const scheduler::Config config_;
+  const Slos& slos_;
+  std::vector<int64_t> broken_;  // requests beyond each limit
+  const size_t sent_;
+  bool is_broken_ = false;
 };
 
 void scale(double factor, int64_t most, int64_t& tokens) {
@@ -94,14 +117,14 @@ void scale(double factor, int64_t most, int64_t& tokens) {
 }
 
 /// The trace as the trial wants it.
-WorkloadFeed feed_of(const Trace& trace, const Trial& trial) {
+WorkloadFeed feed_of(const Trace& trace, const Trial& trial, const TrialObserver& observer) {
   const auto arrivals =
       std::make_shared<std::vector<std::pair<int64_t, size_t>>>(trace.arrivals(trial.replication));
   const size_t count =
       std::min(arrivals->size(), static_cast<size_t>(std::max<int64_t>(0, trial.requests)));
-  return [&trace, trial, arrivals, count,
+  return [&trace, &observer, trial, arrivals, count,
           next = size_t{0}](workload::Request& request) mutable -> Result<bool> {
-    if (next == count) return false;
+    if (next == count || observer.is_broken()) return false;
     const auto& [arrival_ns, index] = (*arrivals)[next++];
     request = trace.requests()[index];
     request.arrival_ns = static_cast<int64_t>(static_cast<double>(arrival_ns) / trial.rate);
@@ -189,11 +212,12 @@ Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos
                                                  .cache_blocks = trial.config.num_blocks,
                                                  .block_size = trial.config.block_size});
   if (!router) return router.error();
-  auto source = trial.one_at_a_time ? make_closed_loop_source(
-                                          {.concurrency = 1},
-                                          make_workload_source(feed_of(trace, trial), trial.config))
-                                    : make_session_source(feed_of(trace, trial), trial.config);
-  TrialObserver observer(trial.config);
+  TrialObserver observer(trial.config, slos, trial.stop_when_broken ? trace.requests().size() : 0);
+  auto source = trial.one_at_a_time
+                    ? make_closed_loop_source(
+                          {.concurrency = 1},
+                          make_workload_source(feed_of(trace, trial, observer), trial.config))
+                    : make_session_source(feed_of(trace, trial, observer), trial.config);
   const auto end = run_simulation(replicas, **router, *source, observer, trial.replication);
   if (!end) return end.error();
   TrialResult result = observer.result;
@@ -201,6 +225,7 @@ Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos
     return invalid_argument("got no request that ran to its end, expected one or more");
   }
   result.attainment = attain(slos, observer.requests);
+  if (observer.is_broken()) result.cut_short = true;
   const double time_s = to_seconds(observer.last_end_ns - observer.first_arrival_ns);
   if (time_s > 0) {
     result.busy_share =

@@ -47,10 +47,15 @@ struct Trial {
   uint64_t replication = 0;
   bool one_at_a_time = false;    ///< no load: each request alone, arrivals are not used
   int64_t requests = INT64_MAX;  ///< at most, the first ones
+  /// Sends nothing more once a limit cannot be kept any more: the verdict is that of the whole, the
+  /// figures are not.
+  bool stop_when_broken = false;
 };
 
 struct TrialResult {
   Attainment attainment;
+  bool cut_short = false;  ///< Trial::stop_when_broken did; a limit is broken
+  bool kept() const { return !cut_short && attainment.all_kept(); }
   int64_t steps = 0;
   int64_t preemptions = 0;
   int64_t extrapolated_steps = 0;

@@ -48,8 +48,9 @@ Answer touchstone(std::vector<std::string> arguments,
   return run({.argv = std::move(arguments), .environment = std::move(environment)});
 }
 
-const std::vector<std::string> kVerbs = {"serve", "check",    "audit",     "profile",
-                                         "load",  "simulate", "collector", "report"};
+const std::vector<std::string> kVerbs = {"serve",    "check",     "audit", "profile",
+                                         "load",     "simulate",  "plan",  "sweep",
+                                         "workload", "collector", "report"};
 
 TEST(CommandLine, HelpNamesEveryVerbAndTheExitCodes) {
   const Answer help = touchstone({"--help"});
@@ -69,8 +70,11 @@ TEST(CommandLine, EveryVerbHasHelpThatEndsWithAnExample) {
 
 TEST(CommandLine, EverySubVerbHasItsOwnExample) {
   const std::vector<std::vector<std::string>> rows = {
-      {"collector", "find"}, {"collector", "build"}, {"collector", "validate"},
-      {"profile", "list"},   {"profile", "show"},    {"profile", "lint"}};
+      {"collector", "find"},    {"collector", "build"},  {"collector", "validate"},
+      {"profile", "list"},      {"profile", "show"},     {"profile", "lint"},
+      {"workload", "describe"}, {"workload", "convert"}, {"workload", "generate"},
+      {"workload", "scale"},    {"workload", "thin"},    {"workload", "shift"},
+      {"workload", "splice"},   {"workload", "formats"}};
   for (std::vector<std::string> words : rows) {
     const std::string verb = join(words, " ");
     words.push_back("--help");

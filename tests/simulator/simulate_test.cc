@@ -229,7 +229,7 @@ TEST_F(Simulate, BadInputIsUsageWithOneMessage) {
       {good_ + " --scheduling-policy lifo", "lifo"},
       {good_ + " --compare", "--compare: got other requests"},
       {good_ + " --replicas 0", "--replicas: got 0, expected 1 to 10000"},
-      {good_ + " --router random", "random"},
+      {good_ + " --router fastest", "random"},
       {good_ + " --think-time 1s", "--think-time: got \"1s\", expected it with --concurrency"},
       {good_ + " --concurrency 2 --think-time 1", "--think-time: got \"1\", expected a duration"},
       {"--workload " + workload_ +

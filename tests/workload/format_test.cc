@@ -35,6 +35,7 @@ Request full_request() {
   r.prefix_block_size = 16;
   r.session = "s";
   r.turn = 2;
+  r.think_ns = 1'500;
   r.tenant = "t";
   r.priority = -3;
   r.sampling = {.temperature = 0.7,

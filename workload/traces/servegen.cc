@@ -2,7 +2,7 @@
 // (window start s, rate 1/s, CV, family of the gaps, shape, scale; no header) and
 // chunk-N-dataset.json (window start → distributions of input and output tokens). Not a recording
 // but distributions: requests are drawn from the seed. A window has its rate on average; family and
-// shape say how bursty its gaps are; the next window begins anew.
+// shape say how bursty its gaps are, one of which may reach into the next window.
 #include <algorithm>
 #include <filesystem>
 #include <queue>
@@ -156,18 +156,22 @@ class Client final {
     return {input, lengths_[length_].output.draw(draws_)};
   }
 
+  /// To the next arrival: a gap is used up at the rate of each window that it reaches into.
   void advance() {
+    double left = -1;  // of the gap, in mean gaps; -1: not drawn
     while (window_ < windows_.size() && !lengths_.empty()) {
       const Window& w = windows_[window_];
       const int64_t end_ns = window_ + 1 < windows_.size() ? windows_[window_ + 1].start_ns
                                                            : w.start_ns + length_of_last_ns();
       const int64_t from_ns = std::max(arrival_ns_.value_or(0), w.start_ns);
       if (w.rate_per_s > 0) {
-        const double gap_ns = draw_gap(w) / w.rate_per_s * 1e9;
-        if (gap_ns < static_cast<double>(end_ns - from_ns)) {
-          arrival_ns_ = from_ns + static_cast<int64_t>(gap_ns);
+        if (left < 0) left = draw_gap(w);
+        const double there_is = w.rate_per_s * static_cast<double>(end_ns - from_ns) * 1e-9;
+        if (left < there_is) {
+          arrival_ns_ = from_ns + static_cast<int64_t>(left / w.rate_per_s * 1e9);
           return;
         }
+        left -= there_is;
       }
       ++window_;
     }

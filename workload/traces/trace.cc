@@ -1,5 +1,7 @@
 #include "workload/traces/trace.h"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -24,7 +26,7 @@ Result<std::string> head_of(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return std::string();
   std::ifstream in(path, std::ios::binary);
-  if (!in) return not_found(path + ": got no such file, expected a trace or a workload");
+  if (!in) return not_found(path + ": cannot open: " + std::strerror(errno));
   std::string head(kHeadBytes, '\0');
   in.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(in.gcount()));

@@ -1,11 +1,11 @@
-#include "simulator/planner/parallel.h"
+#include "base/parallel.h"
 
 #include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
 
-namespace touchstone::simulator {
+namespace touchstone {
 
 void run_parallel(size_t count, size_t threads, const std::function<void(size_t)>& job) {
   if (threads == 0) threads = std::max<size_t>(1, std::thread::hardware_concurrency());
@@ -18,4 +18,4 @@ void run_parallel(size_t count, size_t threads, const std::function<void(size_t)
   work();
 }
 
-}  // namespace touchstone::simulator
+}  // namespace touchstone
