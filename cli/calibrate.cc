@@ -43,7 +43,7 @@ Exit run(Flags& flags) {
   if (!signed_by) return report_error(signed_by.error());
   reports::TextOptions options;
   options.color = isatty(STDOUT_FILENO) != 0;
-  const Status printed = print(reports::render(*report, reports::format_of(flags.format), options));
+  const Status printed = print(reports::format_of(flags.format).render(*report, options));
   return printed ? Exit::kGood : report_error(printed.error());
 }
 

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "simulator/closed_loop.h"
+#include "simulator/frontend.h"
 #include "simulator/session_source.h"
 #include "simulator/simulation.h"
 
@@ -18,13 +19,14 @@ namespace {
 class ScaledStepTime final : public StepTimeModel {
  public:
   ScaledStepTime(const StepTimeModel& model, double factor) : model_(model), factor_(factor) {}
-  int64_t duration_ns(const StepFeatures& features, RandomStream& noise) const override {
+  int64_t duration_ns(const StepFeatures& features, StepNoise& noise) const override {
     const int64_t ns = model_.duration_ns(features, noise);
     if (factor_ == 1) return ns;
     const double scaled = static_cast<double>(ns) * factor_;
     return scaled < 9e18 ? std::max<int64_t>(1, std::llround(scaled)) : INT64_MAX;
   }
   Validity validity() const override { return model_.validity(); }
+  FrontendLatency frontend() const override { return model_.frontend(); }
   std::string describe() const override { return model_.describe(); }
 
  private:
@@ -218,7 +220,10 @@ Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos
                           {.concurrency = 1},
                           make_workload_source(feed_of(trace, trial, observer), trial.config))
                     : make_session_source(feed_of(trace, trial, observer), trial.config);
-  const auto end = run_simulation(replicas, **router, *source, observer, trial.replication);
+  // Limits are the clients'.
+  FrontendObserver clients(model.frontend(), observer);
+  source = make_frontend_source(model.frontend(), std::move(source));
+  const auto end = run_simulation(replicas, **router, *source, clients, trial.replication);
   if (!end) return end.error();
   TrialResult result = observer.result;
   if (observer.requests.empty()) {
