@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "cli/audit.h"
+#include "cli/bench.h"
 #include "cli/calibrate.h"
 #include "cli/check.h"
 #include "cli/collector.h"
@@ -22,7 +23,7 @@ std::vector<Verb> all_verbs() {
   return {
       serve_verb(),    check_verb(),     audit_verb(),  profile_verb(), load_verb(),
       simulate_verb(), collector_verb(), report_verb(), tap_verb(),     calibrate_verb(),
-      workload_verb(), plan_verb(),      sweep_verb(),
+      workload_verb(), plan_verb(),      sweep_verb(),  bench_verb(),
   };
 }
 

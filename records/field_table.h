@@ -179,6 +179,15 @@ class FieldReader final {
     value.clear();
     for (const int64_t item : fields_.ints(key)) value.push_back(static_cast<int32_t>(item));
   }
+  void read(const char* key, std::vector<double>& values) {
+    const nlohmann::json& raw = fields_.raw(key);
+    for (const nlohmann::json& item : raw) {
+      if (raw.is_array() && item.is_number()) values.push_back(item.get<double>());
+    }
+    if (!raw.is_array() || values.size() != raw.size()) {
+      fields_.fail(key, "got " + raw.dump().substr(0, 80) + ", expected a list of numbers");
+    }
+  }
   void read(const char* key, std::map<std::string, std::string>& value) {
     const Fields object = fields_.object(key);
     for (const std::string& name : object.keys()) value[name] = object.required_string(name);
