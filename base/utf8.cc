@@ -54,6 +54,12 @@ void append_lossy(std::string_view bytes, std::string& out) {
   }
 }
 
+std::string_view utf8_prefix(std::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
 size_t count_characters(std::string_view text) {
   size_t count = 0;
   for (const char c : text) {

@@ -29,6 +29,9 @@ void append_lossy(std::string_view bytes, std::string& out);
 /// Code points in well-formed `text`.
 size_t count_characters(std::string_view text);
 
+/// As much of well-formed `text` as `bytes` hold, never half a character.
+std::string_view utf8_prefix(std::string_view text, size_t bytes);
+
 /// The code point at the start of well-formed `text`, and its bytes. REQUIRES: not empty.
 struct CodePoint {
   int32_t value = 0;

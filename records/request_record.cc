@@ -81,6 +81,9 @@ void visit_fields(Visitor& visit, Struct& record) {
   visit.optional("adapter", record.adapter);
   visit.optional("tenant", record.tenant);
   visit.optional("trace", record.trace);
+  visit.optional("http_span_id", record.http_span_id);
+  visit.optional("caller_span_id", record.caller_span_id);
+  visit.optional("own_trace_id", record.own_trace_id);
   visit.required("arrival_unix_ns", record.arrival_unix_ns);
   visit.required("arrival_ns", record.arrival_ns);
   visit.optional("tokenize_ns", record.tokenize_ns);
@@ -102,6 +105,7 @@ void visit_fields(Visitor& visit, Struct& record) {
   visit.optional("stop_reason", record.stop_reason);
   visit.required("http_status", record.http_status);
   visit.optional("error_type", record.error_type);
+  visit.optional("rate_limit", record.rate_limit);
   visit.always("block_size", record.block_size);
   visit.always("block_hashes", record.block_hashes);
 }

@@ -1,7 +1,8 @@
 // RequestRecord: everything telemetry may ever say about one request. Engine and simulator make
 // it; instrumentation turns it into spans and metrics; nothing else creates telemetry of a request.
 // JSON-lines format `request records`, schema version kRequestRecordVersion. No text of prompt or
-// completion is in it: block hashes are one-way. Values; thread-compatible.
+// completion is in a line: block hashes are one-way, and `content` is never written. Values;
+// thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,17 @@ struct Preemption {
   int64_t end_ns = 0;
 };
 
+/// What was said, cut to `bytes_max` each: there only when a server was told to capture content.
+struct RequestContent {
+  struct Message {
+    std::string role;  ///< "user", "system", …
+    std::string text;
+  };
+  std::vector<Message> input;  ///< as the client sent them; a bare prompt is the user's
+  std::string output;          ///< of this choice
+  int64_t bytes_max = 0;       ///< of all input together, and of the output
+};
+
 /// One completion (a choice) of one HTTP request. All *_ns without "unix" are on one monotonic
 /// clock; 0 <= arrival <= queued <= first_scheduled <= first_token <= last_token <= finished where
 /// each was reached, nullopt where it was not.
@@ -53,6 +65,12 @@ struct RequestRecord {
   std::string adapter;     ///< name of the adapter on top of it; empty: none
   std::string tenant;      ///< on whose behalf; empty: not known
   std::optional<TraceContext> trace;
+  /// Where the HTTP server has a span of its own: it is the parent that `trace` names, and has the
+  /// caller's for its parent, nullopt when there is none.
+  std::optional<SpanId> http_span_id;
+  std::optional<SpanId> caller_span_id;
+  /// Without `trace`: the trace that this request begins, where somebody was told of it already.
+  std::optional<TraceId> own_trace_id;
 
   int64_t arrival_unix_ns = 0;
   int64_t arrival_ns = 0;
@@ -97,6 +115,9 @@ struct RequestRecord {
   std::string stop_reason;  ///< matched stop string or token id; empty when none
   int64_t http_status = 200;
   std::string error_type;  ///< for kRefused and kError: as sent to the client
+  std::string rate_limit;  ///< refused for it: "requests" or "tokens" of its tenant
+
+  std::optional<RequestContent> content;  ///< never in a line
 
   int64_t block_size = 0;
   std::vector<std::string> block_hashes;  ///< hex of the full blocks' chain, outputs included

@@ -19,21 +19,15 @@ bool is_lower_hex(std::string_view text) {
 bool is_lower_alpha(char c) { return c >= 'a' && c <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_key_char(char c) {
-  return is_lower_alpha(c) || is_digit(c) || c == '_' || c == '-' || c == '*' || c == '/';
+  return is_lower_alpha(c) || is_digit(c) || c == '_' || c == '-' || c == '*' || c == '/' ||
+         c == '@';
 }
 
-bool is_key_part(std::string_view text, size_t size_max) {
-  return !text.empty() && text.size() <= size_max &&
-         std::all_of(text.begin(), text.end(), is_key_char);
-}
-
-/// simple-key, or tenant-id "@" system-id (section 3.3.1.3.1).
+/// Level 2 of the specification (section 3.3.1.3.1): a letter or digit, then up to 255 characters.
+/// Level 1's tenant@system is such a key.
 bool is_key(std::string_view key) {
-  const size_t at = key.find('@');
-  if (at == std::string_view::npos) return is_key_part(key, 256) && is_lower_alpha(key[0]);
-  const std::string_view tenant = key.substr(0, at);
-  const std::string_view system = key.substr(at + 1);
-  return is_key_part(tenant, 241) && is_key_part(system, 14) && is_lower_alpha(system[0]);
+  return !key.empty() && key.size() <= 256 && (is_lower_alpha(key[0]) || is_digit(key[0])) &&
+         std::all_of(key.begin(), key.end(), is_key_char);
 }
 
 /// Printable ASCII without comma and equals sign, not ending in a space (section 3.3.1.3.2).

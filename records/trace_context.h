@@ -1,6 +1,7 @@
 // W3C Trace Context, read and written. Source: w3.org/TR/trace-context-2, sections 3.2 and 3.3.
 // Where the text leaves a choice, as opentelemetry-python does, because vLLM uses that: a bad
-// traceparent is as if absent, a bad tracestate is dropped and the traceparent kept.
+// traceparent is as if absent, a bad tracestate is dropped and the traceparent kept. Tracestate's
+// keys are level 2's, a digit first too; opentelemetry-python has level 1's.
 // Pure; thread-safe.
 #pragma once
 

@@ -225,6 +225,7 @@ void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t
   const scheduler::RequestId id = sequence.id();
   const std::shared_ptr<Answer> answer = sequence.answer();
   end.detokenize_ns = sequence.detokenize_ns();
+  end.output = sequence.captured();
   const records::RequestRecord& record = lives_.finish(id, std::move(end), now_ns, hashes);
   if (sequence.begun()) {
     backend_.end(id);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
 #include "reference_engine/scheduler/block_hash.h"
 
 namespace touchstone::engine {
@@ -171,7 +172,16 @@ Output Sequence::output(int32_t num_cached_tokens, std::vector<sampling::TokenLo
     if (!text_ended_) detokenizer_.finish();
   }
   output.text = detokenizer_.take_delta();
+  capture(output.text);
   return output;
+}
+
+void Sequence::capture(std::string_view delta) {
+  const auto& content = submission().record.content;
+  if (!content || !captured_all_) return;
+  const auto fits = utf8_prefix(delta, static_cast<size_t>(content->bytes_max) - captured_.size());
+  captured_ += fits;
+  captured_all_ = fits.size() == delta.size();
 }
 
 Output Sequence::aborted_output() {
@@ -179,6 +189,7 @@ Output Sequence::aborted_output() {
   output.finish_reason = scheduler::FinishReason::kAbort;
   detokenizer_.finish();
   output.text = detokenizer_.take_delta();
+  capture(output.text);
   return output;
 }
 

@@ -77,6 +77,8 @@ class Sequence final {
                 const scheduler::FinishedRequest* end);
   /// Its last one when it is cut off.
   Output aborted_output();
+  /// The beginning of its text, where content is captured.
+  const std::string& captured() const { return captured_; }
   /// The stop string that ended it; empty: none did.
   const std::string& stop_string() const { return stop_string_; }
 
@@ -87,6 +89,8 @@ class Sequence final {
     return std::span(tokens_).first(tokens_.size() - 1);
   }
   bool ends_by_token(int32_t token) const;
+  /// Keeps what fits of a text that goes out, where content is captured.
+  void capture(std::string_view delta);
 
   const std::shared_ptr<Answer> answer_;  // shared with the engine; gone when the last choice is
   const size_t prompt_index_;
@@ -103,6 +107,8 @@ class Sequence final {
   bool begun_ = false;
   bool text_ended_ = false;  // the detokenizer takes nothing more
   int64_t detokenize_ns_ = 0;
+  std::string captured_;
+  bool captured_all_ = true;
 };
 
 }  // namespace touchstone::engine

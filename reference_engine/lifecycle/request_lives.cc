@@ -145,6 +145,7 @@ const records::RequestRecord& RequestLives::finish(RequestId id, RequestEnd end,
   record.http_status = end.http_status;
   record.error_type = std::move(end.error_type);
   record.detokenize_ns = end.detokenize_ns;
+  if (record.content) record.content->output = std::move(end.output);
   if (!record.preempted.empty() && record.preempted.back().end_ns == 0) {
     record.preempted.back().end_ns = now_ns;
   }

@@ -29,6 +29,7 @@ struct RequestEnd {
   int64_t http_status = 200;
   std::string error_type = {};
   std::optional<int64_t> detokenize_ns = {};
+  std::string output = {};  ///< its text, for a record with content
 };
 
 /// What the scheduler's word means for the record.
