@@ -38,8 +38,9 @@ std::unique_ptr<DialectMetrics> Dialect::make_metrics(int64_t /*created_unix_ns*
 }
 
 const std::vector<DialectRow>& dialect_rows() {
-  static const std::vector<DialectRow> kRows = {vllm_dialect(), vllm_v0_dialect(), audit_dialect(),
-                                                phases_dialect()};
+  static const std::vector<DialectRow> kRows = {
+      vllm_dialect(),     vllm_v0_dialect(), audit_dialect(), phases_dialect(),
+      tutorial_dialect(), genai_dialect(),   http_dialect()};
   return kRows;
 }
 

@@ -1,6 +1,7 @@
 // Span dialects: what one request record becomes. A dialect is one file, NAME.cc, and one row of
 // the table in dialect.cc; several can be on at once, each under its own instrumentation scope, so
-// that profiles tell their spans apart. Dialects are pure but for the ids they draw; thread-safe.
+// that profiles tell their spans apart. Dialects are pure but for the ids they draw and, where a
+// span stands for several records, those that wait for the last one; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "records/request_record.h"
+#include "telemetry/cost/price_table.h"
 #include "telemetry/span.h"
 
 namespace touchstone::telemetry {
@@ -29,7 +31,8 @@ class SpanIds final {
 
 /// What a dialect may know besides the record.
 struct DialectOptions {
-  std::vector<std::string> served_models;  ///< names that may become metric labels
+  std::vector<std::string> served_models = {};  ///< names that may become metric labels
+  const PriceTable* prices = nullptr;  ///< null: nothing has a price; outlives the dialects
 };
 
 /// Who a span comes from: what stands above it on the wire.
@@ -79,5 +82,8 @@ DialectRow vllm_dialect();
 DialectRow vllm_v0_dialect();
 DialectRow audit_dialect();
 DialectRow phases_dialect();
+DialectRow tutorial_dialect();
+DialectRow genai_dialect();
+DialectRow http_dialect();
 
 }  // namespace touchstone::telemetry

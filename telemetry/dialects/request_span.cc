@@ -18,13 +18,18 @@ Span request_span(const records::RequestRecord& record, std::string name, SpanId
     span.parent_span_id = record.trace->parent_span_id;
     span.trace_state = record.trace->trace_state;
     // Its propagator calls a parent from the process environment remote as well.
-    span.flags |= kFlagIsRemote;
+    if (!record.http_span_id) span.flags |= kFlagIsRemote;
   } else {
-    span.trace_id = ids.next_trace_id();
+    span.trace_id = record.own_trace_id ? *record.own_trace_id : ids.next_trace_id();
   }
   span.name = std::move(name);
   span.start_unix_ns = record.arrival_unix_ns;
   span.end_unix_ns = unix_ns_of(record, record.finished_ns);
+  if (!record.rate_limit.empty()) {
+    span.events.push_back({.time_unix_ns = span.end_unix_ns,
+                           .name = "rate_limit.applied",
+                           .attributes = {{"rate_limit.of", record.rate_limit}}});
+  }
   return span;
 }
 

@@ -14,7 +14,8 @@ namespace touchstone::telemetry {
 /// Whether the caller wants no span: its trace context says that it is not sampled.
 bool is_unsampled(const records::RequestRecord& record);
 
-/// A span from arrival to end, without kind and attributes: child of the caller's, else a root.
+/// A span from arrival to end, without kind and attributes: child of the caller's, else a root. A
+/// request that its tenant's rate limit refused has the event rate_limit.applied.
 Span request_span(const records::RequestRecord& record, std::string name, SpanIds& ids);
 
 /// An INTERNAL child of `parent` between two times of the record's monotonic clock.

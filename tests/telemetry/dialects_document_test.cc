@@ -27,6 +27,8 @@ std::vector<RequestRecord> requests() {
     for (const double temperature : {0.7, 0.0}) {
       RequestRecord& record = made.emplace_back();
       record.request_id = "cmpl-x-0";
+      record.tenant = "acme";
+      record.http_span_id.emplace().bytes[0] = 1;
       record.endpoint = "/v1/completions";
       record.model = "tiny";
       record.outcome = outcome;
@@ -135,7 +137,11 @@ std::string document() {
       "once.\n"
       "A test keeps this file true. A request whose caller does not sample has no span in any; "
       "each\n"
-      "choice of `n` is a request of its own; no dialect says what was asked or answered.\n";
+      "choice of `n` is a request of its own, but for `genai` and `http`, which have a span for "
+      "all "
+      "of\n"
+      "them; no dialect says what was asked or answered, but for `genai` where content is "
+      "captured.\n";
   for (const DialectRow& row : dialect_rows()) {
     const auto dialect = row.make({});
     const SpanOrigin& origin = dialect->origin();
