@@ -14,7 +14,8 @@ BatchExporter::BatchExporter(Resource resource, const BatchOptions& options,
       options_(options),
       transport_(std::move(transport)),
       clock_(clock),
-      jitter_(static_cast<uint64_t>(clock.unix_ns()), "exporter back-off") {
+      backoff_(options.first_backoff_ns, options.backoff_max_ns,
+               static_cast<uint64_t>(clock.unix_ns())) {
   BASE_CHECK(options_.batch_spans_max > 0 && options_.batch_spans_max <= options_.queue_spans_max,
              options_.batch_spans_max, " of ", options_.queue_spans_max);
   thread_ = std::thread([this] { run(); });
@@ -92,10 +93,8 @@ void BatchExporter::run() {
   mutex_.unlock();
 }
 
-/// The group of `batch` for spans of this origin, made when it is the first. Origins that add the
-/// same to the resource share one.
-ScopeSpans& BatchExporter::group_of(const SpanOrigin& origin, TraceBatch& batch) const {
-  Resource resource = resource_;
+ScopeSpans& scope_group(const Resource& own, const SpanOrigin& origin, TraceBatch& batch) {
+  Resource resource = own;
   resource.attributes.insert(resource.attributes.end(), origin.resource.begin(),
                              origin.resource.end());
   auto group = std::find_if(batch.begin(), batch.end(),
@@ -115,7 +114,7 @@ TraceBatch BatchExporter::make_batch(std::vector<Item> items) const {
     }
   }
   for (const SpanOrigin* origin : origins) {
-    ScopeSpans& group = group_of(*origin, batch);
+    ScopeSpans& group = scope_group(resource_, *origin, batch);
     for (auto& [from, span] : items) {
       if (from == origin) group.spans.push_back(std::move(span));
     }
@@ -141,7 +140,7 @@ void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
       return;
     }
     ++counters_.failed_attempts;
-    const int64_t wait_ns = std::max(backoff_ns(retry), result.retry_after_ns.value_or(0));
+    const int64_t wait_ns = std::max(backoff_.ns(retry), result.retry_after_ns.value_or(0));
     const bool in_time = clock_.monotonic_ns() + wait_ns < give_up_ns;
     if (result.outcome == SendResult::Outcome::kFailed || !in_time || !pause(wait_ns)) {
       counters_.failed += spans;
@@ -165,14 +164,6 @@ bool BatchExporter::pause(int64_t ns) {
       return stop_by_ns_.has_value() != stopping;
     });
   }
-}
-
-int64_t BatchExporter::backoff_ns(int64_t retry) {
-  int64_t ns = options_.first_backoff_ns;
-  for (; retry > 0 && ns < options_.backoff_max_ns; --retry) ns *= 2;
-  ns = std::min(ns, options_.backoff_max_ns);
-  // 80 to 120 percent, so that many engines do not come back at once.
-  return ns / 100 * jitter_.between(80, 120);
 }
 
 }  // namespace touchstone::telemetry

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "base/random.h"
+#include "telemetry/export/backoff.h"
 #include "telemetry/export/exporter.h"
 
 namespace touchstone::telemetry {
@@ -26,6 +26,10 @@ struct BatchOptions {
   int64_t first_backoff_ns = 500 * kNsPerMs;
   int64_t backoff_max_ns = 5 * kNsPerSecond;
 };
+
+/// The group of `batch` for spans of this origin, made when it is the first. Origins that add the
+/// same to the resource share one.
+ScopeSpans& scope_group(const Resource& resource, const SpanOrigin& origin, TraceBatch& batch);
 
 class BatchExporter final : public SpanExporter {
  public:
@@ -45,18 +49,16 @@ class BatchExporter final : public SpanExporter {
 
   void run();
   TraceBatch make_batch(std::vector<Item> items) const;
-  ScopeSpans& group_of(const SpanOrigin& origin, TraceBatch& batch) const;
   /// Sends until delivered, refused for good, or out of time.
   void export_batch(const std::string& bytes, int64_t spans);
   /// Waits for at most `ns`; false when shutdown's time is over.
   bool pause(int64_t ns) REQUIRES(mutex_);
-  int64_t backoff_ns(int64_t retry);
 
   const Resource resource_;
   const BatchOptions options_;
   const std::unique_ptr<Transport> transport_;
   const Clock& clock_;
-  RandomStream jitter_;  // the thread's own
+  Backoff backoff_;  // the thread's own
 
   mutable Mutex mutex_;
   ConditionVariable work_;

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "telemetry/dialects/dialect.h"
 #include "telemetry/span.h"
@@ -24,8 +26,9 @@ struct ExporterCounters {
   int64_t pending = 0;   ///< queued or being sent
   int64_t batches = 0;   ///< delivered
   int64_t retries = 0;
+  int64_t spool_bytes = 0;      ///< on disk, where there is a spool
   int64_t failed_attempts = 0;  ///< sends that did not deliver, told at once: retries may follow
-  std::string last_problem;  ///< of the latest failed attempt; empty when there was none
+  std::string last_problem;     ///< of the latest failed attempt; empty when there was none
 };
 
 /// Thread-safe.
@@ -35,6 +38,10 @@ class SpanExporter {
   /// Never blocks: a span that does not fit is dropped and counted.
   /// REQUIRES: `origin` outlives the exporter.
   virtual void submit(const SpanOrigin& origin, Span span) = 0;
+  /// The spans of one record, moved out of the list.
+  virtual void submit_all(const SpanOrigin& origin, std::vector<Span>& spans) {
+    for (Span& span : spans) submit(origin, std::move(span));
+  }
   virtual ExporterCounters counters() const = 0;
   /// Sends what is queued, for at most `timeout_ns`, then stops; later spans are dropped. True when
   /// nothing was left. Further calls do nothing and give the same answer.

@@ -1,5 +1,6 @@
 #include "telemetry/export/otlp_http_transport.h"
 
+#include <google/protobuf/util/json_util.h>
 #include <google/rpc/retry.pb.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 #include <zlib.h>
@@ -16,10 +17,13 @@
 #include <optional>
 #include <utility>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "telemetry/otlp/json.h"
+#include "telemetry/otlp/protobuf.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -32,6 +36,8 @@ using Request = beast_http::request<beast_http::string_body>;
 using Answer = beast_http::response<beast_http::string_body>;
 // The answers of the three signals have the same fields with the same numbers.
 using Response = opentelemetry::proto::collector::trace::v1::ExportTraceServiceResponse;
+
+enum class Body { kProtobuf, kJson };
 
 std::string gzip(std::string_view bytes) {
   z_stream stream{};
@@ -88,8 +94,8 @@ asio::awaitable<Answer> exchange(asio::io_context& io, const OtlpEndpoint& endpo
 
 class OtlpHttpTransport final : public Transport {
  public:
-  OtlpHttpTransport(const OtlpOptions& options, std::unique_ptr<asio::ssl::context> tls)
-      : options_(options), tls_(std::move(tls)) {}
+  OtlpHttpTransport(const OtlpOptions& options, std::unique_ptr<asio::ssl::context> tls, Body body)
+      : options_(options), tls_(std::move(tls)), body_(body) {}
 
   SendResult send(Signal signal, std::string_view bytes, int64_t timeout_ns) override {
     const Request request = request_for(signal, bytes);
@@ -136,7 +142,16 @@ class OtlpHttpTransport final : public Transport {
     request.set(beast_http::field::host, options_.endpoint.authority);
     request.set(beast_http::field::user_agent,
                 std::string("OTel-OTLP-Exporter-Touchstone/") + kVersion);
-    request.set(beast_http::field::content_type, "application/x-protobuf");
+    const bool json = body_ == Body::kJson;
+    request.set(beast_http::field::content_type,
+                json ? "application/json" : "application/x-protobuf");
+    std::string text;
+    if (json) {
+      const auto batch = decode_otlp_protobuf(bytes);
+      BASE_CHECK(signal == Signal::kTraces && batch, "only our own traces become JSON");
+      text = encode_otlp_json(*batch);
+      bytes = text;
+    }
     for (const auto& [name, value] : options_.headers) request.set(name, value);
     request.keep_alive(false);
     if (options_.gzip) {
@@ -156,18 +171,31 @@ class OtlpHttpTransport final : public Transport {
             .problem = options_.endpoint.authority + ": " + problem};
   }
 
+  /// What the answer says; nothing where it cannot be read.
+  Response read(const std::string& body) const {
+    Response response;
+    if (body_ == Body::kProtobuf) {
+      if (!response.ParseFromString(body)) response.Clear();
+      return response;
+    }
+    google::protobuf::util::JsonParseOptions lenient;
+    lenient.ignore_unknown_fields = true;
+    if (!google::protobuf::util::JsonStringToMessage(body, &response, lenient).ok()) {
+      response.Clear();
+    }
+    return response;
+  }
+
   SendResult outcome(const Answer& answer) const {
     SendResult result;
     const unsigned status = answer.result_int();
     if (status >= 200 && status < 300) {
       // An empty answer is a plain success; one that cannot be read is still an acknowledgement.
-      Response response;
-      if (response.ParseFromString(answer.body()) && response.has_partial_success()) {
-        result.rejected = response.partial_success().rejected_spans();
-        if (!response.partial_success().error_message().empty()) {
-          result.problem =
-              options_.endpoint.authority + ": " + response.partial_success().error_message();
-        }
+      const Response response = read(answer.body());
+      result.rejected = response.partial_success().rejected_spans();
+      if (!response.partial_success().error_message().empty()) {
+        result.problem =
+            options_.endpoint.authority + ": " + response.partial_success().error_message();
       }
       return result;
     }
@@ -187,6 +215,7 @@ class OtlpHttpTransport final : public Transport {
 
   const OtlpOptions options_;
   const std::unique_ptr<asio::ssl::context> tls_;  // null: plaintext
+  const Body body_;
   Mutex mutex_;
   asio::io_context* in_flight_ GUARDED_BY(mutex_) = nullptr;
   bool cancelled_ GUARDED_BY(mutex_) = false;
@@ -217,9 +246,7 @@ Result<std::unique_ptr<asio::ssl::context>> tls_context(const OtlpOptions& optio
   return tls;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Transport>> make_otlp_http_transport(const OtlpOptions& options) {
+Result<std::unique_ptr<Transport>> make_transport(const OtlpOptions& options, Body body) {
   std::unique_ptr<asio::ssl::context> tls;
   if (options.endpoint.tls) {
     auto made = tls_context(options);
@@ -227,8 +254,18 @@ Result<std::unique_ptr<Transport>> make_otlp_http_transport(const OtlpOptions& o
     tls = *std::move(made);
   }
   std::unique_ptr<Transport> transport =
-      std::make_unique<OtlpHttpTransport>(options, std::move(tls));
+      std::make_unique<OtlpHttpTransport>(options, std::move(tls), body);
   return transport;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> make_otlp_http_transport(const OtlpOptions& options) {
+  return make_transport(options, Body::kProtobuf);
+}
+
+Result<std::unique_ptr<Transport>> make_otlp_http_json_transport(const OtlpOptions& options) {
+  return make_transport(options, Body::kJson);
 }
 
 }  // namespace touchstone::telemetry

@@ -1,4 +1,4 @@
-// OTLP over HTTP/1.1 with protobuf bodies. Source: opentelemetry-proto v1.11.0,
+// OTLP over HTTP/1.1 with protobuf or JSON bodies. Source: opentelemetry-proto v1.11.0,
 // docs/specification.md, "OTLP/HTTP".
 #pragma once
 
@@ -14,5 +14,7 @@ namespace touchstone::telemetry {
 /// answer has it in seconds, and so is what breaks on the way; any other status is final.
 /// ERRORS: kNotFound, kIo, kMalformed for a certificate file.
 Result<std::unique_ptr<Transport>> make_otlp_http_transport(const OtlpOptions& options);
+/// The same with JSON bodies, of traces alone.
+Result<std::unique_ptr<Transport>> make_otlp_http_json_transport(const OtlpOptions& options);
 
 }  // namespace touchstone::telemetry

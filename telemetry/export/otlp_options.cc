@@ -93,6 +93,20 @@ Status read_headers(const Environment& environment, OtlpOptions& options) {
   return {};
 }
 
+/// What the variables name: the signal's own as it is, the general one as a base for HTTP paths.
+Result<std::string> endpoint_of(const Environment& environment, const std::string& protocol) {
+  if (auto own = lookup(environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) return *std::move(own);
+  auto base = lookup(environment, "OTEL_EXPORTER_OTLP_ENDPOINT");
+  if (!base) {
+    return invalid_argument(
+        "OTLP endpoint: got \"env\", expected OTEL_EXPORTER_OTLP_ENDPOINT or "
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to be set");
+  }
+  if (!protocol.starts_with("http/")) return *std::move(base);
+  while (base->ends_with('/')) base->pop_back();
+  return *base + "/v1/traces";
+}
+
 }  // namespace
 
 std::string OtlpEndpoint::host() const {
@@ -120,7 +134,7 @@ Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::str
   const bool has_scheme = rest.size() != trim(text).size();
   const std::string_view path = rest.substr(std::min(rest.find_first_of("/?#"), rest.size()));
   rest = rest.substr(0, rest.find_first_of("/?#"));
-  const bool http = protocol == "http/protobuf";
+  const bool http = protocol.starts_with("http/");
   const bool has_path = !path.empty() && path != "/";
   if (has_path && !http) {
     return invalid_argument(
@@ -152,7 +166,10 @@ Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment&
   if (const auto protocol = otlp_variable(environment, "PROTOCOL")) {
     options.protocol = protocol->value;
   }
-  Result<OtlpEndpoint> parsed = parse_otlp_endpoint(endpoint, options.protocol);
+  Result<std::string> text = endpoint == "env" ? endpoint_of(environment, options.protocol)
+                                               : Result<std::string>(endpoint);
+  if (!text) return std::move(text).error();
+  Result<OtlpEndpoint> parsed = parse_otlp_endpoint(*text, options.protocol);
   if (!parsed) return std::move(parsed).error();
   options.endpoint = *std::move(parsed);
   RETURN_IF_ERROR(read_headers(environment, options));

@@ -16,15 +16,16 @@ namespace touchstone::telemetry {
 
 struct OtlpEndpoint {
   std::string authority;  ///< "host:port", "[::1]:4317"
-  std::string path;       ///< of http/protobuf: "/v1/traces"; empty for grpc
+  std::string path;       ///< of http/…: "/v1/traces"; empty for grpc
   bool tls = false;
   std::string host() const;  ///< without brackets
   std::string port() const;
 };
 
 /// `http://h:p`, `grpc://h:p` and bare `h:p` are plaintext, `https://h:p` is TLS. Without a port
-/// 4317 is meant, or 4318 with http/protobuf, whose path is the URL's or, without one, /v1/traces.
-/// ERRORS: kInvalidArgument; also for a path with grpc, which has none: spans sent there are lost.
+/// 4317 is meant, or 4318 with http/protobuf and http/json, whose path is the URL's or, without
+/// one, /v1/traces. ERRORS: kInvalidArgument; also for a path with grpc, which has none: spans sent
+/// there are lost.
 Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol);
 
 struct OtlpOptions {
@@ -38,9 +39,10 @@ struct OtlpOptions {
   BatchOptions batch;
 };
 
-/// `endpoint` as given to --otlp-traces-endpoint; the rest from OTEL_EXPORTER_OTLP_[TRACES_]* (the
-/// signal's own name wins) and OTEL_BSP_*. Times in variables are milliseconds.
-/// ERRORS: kInvalidArgument that names the variable.
+/// `endpoint` as given to --otlp-traces-endpoint; "env": what OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or
+/// OTEL_EXPORTER_OTLP_ENDPOINT (a base, to which HTTP adds /v1/traces) names. The rest from
+/// OTEL_EXPORTER_OTLP_[TRACES_]* (the signal's own name wins) and OTEL_BSP_*. Times in variables
+/// are milliseconds. ERRORS: kInvalidArgument that names the variable.
 Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment& environment);
 
 /// True only for the word "true", in any case.

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "telemetry/export/exporter.h"
 #include "telemetry/export/otlp_options.h"
+#include "telemetry/export/span_spool.h"
 
 namespace touchstone::telemetry {
 
@@ -23,5 +24,9 @@ const std::vector<TransportRow>& transport_rows();
 /// ERRORS: kInvalidArgument for another protocol; those of the transport.
 Result<std::unique_ptr<SpanExporter>> make_otlp_exporter(const OtlpOptions& options,
                                                          Resource resource, const Clock& clock);
+/// The same with a spool as its queue: a SpoolExporter. ERRORS: also those of SpanSpool::open().
+Result<std::unique_ptr<SpanExporter>> make_spooled_exporter(const OtlpOptions& options,
+                                                            const SpoolOptions& spool,
+                                                            Resource resource, const Clock& clock);
 
 }  // namespace touchstone::telemetry
