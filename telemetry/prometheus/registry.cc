@@ -136,6 +136,16 @@ void PrometheusRegistry::observe(SeriesId id, double value) {
   values_[series.first + spec.bounds.size() + 1] += value;
 }
 
+std::string_view PrometheusRegistry::bucket_name(SeriesId id, double value) const {
+  const Series& series = series_[id.index];
+  const FamilySpec& spec = families_[series.family].spec;
+  BASE_CHECK(spec.type == Type::kHistogram, spec.name);
+  const auto bound = std::lower_bound(spec.bounds.begin(), spec.bounds.end(), value);
+  std::string_view name = series.names[static_cast<size_t>(bound - spec.bounds.begin())];
+  name.remove_suffix(1);  // the blank before the value
+  return name;
+}
+
 void PrometheusRegistry::render_values(const Family& family, const Series& series,
                                        const std::vector<double>& values, std::string& out) const {
   const auto line = [&](size_t name, double value) {

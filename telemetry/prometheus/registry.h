@@ -49,6 +49,10 @@ class PrometheusRegistry final {
   /// REQUIRES: a histogram or summary.
   void observe(SeriesId series, double value);
 
+  /// Name and labels of the bucket that holds `value`, as the page shows them.
+  /// REQUIRES: a histogram.
+  std::string_view bucket_name(SeriesId series, double value) const;
+
   const std::vector<double>& values() const { return values_; }
   /// Appends the page with `values`, a copy of values() since which no series was added.
   void render(const std::vector<double>& values, std::string& out) const;

@@ -103,9 +103,13 @@ bool belongs(const MetricFamily& family, std::string_view sample) {
   if (!sample.starts_with(family.name)) return false;
   const std::string_view suffix = sample.substr(family.name.size());
   if (suffix.empty()) return true;
-  const bool sum = suffix == "_sum" || suffix == "_count";
+  const bool sum = suffix == "_sum" || suffix == "_count" || suffix == "_created";
+  const bool gauge_sum = suffix == "_gsum" || suffix == "_gcount" || suffix == "_bucket";
   return (family.type == "histogram" && (sum || suffix == "_bucket")) ||
-         (family.type == "summary" && sum);
+         (family.type == "summary" && sum) ||
+         (family.type == "counter" && (suffix == "_total" || suffix == "_created")) ||
+         (family.type == "info" && suffix == "_info") ||
+         (family.type == "gaugehistogram" && gauge_sum);
 }
 
 /// Reads a page line by line; each method returns what is wrong, empty when nothing is.
@@ -134,7 +138,7 @@ class PageReader final {
     const std::string_view keyword = line.word();
     if (keyword != "HELP" && keyword != "TYPE") return {};
     line.skip_blanks();
-    const std::string_view name = line.name(true);
+    const std::string name = name_or_quoted(line, true);
     if (name.empty() || (!line.at_end() && !is_blank(line.rest().front()))) {
       return "got " + quote(line.rest()) + ", expected a metric name after " + std::string(keyword);
     }
@@ -146,28 +150,44 @@ class PageReader final {
     return read_type(name, trim(line.rest()));
   }
 
-  std::string read_type(std::string_view name, std::string_view type) {
-    static constexpr std::string_view kTypes[] = {"counter", "gauge", "histogram", "summary",
-                                                  "untyped"};
+  std::string read_type(const std::string& name, std::string_view type) {
+    static constexpr std::string_view kTypes[] = {"counter", "gauge",    "histogram",
+                                                  "summary", "untyped",  "gaugehistogram",
+                                                  "info",    "stateset", "unknown"};
     if (std::find(std::begin(kTypes), std::end(kTypes), type) == std::end(kTypes)) {
-      return "got type " + quote(type) + ", expected counter, gauge, histogram, summary or untyped";
+      return "got type " + quote(type) +
+             ", expected counter, gauge, histogram, summary, untyped "
+             "or one of OpenMetrics";
     }
     MetricFamily& group = family(name);
     if (!group.samples.empty() || group.type != "untyped") {
-      return "got a TYPE line for " + std::string(name) +
+      return "got a TYPE line for " + name +
              " after its samples or its first TYPE line, expected one, before the samples";
     }
     group.type = type;
     return {};
   }
 
-  std::string read_labels(Line& line, Labels& labels) {
+  /// Names beyond ASCII stand in quotes (UTF-8 names of Prometheus 3).
+  static std::string name_or_quoted(Line& line, bool colon) {
+    if (line.rest().starts_with('"')) return line.quoted().value_or("");
+    return std::string(line.name(colon));
+  }
+
+  std::string read_labels(Line& line, std::string& metric, Labels& labels) {
     for (;;) {
       line.skip_blanks();
       if (line.accept('}')) return {};
-      const std::string_view name = line.name(false);
+      const bool is_quoted = line.rest().starts_with('"');
+      const std::string name = name_or_quoted(line, false);
       if (name.empty()) return "got " + quote(line.rest()) + ", expected a label name or }";
       line.skip_blanks();
+      // A quoted name without a value is the metric's own.
+      if (is_quoted && metric.empty() && !line.rest().starts_with('=')) {
+        metric = name;
+        if (line.accept(',')) continue;
+        if (line.accept('}')) return {};
+      }
       if (!line.accept('=')) return "got " + quote(line.rest()) + ", expected = after a label name";
       line.skip_blanks();
       const std::string_view before = line.rest();
@@ -186,20 +206,23 @@ class PageReader final {
   std::string read_sample(Line line) {
     Sample sample;
     sample.name = line.name(true);
-    if (sample.name.empty()) return "got " + quote(line.rest()) + ", expected a metric name";
+    const std::string nameless(line.rest());
     line.skip_blanks();
     if (line.accept('{')) {
-      std::string problem = read_labels(line, sample.labels);
+      std::string problem = read_labels(line, sample.name, sample.labels);
       if (!problem.empty()) return problem;
       line.skip_blanks();
     }
+    if (sample.name.empty()) return "got " + quote(nameless) + ", expected a metric name";
     const std::string_view number = line.word();
     const std::optional<double> value = parse_value(number);
     if (!value) return "got " + quote(number) + ", expected the value of " + sample.name;
     sample.value = *value;
-    const std::string_view timestamp = trim(line.rest());
-    if (!timestamp.empty() && !parse_int(timestamp)) {
-      return "got " + quote(timestamp) + ", expected a timestamp in milliseconds or nothing";
+    // An exemplar stands behind it.
+    const std::string_view timestamp = trim(line.rest().substr(0, line.rest().find('#')));
+    // OpenMetrics has seconds with decimals.
+    if (!timestamp.empty() && !parse_double(timestamp)) {
+      return "got " + quote(timestamp) + ", expected a timestamp or nothing";
     }
     add(std::move(sample));
     return {};

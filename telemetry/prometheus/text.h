@@ -23,7 +23,7 @@ struct Sample {
 /// One `# TYPE` group and its samples, in the page's order.
 struct MetricFamily {
   std::string name;
-  std::string type;  ///< "counter", "gauge", "histogram", "summary", "untyped"
+  std::string type;  ///< "counter", "gauge", "histogram", "summary", "untyped"; OpenMetrics' too
   std::string help;
   std::vector<Sample> samples;
 };

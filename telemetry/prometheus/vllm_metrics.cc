@@ -377,6 +377,37 @@ void VllmMetrics::on_finish(const records::RequestRecord& record) {
   engine_.observe(request_.prefill_computed_tokens,
                   static_cast<double>(record.prompt_tokens - record.cached_tokens));
   observe_parent(record);
+  keep_exemplar(request_.e2e, to_seconds(record.finished_ns - record.arrival_ns), record);
+  if (record.first_token_ns) {
+    keep_exemplar(step_.time_to_first_token, to_seconds(*record.first_token_ns - record.arrival_ns),
+                  record);
+  }
+}
+
+void VllmMetrics::keep_exemplar(Series histogram, double value,
+                                const records::RequestRecord& record) {
+  Exemplar exemplar{.trace_id = {},
+                    .value = value,
+                    .unix_ns = record.arrival_unix_ns + record.finished_ns - record.arrival_ns};
+  if (record.trace && record.trace->sampled()) {
+    exemplar.trace_id = record.trace->trace_id;
+  } else if (!record.trace && record.own_trace_id) {
+    exemplar.trace_id = *record.own_trace_id;
+  } else {
+    return;
+  }
+  const std::string_view bucket = engine_.bucket_name(histogram, value);
+  const auto known = exemplars_.find(bucket);
+  if (known != exemplars_.end()) {
+    known->second = exemplar;
+  } else {
+    exemplars_.emplace(bucket, exemplar);
+  }
+}
+
+Exemplars VllmMetrics::exemplars() const {
+  const MutexLock lock(engine_mutex_);
+  return exemplars_;
 }
 
 void VllmMetrics::observe_parent(const records::RequestRecord& record) {

@@ -17,6 +17,7 @@
 #include "http/http.h"
 #include "records/request_record.h"
 #include "records/step_stats.h"
+#include "telemetry/prometheus/openmetrics.h"
 #include "telemetry/prometheus/registry.h"
 
 namespace touchstone::telemetry {
@@ -60,6 +61,9 @@ class VllmMetrics final {
 
   /// The whole page.
   std::string render() const;
+  /// Of the buckets of first-token and whole-request latencies: the latest sampled request in each
+  /// whose trace its caller or the server chose.
+  Exemplars exemplars() const;
 
  private:
   using Series = PrometheusRegistry::SeriesId;
@@ -85,6 +89,8 @@ class VllmMetrics final {
   const bool process_metrics_;
 
   void observe_parent(const records::RequestRecord& record) REQUIRES(engine_mutex_);
+  void keep_exemplar(Series histogram, double value, const records::RequestRecord& record)
+      REQUIRES(engine_mutex_);
 
   mutable Mutex engine_mutex_;  // over engine_'s values
   PrometheusRegistry engine_;   // no family or series is added after construction
@@ -92,6 +98,7 @@ class VllmMetrics final {
   RequestSeries request_;
   Series rejected_requests_, rejected_tokens_;
   std::map<std::string, Siblings> siblings_ GUARDED_BY(engine_mutex_);  // by request id
+  Exemplars exemplars_ GUARDED_BY(engine_mutex_);
 
   mutable Mutex http_mutex_;
   PrometheusRegistry http_ GUARDED_BY(http_mutex_);

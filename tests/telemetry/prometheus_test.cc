@@ -98,8 +98,8 @@ TEST(PrometheusText, NamesLineGotAndExpected) {
   const std::pair<const char*, const char*> rows[] = {
       {"a 1\nb", "m:2: got \"\", expected the value of b"},
       {"a one", "m:1: got \"one\", expected the value of a"},
-      {"a 1 soon", "m:1: got \"soon\", expected a timestamp in milliseconds or nothing"},
-      {"a 1 2 3", "m:1: got \"2 3\", expected a timestamp in milliseconds or nothing"},
+      {"a 1 soon", "m:1: got \"soon\", expected a timestamp or nothing"},
+      {"a 1 2 3", "m:1: got \"2 3\", expected a timestamp or nothing"},
       {"1a 1", "m:1: got \"1a 1\", expected a metric name"},
       {"a{b} 1", "m:1: got \"} 1\", expected = after a label name"},
       {"a{b=\"c} 1", "m:1: got \"\\\"c} 1\", expected a quoted label value"},
@@ -119,6 +119,28 @@ TEST(PrometheusText, NamesLineGotAndExpected) {
     EXPECT_EQ(page.error().code, ErrorCode::kMalformed);
     EXPECT_EQ(page.error().message.substr(0, std::string(message).size()), message);
   }
+}
+
+TEST(PrometheusText, ReadsOpenMetricsAndNamesInQuotes) {
+  const auto page = parse_prometheus_text("m", R"(# TYPE c counter
+c_total{l="1"} 3.0 1795254032.748 # {trace_id="ab"} 0.25 1795254032.7
+c_created{l="1"} 5.0
+# TYPE h gaugehistogram
+h_bucket{le="+Inf"} 1 # {} 0.25
+h_gcount 1
+# TYPE build info
+build_info{version="1"} 1
+# TYPE "my.metric" gauge
+{"my.metric","a.label"="x",b="y"} 7
+# EOF
+)");
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_EQ(page->families.size(), 4u);
+  EXPECT_EQ(page->family("c")->samples.size(), 2u);
+  EXPECT_EQ(page->value("c_total"), 3);
+  EXPECT_EQ(page->family("h")->samples.size(), 2u);
+  EXPECT_EQ(page->value("build_info", {{"version", "1"}}), 1);
+  EXPECT_EQ(page->value("my.metric", {{"a.label", "x"}, {"b", "y"}}), 7);
 }
 
 TEST(PrometheusText, AnEmptyPageHasNoFamilies) {
