@@ -14,12 +14,12 @@
 #include "base/text.h"
 #include "cli/config_flags.h"
 #include "cli/duration_flag.h"
+#include "cli/serve_telemetry_flags.h"
 #include "reference_engine/backend/plugin_backend.h"
 #include "reference_engine/backend/plugin_search.h"
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/server/line_output.h"
 #include "reference_engine/server/serve.h"
-#include "telemetry/dialects/dialect.h"
 
 namespace touchstone::cli {
 namespace {
@@ -35,6 +35,7 @@ struct ServeFlags {
   scheduler::FieldValues scheduler;
   std::optional<int64_t> kv_cache_memory_bytes;
   std::string quiet_paths;
+  TelemetryFlags telemetry;
   std::vector<std::string> backend_plugins;
   double shutdown_timeout_s = 30;
   int port = 8000;
@@ -287,28 +288,6 @@ void add_log_flags(CLI::App& app, ServeFlags& flags) {
                  "Paths without such a line, separated by commas: /health,/metrics");
 }
 
-void add_telemetry_flags(CLI::App& app, ServeFlags& flags) {
-  ServeOptions& options = flags.options;
-  app.add_flag_callback(
-      "--disable-log-stats", [&options] { options.log_stats = false; }, "Metrics stand still");
-  app.add_option(
-      "--otlp-traces-endpoint", options.otlp_traces_endpoint,
-      "Sends a span per completion to this OTLP endpoint; see also OTEL_SERVICE_NAME, "
-      "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL (grpc, http/protobuf), OTEL_RESOURCE_ATTRIBUTES, "
-      "OTEL_BSP_*");
-  std::string dialects;
-  for (const telemetry::DialectRow& row : telemetry::dialect_rows()) {
-    dialects +=
-        (dialects.empty() ? "" : "; ") + std::string(row.name) + ": " + std::string(row.summary);
-  }
-  app.add_option("--span-dialect", options.span_dialects,
-                 "Which spans, one or several separated by commas (" + dialects + ")")
-      ->capture_default_str();
-  app.add_option("--step-log", options.step_log, "Writes what the scheduler did, as JSON lines");
-  app.add_option("--request-log", options.request_log,
-                 "Writes one record per completion, as JSON lines");
-}
-
 void add_unimplemented_flags(CLI::App& app, ServeFlags& flags) {
   for (const UnimplementedFlag& flag : unimplemented_flags()) {
     std::vector<std::string>& values = flags.unimplemented[flag.name];
@@ -397,6 +376,7 @@ Status resolve(const CLI::App& app, ServeFlags& flags) {
   options.kv_cache_bytes = *bytes;
   options.http.port = static_cast<uint16_t>(flags.port);
   if (!flags.quiet_paths.empty()) options.log.quiet_paths = split(flags.quiet_paths, ',');
+  resolve_telemetry_flags(flags.telemetry, options);
   options.shutdown_timeout_ns = static_cast<int64_t>(flags.shutdown_timeout_s * 1e9);
   if (const auto key = lookup(options.environment, "VLLM_API_KEY");
       key && options.api_keys.empty()) {
@@ -439,7 +419,7 @@ Verb serve_verb() {
             add_http_flags(app, *flags);
             add_timeout_flags(app, *flags);
             add_log_flags(app, *flags);
-            add_telemetry_flags(app, *flags);
+            add_telemetry_flags(app, flags->telemetry, flags->options);
             add_unimplemented_flags(app, *flags);
             return [&app, flags] { return run_serve(app, *flags); };
           }};

@@ -176,6 +176,7 @@ class FullGeneration final : public Generation {
       response.body = api::error_body(error);
     } else {
       response.body = api::full_response(*start_.request, context_, head_, choices_, prompts_);
+      if (start_.extend) response.body = extended(std::move(response.body));
     }
     choices_ = {};  // the text alone waits for its reader
     prompts_ = {};
@@ -183,6 +184,19 @@ class FullGeneration final : public Generation {
   }
 
  private:
+  /// Of all prompts and choices together.
+  std::string extended(std::string body) const {
+    telemetry::Usage usage;
+    for (size_t i = 0; i < prompts_.size(); ++i) {
+      usage.prompt_tokens += std::ssize(start_.request->prompts[i].token_ids);
+      usage.cached_tokens += prompts_[i].num_cached_tokens;
+    }
+    for (const api::Choice& choice : choices_)
+      usage.completion_tokens += std::ssize(choice.token_ids);
+    return api::with_usage_extension(std::move(body), choices_.front().text, usage.prompt_tokens,
+                                     usage.completion_tokens, start_.extend(usage));
+  }
+
   std::vector<api::Choice> choices_;
   std::vector<api::PromptResult> prompts_;
 };

@@ -13,7 +13,9 @@
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/api/response.h"
 #include "reference_engine/server/submission_of.h"
+#include "telemetry/cost/price_table.h"
 
 namespace touchstone::server {
 
@@ -32,6 +34,8 @@ class InFlight final {
 struct GenerationStart : ArrivedRequest {
   http::HttpHeaders headers;  ///< of the reply
   std::unique_ptr<InFlight> in_flight;
+  /// Given what a full answer used, what to add to it; empty: nothing.
+  std::function<api::UsageExtension(const telemetry::Usage&)> extend;
   /// Called when the engine does not take it, with what the client is told.
   std::function<void(const api::ApiError&, engine::Engine::Admission)> on_refusal;
 };

@@ -4,18 +4,13 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace touchstone::server {
 namespace {
 
 // A refused body may be large or no JSON at all: the model is looked for in its beginning.
 constexpr size_t kBytesRead = 65'536;
-
-/// Keeps at most `bytes`, never half a character.
-void cut_utf8(std::string& text, size_t bytes) {
-  if (text.size() <= bytes) return;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  text.resize(bytes);
-}
 
 /// `model` of a body that need not be whole; empty when it has none.
 std::string asked_model(std::string_view body) {
@@ -31,8 +26,7 @@ std::string asked_model(std::string_view body) {
     return event == json::parse_event_t::key || depth == 0;
   };
   [[maybe_unused]] const json rest = json::parse(body.substr(0, kBytesRead), look, false);
-  cut_utf8(model, kAskedModelBytesMax);
-  return model;
+  return std::string(utf8_prefix(model, kAskedModelBytesMax));
 }
 
 }  // namespace

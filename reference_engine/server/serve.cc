@@ -16,6 +16,7 @@
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/engine/kv_sizing.h"
 #include "reference_engine/scheduler/scheduler.h"
+#include "reference_engine/server/accounts.h"
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/server_log.h"
@@ -276,12 +277,17 @@ class Observers final : public http::HttpObserver {
   ServerLog& log_;
 };
 
+bool has_http_spans(const std::string& dialects) {
+  const std::vector<std::string> names = split(dialects, ',');
+  return std::find(names.begin(), names.end(), "http") != names.end();
+}
+
 /// Everything that runs, in the order in which each part needs the former ones.
 class Server final {
  public:
   Server(const ServeOptions& options, const Clock& clock, const Log& log,
          const scheduler::Config& config, backend::Backend& backend, const ModelFrontEnd& front_end,
-         TelemetrySinks& sinks)
+         const Accounts& accounts, TelemetrySinks& sinks)
       : options_(options),
         clock_(clock),
         log_(log),
@@ -296,6 +302,13 @@ class Server final {
                   .api_keys = options.api_keys,
                   .enable_request_id_headers = options.enable_request_id_headers,
                   .enable_server_load_tracking = options.enable_server_load_tracking,
+                  .tenants = accounts.tenants,
+                  .tenant_keys = accounts.keys,
+                  .content_bytes_max = options.content_bytes_max,
+                  .rate_limits = accounts.limits.get(),
+                  .http_spans = has_http_spans(options.span_dialects),
+                  .usage_extensions = options.usage_extensions,
+                  .prices = accounts.price_table(),
                   .process_trace = records::trace_context_of(options.environment),
                   .block_size = config.block_size,
                   .seed = options.seed},
@@ -355,7 +368,8 @@ class Server final {
 
 TelemetrySinks::Options telemetry_options(const ServeOptions& options,
                                           const scheduler::Config& config, int64_t kv_cache_bytes,
-                                          const api::ApiContext& context, const Clock& clock) {
+                                          const api::ApiContext& context, const Accounts& accounts,
+                                          const Clock& clock) {
   return {
       .step_log = options.step_log,
       .request_log = options.request_log,
@@ -371,7 +385,11 @@ TelemetrySinks::Options telemetry_options(const ServeOptions& options,
       .log_stats = options.log_stats,
       .span_dialects = options.span_dialects,
       .served_models = context.served_model_names,
+      .prices = accounts.price_table(),
+      .tenants = !accounts.tenants.empty(),
       .otlp_traces_endpoint = options.otlp_traces_endpoint,
+      .span_log = options.span_log,
+      .spool = options.spool,
       .environment = options.environment,
       .seed = options.seed,
       .process_id = options.process_id};
@@ -415,13 +433,20 @@ Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& bac
   front_end->context.vocab_size = model.vocab_size;
   front_end->context.system_fingerprint = fingerprint(options, model, config);
   RETURN_IF_ERROR(backend.allocate_kv(config.num_blocks, config.block_size));
-  auto sinks = TelemetrySinks::open(
-      telemetry_options(options, config, computing->kv_cache_bytes, front_end->context, clock),
-      config, clock, log);
+  front_end->context.keep_messages = options.content_bytes_max > 0;
+  const auto accounts = read_accounts({.price_table = options.price_table,
+                                       .tenant_from = options.tenant_from,
+                                       .api_key_table = options.api_key_table,
+                                       .rate_limits = options.rate_limits},
+                                      front_end->context.served_model_names);
+  if (!accounts) return accounts.error();
+  auto sinks = TelemetrySinks::open(telemetry_options(options, config, computing->kv_cache_bytes,
+                                                      front_end->context, *accounts, clock),
+                                    config, clock, log);
   if (!sinks) return std::move(sinks).error();
   log_start(options, model, config, computing->kv_block_bytes, log);
 
-  Server server(options, clock, log, config, backend, *front_end, **sinks);
+  Server server(options, clock, log, config, backend, *front_end, *accounts, **sinks);
   RETURN_IF_ERROR(server.start());
   const ServeEnd end = server.run();
   RETURN_IF_ERROR((*sinks)->close());

@@ -16,6 +16,7 @@
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/scheduler/config.h"
 #include "reference_engine/server/server_log.h"
+#include "telemetry/export/span_spool.h"
 
 namespace touchstone::server {
 
@@ -58,7 +59,15 @@ struct ServeOptions {
 
   std::string span_dialects = "vllm";  ///< names of telemetry/dialects, comma-separated
   std::string otlp_traces_endpoint;    ///< empty: no spans
-  Environment environment;             ///< OTEL_*, TRACEPARENT
+  std::string span_log;                ///< path, or "-" for stdout; empty: none
+  std::optional<telemetry::SpoolOptions> spool;
+  std::string price_table;        ///< path; empty: nothing has a price
+  std::string rate_limits;        ///< path; empty: none
+  std::string tenant_from;        ///< TenantSources; empty: no tenants
+  std::string api_key_table;      ///< path; empty: none
+  int64_t content_bytes_max = 0;  ///< of prompts and of answers in telemetry; 0: none
+  bool usage_extensions = false;
+  Environment environment;  ///< OTEL_*, TRACEPARENT
   int64_t process_id = 0;
   std::string step_log;
   std::string request_log;

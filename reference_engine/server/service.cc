@@ -171,15 +171,13 @@ http::Reply Service::handle(http::HttpRequest& request) {
 
 /// Keys are asked for under /v1 only; health, metrics and tokens are open, as in vLLM.
 bool Service::authorized(const http::HttpRequest& request) const {
-  if (options_.api_keys.empty() || request.method == "OPTIONS") return true;
+  const bool open = options_.api_keys.empty() && options_.tenant_keys.empty();
+  if (open || request.method == "OPTIONS") return true;
   if (request.path != "/v1" && !request.path.starts_with("/v1/")) return true;
   const std::string given = request.header("authorization").value_or("");
-  constexpr std::string_view kScheme = "bearer ";
-  if (!starts_with_ignoring_case(given, kScheme)) return false;
-  bool known = false;
-  for (const std::string& key : options_.api_keys) {
-    known |= equal_in_constant_time(std::string_view(given).substr(kScheme.size()), key);
-  }
+  const std::string_view token = bearer_token(given);
+  bool known = options_.tenant_keys.owner(token) != nullptr;
+  for (const std::string& key : options_.api_keys) known |= equal_in_constant_time(token, key);
   return known;
 }
 
@@ -245,7 +243,8 @@ std::optional<records::TraceContext> Service::trace_of(const http::HttpRequest& 
   return records::parse_trace_context(*traceparent, request.header("tracestate").value_or(""));
 }
 
-void Service::record_refusal(const http::HttpRequest& request, const api::ApiError& error) {
+records::RequestRecord Service::refusal_record(const http::HttpRequest& request,
+                                               const api::ApiError& error) {
   const bool completions = request.path == "/v1/completions";
   const auto prefix = api::response_id_prefix(completions ? api::Endpoint::kCompletions
                                                           : api::Endpoint::kChatCompletions);
@@ -253,7 +252,38 @@ void Service::record_refusal(const http::HttpRequest& request, const api::ApiErr
       request, error, std::string(prefix) + random_hex(16) + (completions ? "-0" : ""), context_,
       clock_.monotonic_ns());
   record.trace = trace_of(request);
+  add_http_span(record);
+  record.tenant = options_.tenants.tenant_of(request, "", options_.tenant_keys);
+  return record;
+}
+
+void Service::record_refusal(const http::HttpRequest& request, const api::ApiError& error) {
+  telemetry_.on_refused(refusal_record(request, error));
+}
+
+/// A request takes its prompts and all that it may generate from the bucket, whatever it uses.
+std::optional<http::Reply> Service::limited(const http::HttpRequest& request,
+                                            const api::GenerationRequest& generation,
+                                            const std::string& tenant) {
+  if (options_.rate_limits == nullptr) return std::nullopt;
+  int64_t tokens = 0;
+  for (const api::Prompt& prompt : generation.prompts) {
+    tokens += std::ssize(prompt.token_ids) + int64_t{generation.n} * prompt.max_tokens;
+  }
+  const auto refusal = options_.rate_limits->take(tenant, tokens, clock_.monotonic_ns());
+  if (!refusal) return std::nullopt;
+  const int64_t seconds = (refusal->wait_ns + kNsPerSecond - 1) / kNsPerSecond;
+  const api::ApiError error{429, "RateLimitError",
+                            std::string("Rate limit of ") + refusal->limit +
+                                " reached; try again in " + std::to_string(seconds) + " s.",
+                            std::nullopt};
+  records::RequestRecord record = refusal_record(request, error);
+  record.tenant = tenant;
+  record.rate_limit = refusal->limit;
   telemetry_.on_refused(record);
+  http::Reply answer = error_reply(error);
+  answer.response.headers.emplace_back("retry-after", std::to_string(seconds));
+  return answer;
 }
 
 http::Reply Service::refuse(const http::HttpRequest& request, const api::ApiError& error) {
@@ -289,6 +319,8 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   if (const auto refused = take_memory(request, bytes_of(generation, context_))) {
     return refuse(request, *refused);
   }
+  start.tenant = options_.tenants.tenant_of(request, generation.user, options_.tenant_keys);
+  if (auto answer = limited(request, generation, start.tenant)) return *std::move(answer);
   start.response_id = std::string(api::response_id_prefix(generation.endpoint)) +
                       (generation.request_id_base ? *generation.request_id_base : random_hex(16));
   start.request = std::make_shared<const api::GenerationRequest>(std::move(generation));
@@ -296,6 +328,9 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   start.arrival_ns = request.arrival_ns;
   start.tokenize_ns = parsed_ns - parse_start_ns;
   start.trace = trace_of(request);
+  add_http_span(start);
+  start.content_bytes_max = options_.content_bytes_max;
+  if (options_.usage_extensions) add_extension(start);
   start.headers = common_headers(request);
   if (options_.enable_server_load_tracking) {
     start.in_flight = std::make_unique<InFlight>(in_flight_);
@@ -305,6 +340,43 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
     record_refusal(request, error);
   };
   return start_generation(std::move(start), engine_, context_, options_.block_size);
+}
+
+TraceId Service::new_trace_id() {
+  TraceId id;
+  const std::string digits = random_hex(2 * id.bytes.size());
+  from_hex(digits, id.bytes.data(), id.bytes.size());
+  return id;
+}
+
+template <typename Subject>
+void Service::add_http_span(Subject& subject) {
+  if (!options_.http_spans) return;
+  if (subject.trace) {
+    subject.caller_span_id = subject.trace->parent_span_id;
+  } else {
+    subject.trace.emplace();
+    subject.trace->trace_id = new_trace_id();
+    subject.trace->flags = 1;
+  }
+  SpanId id;
+  const std::string digits = random_hex(2 * id.bytes.size());
+  from_hex(digits, id.bytes.data(), id.bytes.size());
+  subject.http_span_id = id;
+  subject.trace->parent_span_id = id;
+  subject.trace->remote = false;
+}
+
+void Service::add_extension(GenerationStart& start) {
+  if (!start.trace) start.own_trace_id = new_trace_id();
+  const TraceId trace_id = start.trace ? start.trace->trace_id : *start.own_trace_id;
+  const auto price =
+      options_.prices == nullptr ? std::nullopt : options_.prices->find(start.request->model, "");
+  start.extend = [trace_id, price](const telemetry::Usage& usage) {
+    api::UsageExtension extension{.trace_id = trace_id.hex(), .estimated_cost_usd = {}};
+    if (price) extension.estimated_cost_usd = telemetry::cost_of(*price, usage).text();
+    return extension;
+  };
 }
 
 http::Reply Service::tokenize(http::HttpRequest& request) {
@@ -340,7 +412,9 @@ http::Reply Service::models(http::HttpRequest&) {
 
 http::Reply Service::health(http::HttpRequest&) {
   const bool healthy = !engine_.failed() && !draining_.load();
-  return reply(healthy ? 200 : 503, "", "");
+  if (!options_.usage_extensions) return reply(healthy ? 200 : 503, "", "");
+  return reply(healthy ? 200 : 503, api::kJsonContentType,
+               healthy ? "{\"status\":\"ok\"}" : "{\"status\":\"unavailable\"}");
 }
 
 http::Reply Service::version(http::HttpRequest&) {
@@ -351,8 +425,8 @@ http::Reply Service::load(http::HttpRequest&) {
   return reply(200, api::kJsonContentType, api::load_response(in_flight_.load()));
 }
 
-http::Reply Service::metrics(http::HttpRequest&) {
-  MetricsText text = telemetry_.metrics();
+http::Reply Service::metrics(http::HttpRequest& request) {
+  MetricsText text = telemetry_.metrics(request.header("accept").value_or(""));
   return reply(200, text.content_type, std::move(text.body));
 }
 

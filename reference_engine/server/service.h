@@ -19,7 +19,10 @@
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/rate_limits.h"
 #include "reference_engine/server/server_log.h"
+#include "reference_engine/server/tenant.h"
+#include "telemetry/cost/price_table.h"
 
 namespace touchstone::server {
 
@@ -28,6 +31,14 @@ struct ServiceOptions {
   std::vector<std::string> api_keys;  ///< empty: none is asked for
   bool enable_request_id_headers = false;
   bool enable_server_load_tracking = false;
+  TenantSources tenants;
+  ApiKeyTable tenant_keys;            ///< its keys are let in besides api_keys
+  int64_t content_bytes_max = 0;      ///< 0: no content is captured
+  RateLimits* rate_limits = nullptr;  ///< null: none; outlives this
+  bool http_spans = false;            ///< records get a span of the server's own
+  /// Answers say what they cost, and /health has a body.
+  bool usage_extensions = false;
+  const telemetry::PriceTable* prices = nullptr;  ///< null: nothing has a price; outlives this
   /// From the process environment: adopts every request without a traceparent, as in vLLM.
   std::optional<records::TraceContext> process_trace;
   int32_t block_size = 16;
@@ -44,12 +55,15 @@ struct MetricsText {
 class ServiceTelemetry {
  public:
   virtual ~ServiceTelemetry() = default;
-  virtual MetricsText metrics() const = 0;
+  /// `accept`: of the request; OpenMetrics where it asks for that.
+  virtual MetricsText metrics(std::string_view accept) const = 0;
   /// A request was turned away because too many wait.
   virtual void on_rejection() = 0;
   /// A generation request that the engine will never see was refused.
   virtual void on_refused(const records::RequestRecord& record) = 0;
 };
+
+struct GenerationStart;
 
 class Service final : public http::HttpHandler {
  public:
@@ -83,7 +97,21 @@ class Service final : public http::HttpHandler {
   /// The answer to a refused generation request, which goes on the record.
   http::Reply refuse(const http::HttpRequest& request, const api::ApiError& error);
   void record_refusal(const http::HttpRequest& request, const api::ApiError& error);
+  /// The record of a refused request as far as anybody knows it.
+  records::RequestRecord refusal_record(const http::HttpRequest& request,
+                                        const api::ApiError& error);
+  /// 429 when its tenant may not ask for it now.
+  std::optional<http::Reply> limited(const http::HttpRequest& request,
+                                     const api::GenerationRequest& generation,
+                                     const std::string& tenant);
   std::optional<records::TraceContext> trace_of(const http::HttpRequest& request) const;
+  TraceId new_trace_id();
+  /// The server's own span between the caller's and those of `subject`, a record or what becomes
+  /// one. Does nothing unless such spans are wanted.
+  template <typename Subject>
+  void add_http_span(Subject& subject);
+  /// Has the answer say what the request used and cost, and in which trace it is.
+  void add_extension(GenerationStart& start);
   void tell_of_unknown(const std::vector<std::string>& fields);
   std::optional<api::ApiError> take_memory(http::HttpRequest& request, int64_t bytes) const;
   bool authorized(const http::HttpRequest& request) const;

@@ -7,6 +7,25 @@
 
 namespace touchstone::server {
 
+namespace {
+
+/// What the client said, as much of it as may be captured.
+records::RequestContent content_of(const api::GenerationRequest& request, int64_t bytes_max) {
+  records::RequestContent content;
+  content.bytes_max = bytes_max;
+  auto room = static_cast<size_t>(bytes_max);
+  const auto add = [&](const std::string& role, const std::string& text) {
+    content.input.push_back({role, std::string(utf8_prefix(text, room))});
+    room -= content.input.back().text.size();
+  };
+  for (const auto& [role, text] : request.messages) add(role, text);
+  if (!request.messages.empty()) return content;
+  for (const api::Prompt& prompt : request.prompts) add("user", prompt.text);
+  return content;
+}
+
+}  // namespace
+
 engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_size,
                                  std::shared_ptr<engine::OutputSink> sink) {
   const api::GenerationRequest& request = *arrived.request;
@@ -39,6 +58,13 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
   submission.record.endpoint = completions ? "/v1/completions" : "/v1/chat/completions";
   submission.record.model = request.model;
   submission.record.trace = arrived.trace;
+  submission.record.http_span_id = arrived.http_span_id;
+  submission.record.caller_span_id = arrived.caller_span_id;
+  submission.record.own_trace_id = arrived.own_trace_id;
+  submission.record.tenant = arrived.tenant;
+  if (arrived.content_bytes_max > 0) {
+    submission.record.content = content_of(request, arrived.content_bytes_max);
+  }
   submission.record.stream = request.stream;
   submission.record.tokenize_ns = arrived.tokenize_ns;
   submission.record.arrival_unix_ns = arrived.arrival_unix_ns;

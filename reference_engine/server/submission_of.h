@@ -18,6 +18,11 @@ struct ArrivedRequest {
   std::shared_ptr<const api::GenerationRequest> request;
   std::string response_id;  ///< "cmpl-…", "chatcmpl-…"
   std::optional<records::TraceContext> trace;
+  std::optional<SpanId> http_span_id;    ///< as in the record
+  std::optional<SpanId> caller_span_id;  ///< likewise
+  std::optional<TraceId> own_trace_id;   ///< without `trace`: of the trace that it begins
+  std::string tenant;                    ///< empty: not known
+  int64_t content_bytes_max = 0;         ///< 0: no content is captured
   int64_t arrival_unix_ns = 0;
   int64_t arrival_ns = 0;              ///< monotonic
   std::optional<int64_t> tokenize_ns;  ///< from the body to the prompts' tokens

@@ -6,8 +6,12 @@
 #include "base/text.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 #include "telemetry/dialects/dialect.h"
+#include "telemetry/export/environment_check.h"
 #include "telemetry/export/otlp_options.h"
+#include "telemetry/export/span_log.h"
 #include "telemetry/export/transports.h"
+#include "telemetry/prometheus/openmetrics.h"
+#include "telemetry/prometheus/usage_metrics.h"
 #include "telemetry/resource.h"
 
 namespace touchstone::server {
@@ -45,19 +49,34 @@ Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(const Options& opti
 }
 
 Status TelemetrySinks::open_spans(const Options& options) {
-  auto dialects =
-      telemetry::make_dialects(options.span_dialects, {.served_models = options.served_models});
+  auto dialects = telemetry::make_dialects(
+      options.span_dialects, {.served_models = options.served_models, .prices = options.prices});
   if (!dialects) return std::move(dialects).error().with_context("--span-dialect");
   for (const auto& dialect : *dialects) {
     if (auto metrics = dialect->make_metrics(options.metrics.started_unix_ns)) {
       dialect_metrics_.push_back(std::move(metrics));
     }
   }
-  if (options.otlp_traces_endpoint.empty() || telemetry::sdk_disabled(options.environment)) {
+  if (options.tenants || options.prices != nullptr) {
+    dialect_metrics_.push_back(std::make_unique<telemetry::UsageMetrics>(
+        telemetry::UsageMetrics::Options{.served_models = options.served_models,
+                                         .prices = options.prices,
+                                         .created_unix_ns = options.metrics.started_unix_ns}));
+  }
+  const bool exports = !options.otlp_traces_endpoint.empty();
+  const auto told = telemetry::check_otel_environment(options.environment, exports);
+  if (!told) return told.error();
+  for (const std::string& line : *told) log_(line);
+  if (options.spool && !exports) {
+    return invalid_argument("--otlp-spool: got no --otlp-traces-endpoint, expected one to send to");
+  }
+  if ((!exports && options.span_log.empty()) || telemetry::sdk_disabled(options.environment)) {
     return {};
   }
-  const auto otlp = telemetry::otlp_options(options.otlp_traces_endpoint, options.environment);
-  if (!otlp) return otlp.error();
+  const auto sampler = telemetry::Sampler::from(options.environment);
+  if (!sampler) return sampler.error();
+  const auto limits = telemetry::SpanLimits::from(options.environment);
+  if (!limits) return limits.error();
   // Span ids and the instance's id must differ between runs with the same seed.
   const uint64_t seed = options.seed ^ static_cast<uint64_t>(clock_.unix_ns()) ^
                         (static_cast<uint64_t>(options.process_id) << 32);
@@ -66,12 +85,33 @@ Status TelemetrySinks::open_spans(const Options& options) {
                                      .process_id = options.process_id,
                                      .environment = options.environment});
   for (const std::string& warning : made.warnings) log_(warning);
-  auto exporter = telemetry::make_otlp_exporter(*otlp, std::move(made.resource), clock_);
+  auto exporter = make_exporter(options, std::move(made.resource));
   if (!exporter) return std::move(exporter).error();
   exporter_ = std::move(*exporter);
   const MutexLock lock(spans_mutex_);
-  spans_ = std::make_unique<telemetry::SpanPipeline>(*std::move(dialects), seed, *exporter_);
+  spans_ = std::make_unique<telemetry::SpanPipeline>(*std::move(dialects), seed, *exporter_,
+                                                     telemetry::SpanPolicy{*sampler, *limits});
   return {};
+}
+
+Result<std::unique_ptr<telemetry::SpanExporter>> TelemetrySinks::make_exporter(
+    const Options& options, telemetry::Resource resource) {
+  std::unique_ptr<telemetry::SpanExporter> sender;
+  if (!options.otlp_traces_endpoint.empty()) {
+    const auto otlp = telemetry::otlp_options(options.otlp_traces_endpoint, options.environment);
+    if (!otlp) return otlp.error();
+    auto made = options.spool
+                    ? telemetry::make_spooled_exporter(*otlp, *options.spool, resource, clock_)
+                    : telemetry::make_otlp_exporter(*otlp, resource, clock_);
+    if (!made) return std::move(made).error();
+    sender = *std::move(made);
+    const int64_t found = sender->counters().pending;
+    if (found > 0) log_("spool: " + format_count(found) + " spans of a former run are sent now");
+  }
+  if (options.span_log.empty()) return sender;
+  auto log = telemetry::SpanLog::open(options.span_log, resource, std::move(sender));
+  if (!log) return std::move(log).error().with_context("--span-log");
+  return log;
 }
 
 Status TelemetrySinks::close() {
@@ -88,6 +128,7 @@ void TelemetrySinks::close_spans() {
   log_("spans: " + format_count(counters.exported) + " exported, " +
        format_count(counters.rejected) + " rejected, " + format_count(counters.failed) +
        " failed, " + format_count(counters.dropped) + " dropped" +
+       (counters.pending == 0 ? "" : ", " + format_count(counters.pending) + " left in the spool") +
        (complete || counters.last_problem.empty() ? "" : "; " + counters.last_problem));
 }
 
@@ -142,10 +183,15 @@ void TelemetrySinks::on_rejection() {
   if (log_stats_) metrics_.on_rejection(telemetry::VllmMetrics::Rejection::kQueuedRequests);
 }
 
-MetricsText TelemetrySinks::metrics() const {
+MetricsText TelemetrySinks::metrics(std::string_view accept) const {
   std::string page = metrics_.render();
   for (const auto& metrics : dialect_metrics_) metrics->render(page);
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(page)};
+  if (exporter_) telemetry::render_exporter_metrics(exporter_->counters(), page);
+  if (telemetry::accepts_openmetrics(accept)) {
+    return {.content_type = telemetry::kOpenMetricsType,
+            .body = telemetry::to_openmetrics(page, metrics_.exemplars())};
+  }
+  return {.content_type = telemetry::kPrometheusTextType, .body = std::move(page)};
 }
 
 void TelemetrySinks::keep_unless_failed(const char* flag, std::unique_ptr<LineWriter>& writer,

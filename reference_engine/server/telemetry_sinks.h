@@ -5,7 +5,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -17,7 +19,9 @@
 #include "reference_engine/scheduler/config.h"
 #include "reference_engine/server/service.h"
 #include "telemetry/export/exporter.h"
+#include "telemetry/export/exporter_metrics.h"
 #include "telemetry/export/span_pipeline.h"
+#include "telemetry/export/span_spool.h"
 #include "telemetry/prometheus/vllm_metrics.h"
 
 namespace touchstone::server {
@@ -31,8 +35,12 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
     bool log_stats = true;               ///< false: the metrics stand still
     std::string span_dialects = "vllm";  ///< names of telemetry/dialects, comma-separated
     std::vector<std::string> served_models;
-    std::string otlp_traces_endpoint;  ///< empty: no spans
-    Environment environment;           ///< OTEL_*
+    const telemetry::PriceTable* prices = nullptr;  ///< null: no costs; outlives the sinks
+    bool tenants = false;              ///< usage is counted by tenant; also where there are prices
+    std::string otlp_traces_endpoint;  ///< empty: no spans are sent
+    std::string span_log;              ///< path, or "-" for stdout; empty: none
+    std::optional<telemetry::SpoolOptions> spool;
+    Environment environment;  ///< OTEL_*
     uint64_t seed = 0;
     int64_t process_id = 0;
   };
@@ -66,7 +74,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   void on_rejection() override;
   /// Goes to the dialects alone: vLLM counts no such request, and logs hold what the engine took.
   void on_refused(const records::RequestRecord& record) override;
-  MetricsText metrics() const override;
+  MetricsText metrics(std::string_view accept) const override;
   /// Warns of spans that were lost since the last call, and of a receiver that takes none.
   void report_problems(ServerLog& log);
 
@@ -74,6 +82,8 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   /// Spans and metrics of the dialects. Thread-safe.
   void tell_dialects(const records::RequestRecord& record);
   Status open_spans(const Options& options);
+  Result<std::unique_ptr<telemetry::SpanExporter>> make_exporter(const Options& options,
+                                                                 telemetry::Resource resource);
   void close_spans();
   /// `flag` named the file of `writer`.
   void keep_unless_failed(const char* flag, std::unique_ptr<LineWriter>& writer, Status status);

@@ -49,6 +49,7 @@ struct ApiContext {
   bool enable_prompt_tokens_details = false;
   bool enable_force_include_usage = false;
   bool return_tokens_as_token_ids = false;
+  bool keep_messages = false;  ///< requests keep their messages' texts, for who captures content
   std::string system_fingerprint;  ///< "vllm-<version>-<8 hex>"; empty: null
 };
 

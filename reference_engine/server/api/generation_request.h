@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -67,6 +68,8 @@ struct GenerationRequest {
   int64_t priority = 0;    ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
   std::string user;
+  /// Chat, with ApiContext::keep_messages: role and text of each message as sent.
+  std::vector<std::pair<std::string, std::string>> messages;
   std::vector<std::string> unknown_fields;  ///< of the body, at most ten: sent, and ignored
 };
 

@@ -119,6 +119,12 @@ std::optional<ApiError> fill(const json& messages, const ChatBody& fields,
   auto prompt = make_prompt(std::get<std::string>(rendered), fields.limits, context);
   if (auto* error = std::get_if<ApiError>(&prompt)) return *error;
   request.prompts.push_back(std::move(std::get<Prompt>(prompt)));
+  if (context.keep_messages) {
+    for (const json& message : messages) {
+      request.messages.emplace_back(message.value("role", ""),
+                                    content_text(message.value("content", json())));
+    }
+  }
   const json& last = messages.back();
   if (!fields.chat.add_generation_prompt) request.response_role = last.value("role", "assistant");
   if (fields.echo && last.value("role", "") == request.response_role) {

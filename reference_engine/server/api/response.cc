@@ -145,6 +145,20 @@ std::string full_response(const GenerationRequest& request, const ApiContext& co
   return out;
 }
 
+std::string with_usage_extension(std::string response, std::string_view text, int64_t prompt_tokens,
+                                 int64_t completion_tokens, const UsageExtension& extension) {
+  response.pop_back();  // the object goes on
+  response += ",\"text\":";
+  append_json_string(response, text);
+  response += ",\"prompt_tokens\":" + std::to_string(prompt_tokens) +
+              ",\"completion_tokens\":" + std::to_string(completion_tokens) +
+              ",\"estimated_cost_usd\":" + extension.estimated_cost_usd.value_or("null") +
+              ",\"trace_id\":";
+  if (extension.trace_id.empty()) return response + "null}";
+  append_json_string(response, extension.trace_id);
+  return response + "}";
+}
+
 std::string models_response(const ApiContext& context, int64_t created) {
   std::string out = "{\"object\":\"list\",\"data\":[";
   for (size_t i = 0; i < context.served_model_names.size(); ++i) {

@@ -46,6 +46,17 @@ struct ResponseHead {
   int64_t created = 0;  ///< Unix seconds
 };
 
+/// Besides vLLM's answer: what self-written servers put at the top of theirs.
+struct UsageExtension {
+  std::string trace_id;                           ///< hex; empty: nobody traces it
+  std::optional<std::string> estimated_cost_usd;  ///< a JSON number; absent: no price is known
+};
+
+/// A full answer with `text` (of the first choice), `prompt_tokens`, `completion_tokens`,
+/// `trace_id` and `estimated_cost_usd` added at its end.
+std::string with_usage_extension(std::string response, std::string_view text, int64_t prompt_tokens,
+                                 int64_t completion_tokens, const UsageExtension& extension);
+
 /// The whole answer to a request that does not stream. `choices`: all, by index; `prompts`: one per
 /// prompt of the request.
 std::string full_response(const GenerationRequest& request, const ApiContext& context,
