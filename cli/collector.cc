@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/collector_search.h"
+#include "cli/collector_validate.h"
 #include "harness/collector/build.h"
 #include "harness/collector/config.h"
 #include "harness/collector/find.h"
@@ -89,26 +90,20 @@ Exit build(const Flags& flags) {
   return Exit::kGood;
 }
 
-Exit validate(const Flags& flags) {
-  auto supervisor = Supervisor::start();
-  if (!supervisor) return report_error(supervisor.error());
-  const auto binary = find_binary(flags, **supervisor);
-  if (!binary) return report_error(binary.error());
-  const Status valid =
-      harness::validate_collector_config(*binary, flags.config, {}, (*supervisor)->supervision());
-  if (!valid) return report_error(valid.error());
-  std::printf("%s: valid for otelcol %s\n", flags.config.c_str(), binary->version.c_str());
-  return Exit::kGood;
-}
-
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
+  const auto fix = std::make_shared<bool>(false);
+  using Level = harness::LintFinding::Level;
+  const auto fail_on = std::make_shared<Level>(Level::kError);
+  const std::map<std::string, Level> levels = {
+      {"note", Level::kNote}, {"warning", Level::kWarning}, {"error", Level::kError}};
   app.require_subcommand(1);
   CLI::App* find_app = app.add_subcommand("find", "Print the Collector that would be used");
   CLI::App* build_app = app.add_subcommand(
       "build", "Build the Collector from its Go modules into the cache (6 min on 2 cores, once)");
-  CLI::App* validate_app =
-      app.add_subcommand("validate", "Ask the real Collector whether a configuration is right");
+  CLI::App* validate_app = app.add_subcommand(
+      "validate",
+      "Ask the real Collector whether a configuration is right, and look for what it does not say");
   for (CLI::App* sub : {find_app, validate_app}) {
     sub->add_option("--collector", flags->collector,
                     "The Collector's binary; else TOUCHSTONE_COLLECTOR, PATH, the cache");
@@ -126,10 +121,19 @@ std::function<Exit()> set_up(CLI::App& app) {
       "Example:\n  touchstone collector validate collector_configs/quickstart.yaml");
   build_app->add_flag("--force", flags->force, "Build even when the cache has one");
   validate_app->add_option("file", flags->config, "The configuration")->required();
+  validate_app->add_flag("--fix", *fix,
+                         "Write what can be mended into the file, and show the difference");
+  validate_app
+      ->add_option("--fail-on", *fail_on,
+                   "Exit 1 from this level on: note, warning or error (names of former versions, "
+                   "settings that lose spans)")
+      ->transform(CLI::CheckedTransformer(levels))
+      ->default_str("error");
   return [=] {
     if (find_app->parsed()) return find(*flags);
     if (build_app->parsed()) return build(*flags);
-    return validate(*flags);
+    return validate_collector(
+        {.collector = flags->collector, .config = flags->config, .fix = *fix, .fail_on = *fail_on});
   };
 }
 
