@@ -114,7 +114,8 @@ TEST(Tidy, EveryTopFolderHasAShortReadme) {
                                             "bench",       "fixtures",
                                             "scripts",     "collector_configs",
                                             "docs",        "reference_engine",
-                                            "action",      "examples"};
+                                            "action",      "examples",
+                                            "monitoring"};
   for (const std::string& folder : folders) {
     std::ifstream in(support::source_dir() + "/" + folder + "/README.md");
     EXPECT_TRUE(in) << folder << "/README.md is missing";
