@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "cli/output.h"
+#include "cli/report_cost.h"
 #include "result/result_json.h"
 
 namespace touchstone::cli {
@@ -17,6 +18,9 @@ struct Flags {
 
 /// Rendering is good when it worked: the verdict was somebody else's exit code.
 Exit run(const Flags& flags) {
+  if (flags.input.empty()) {
+    return report_error(invalid_argument("report: got no REPORT, expected a report.json"));
+  }
   const Result<std::string> text = read_file(flags.input);
   if (!text) return report_error(text.error());
   const Result<result::Report> report = result::report_from_json(flags.input, *text);
@@ -32,18 +36,22 @@ Exit run(const Flags& flags) {
 
 Verb report_verb() {
   return {.name = "report",
-          .summary = "Render a report.json in another format",
+          .summary = "Render a report.json in another format, or tell costs",
           .example = "touchstone report report.json --format html --output report.html",
           .setup = [](CLI::App& app) {
             auto flags = std::make_shared<Flags>();
-            app.add_option("REPORT", flags->input, "A report.json")->required()->type_name("FILE");
+            const auto cost = add_report_cost(app);
+            app.add_option("REPORT", flags->input, "A report.json")->type_name("FILE");
             app.add_option("--format", flags->format, "What to make of it")
                 ->check(CLI::IsMember(reports::format_words()))
                 ->capture_default_str();
             app.add_option("--output", flags->output, "File to write; stdout when absent")
                 ->check(path_to_write())
                 ->type_name("FILE");
-            return [flags] { return run(*flags); };
+            return [flags, cost] {
+              const auto done = cost();
+              return done ? *done : run(*flags);
+            };
           }};
 }
 
