@@ -1,14 +1,17 @@
 #include "cli/plan.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/files.h"
 #include "base/text.h"
 #include "cli/config_flags.h"
 #include "cli/generated_load.h"
 #include "cli/output.h"
+#include "simulator/measured/load.h"
 #include "simulator/planner/plan.h"
 #include "workload/traces/trace.h"
 
@@ -22,6 +25,7 @@ struct Flags {
   int64_t most_requests = 100'000;
   std::vector<std::string> slos;
   double goodput = 0;
+  std::string run;  ///< folder of a measured run, whose flags count and whose requests may
   std::string hardware;
   simulator::HardwareRow row;  ///< of flags, instead of a file
   simulator::PlanOptions options;
@@ -32,13 +36,18 @@ struct Flags {
   std::string output;
 };
 
-/// Refuses what is not read to its end: a plan for a part of the load would be wrong in silence.
-Result<simulator::Trace> read_trace(const Flags& flags, result::Report& notes) {
-  std::unique_ptr<workload::RequestReader> reader;
-  if (flags.generated.wanted() == !flags.workload.empty()) {
-    return invalid_argument("got " + std::string(flags.workload.empty() ? "none" : "both") +
-                            " of --workload and --requests, expected one of them");
+/// The requests of a measured run.
+Result<simulator::Trace> trace_of_run(const simulator::MeasuredLoad& load) {
+  std::vector<workload::Request> requests;
+  for (const simulator::MeasuredRequest& measured : load.requests) {
+    requests.push_back(measured.request);
   }
+  return simulator::Trace::of(std::move(requests), load.path);
+}
+
+/// What is left out of the trace is said in `notes`.
+Result<simulator::Trace> read_trace(const Flags& flags, std::vector<std::string>& notes) {
+  std::unique_ptr<workload::RequestReader> reader;
   if (flags.generated.wanted()) {
     const auto options = resolve(flags.generated, "plan", flags.seed);
     if (!options) return options.error();
@@ -54,15 +63,17 @@ Result<simulator::Trace> read_trace(const Flags& flags, result::Report& notes) {
   const auto there = reader->next(more);
   if (!there) return there.error();
   if (*there) {
-    notes.notes.push_back("the first " + format_count(flags.most_requests) +
-                          " requests of the trace (--max-requests)");
+    notes.push_back("the first " + format_count(flags.most_requests) +
+                    " requests of the trace (--max-requests)");
   }
   const std::string left_out = reader->left_out();
-  if (!left_out.empty()) notes.notes.push_back("left out of the trace: " + left_out);
+  if (!left_out.empty()) notes.push_back("left out of the trace: " + left_out);
   return trace;
 }
 
-Result<std::vector<simulator::HardwareRow>> rows_of(const Flags& flags) {
+/// One row of flags, over those of a measured run, or the rows of the file.
+Result<std::vector<simulator::HardwareRow>> rows_of(
+    const Flags& flags, const std::optional<simulator::MeasuredLoad>& load) {
   const bool by_flags = !flags.row.step_time.empty();
   if (by_flags == !flags.hardware.empty()) {
     return invalid_argument("got " + std::string(by_flags ? "both" : "none") +
@@ -71,12 +82,25 @@ Result<std::vector<simulator::HardwareRow>> rows_of(const Flags& flags) {
                             "the server's flags describes one");
   }
   if (!by_flags) return simulator::read_hardware(flags.hardware);
-  if (!flags.row.flags.contains("num_blocks")) {
+  simulator::HardwareRow row = flags.row;
+  if (load) {
+    row.flags = scheduler::values_of(load->config);
+    for (const auto& [name, value] : flags.row.flags) row.flags[name] = value;
+  } else if (!row.flags.contains("num_blocks")) {
     return invalid_argument(
         "--num-gpu-blocks-override: got none, expected the blocks of the KV cache",
-        "vLLM logs it at start-up as \"# GPU blocks\"");
+        "vLLM logs it at start-up as \"# GPU blocks\"; --run FOLDER takes the flags of a run");
   }
-  return std::vector<simulator::HardwareRow>{flags.row};
+  return std::vector<simulator::HardwareRow>{std::move(row)};
+}
+
+/// The fleet as a file, beside the reports.
+Status write_cluster(const simulator::Plan& plan, const Flags& flags) {
+  if (flags.output.empty() || !plan.cheapest) return {};
+  RETURN_IF_ERROR(make_directories(flags.output));
+  return write_file_atomic(
+      flags.output + "/cluster.yaml",
+      simulator::cluster_yaml(plan.rows[*plan.cheapest], flags.options.router));
 }
 
 Result<result::Report> plan(Flags& flags) {
@@ -89,17 +113,31 @@ Result<result::Report> plan(Flags& flags) {
   flags.options.tune = !flags.no_tune;
   flags.options.sensitivity = !flags.no_sensitivity;
   flags.options.trace_name = flags.generated.wanted() ? flags.generated.describe() : flags.workload;
-  const auto rows = rows_of(flags);
+  const bool own_requests = flags.workload.empty() && !flags.generated.wanted();
+  if (own_requests && flags.run.empty()) {
+    return invalid_argument("got none of --workload, --requests and --run, expected one of them");
+  }
+  if (!flags.workload.empty() && flags.generated.wanted()) {
+    return invalid_argument("got both of --workload and --requests, expected one of them");
+  }
+  std::optional<simulator::MeasuredLoad> load;
+  if (!flags.run.empty()) {
+    auto read = simulator::read_measured_load(flags.run);
+    if (!read) return std::move(read).error();
+    load = std::move(*read);
+  }
+  const auto rows = rows_of(flags, load);
   if (!rows) return rows.error();
-  result::Report notes;
-  const auto trace = read_trace(flags, notes);
+  std::vector<std::string> notes;
+  const auto trace = own_requests ? trace_of_run(*load) : read_trace(flags, notes);
   if (!trace) return trace.error();
   const auto made = simulator::make_plan(*trace, *rows, flags.options);
   if (!made) return made.error();
   auto report = simulator::plan_report(*trace, *made, flags.options);
   if (!report) return report;
+  RETURN_IF_ERROR(write_cluster(*made, flags));
   report->provenance.seed = flags.seed;
-  report->notes.insert(report->notes.end(), notes.notes.begin(), notes.notes.end());
+  report->notes.insert(report->notes.end(), notes.begin(), notes.end());
   return report;
 }
 
@@ -132,6 +170,9 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--goodput", flags->goodput,
                  "Percent of the requests that must keep every limit themselves")
       ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--run", flags->run,
+                 "Measured run: its requests, unless others are given, and with --steptime its "
+                 "server's flags");
   app.add_option("--hardware", flags->hardware,
                  "File with a row for each kind of replica: step times, flags, price")
       ->type_name("FILE");
@@ -156,7 +197,8 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--format", flags->format, "Of the report on stdout")
       ->check(CLI::IsMember(reports::format_words()))
       ->capture_default_str();
-  app.add_option("--output", flags->output, "Folder for report.html and report.json")
+  app.add_option("--output", flags->output,
+                 "Folder for the reports and cluster.yaml, the fleet for `simulate --cluster`")
       ->check(path_to_write());
   return [flags] { return run(*flags); };
 }

@@ -23,6 +23,7 @@ struct Flags {
   GeneratedLoad generated;
   int64_t concurrency = 0;
   std::string think_time = "0s";
+  std::string scrape_interval;
   std::string format = "text";
 };
 
@@ -38,6 +39,14 @@ Status resolve_flags(Flags& flags) {
   const auto think_time_ns = parse_duration_ns(flags.think_time);
   if (!think_time_ns) {
     return Error(think_time_ns.error()).with_context("simulate: --think-time");
+  }
+  if (!flags.scrape_interval.empty()) {
+    const auto interval_ns = parse_duration_ns(flags.scrape_interval);
+    if (!interval_ns || *interval_ns < 1) {
+      return invalid_argument("simulate: --scrape-interval: got " + quote(flags.scrape_interval) +
+                              ", expected a duration like 15s");
+    }
+    options.scrape_interval_ns = *interval_ns;
   }
   if (flags.concurrency > 0) {
     options.closed_loop = {.concurrency = flags.concurrency, .think_time_ns = *think_time_ns};
@@ -111,6 +120,12 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_flag("--compare", options.compare, "With --run: measured beside simulated");
   app.add_option("--seed", options.seed, "Of generated load; a replay draws nothing at random")
       ->capture_default_str();
+  app.add_option("--scrape-interval", flags->scrape_interval,
+                 "Time series at this interval: charts in the HTML report, timeseries.csv in the "
+                 "folder of --output");
+  app.add_option("--against", options.against,
+                 "Report of another simulation (--format json): what differs")
+      ->type_name("FILE");
   app.add_option("--format", flags->format, "Of the report on stdout")
       ->check(CLI::IsMember(reports::format_words()))
       ->capture_default_str();

@@ -23,6 +23,7 @@ const std::vector<Format>& formats() {
       {"junit", "junit.xml", &plain<&to_junit>},
       {"sarif", "report.sarif", &plain<&to_sarif>},
       {"markdown", "report.md", &plain<&to_markdown>},
+      {"csv", "", &plain<&to_csv>},
   };
   return kFormats;
 }

@@ -40,6 +40,9 @@ std::string to_sarif(const result::Report& report);
 /// findings, coverage gaps, budgets, tables; at most 64 KiB, the rest counted.
 std::string to_markdown(const result::Report& report);
 
+/// The figures of tables, comparisons and budgets, one a line: table,row,column,value,unit.
+std::string to_csv(const result::Report& report);
+
 /// A way to render a report.
 struct Format {
   std::string word;  ///< as flags name it

@@ -34,6 +34,9 @@ class FrontendObserver final : public Observer {
   void on_stats(int32_t replica, const records::StepStats& stats) override {
     next_.on_stats(replica, stats);
   }
+  void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) override {
+    next_.on_lost(request, loss, time_ns);
+  }
   bool wants_stats() const override { return next_.wants_stats(); }
   bool wants_hashes() const override { return next_.wants_hashes(); }
 

@@ -57,6 +57,27 @@ void add_simulation(const Summary& s, const scheduler::Counters& counters, resul
   if (!latency.rows.empty()) report.tables.push_back(std::move(latency));
 }
 
+void add_cost(const std::vector<double>& price_per_hour, const std::vector<int64_t>& on_ns,
+              const Summary& total, result::Report& report) {
+  if (price_per_hour.empty()) return;
+  double hours = 0;
+  double cost = 0;
+  for (size_t i = 0; i < on_ns.size(); ++i) {
+    const double on_hours = static_cast<double>(on_ns[i]) / 3.6e12;
+    hours += on_hours;
+    cost += on_hours * price_per_hour[i];
+  }
+  result::FigureTable table{.title = "Cost", .columns = {"value"}};
+  table.rows.push_back({"replica hours", "", {{"value", hours}}});
+  table.rows.push_back({"cost", "", {{"value", cost}}});
+  if (total.completion_tokens > 0) {
+    table.rows.push_back({"cost of a million output tokens",
+                          "",
+                          {{"value", cost / static_cast<double>(total.completion_tokens) * 1e6}}});
+  }
+  report.tables.push_back(std::move(table));
+}
+
 scheduler::Counters total_of(const std::vector<scheduler::Counters>& replicas) {
   scheduler::Counters total;
   for (const scheduler::Counters& c : replicas) {

@@ -7,12 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "records/run_folder.h"
 #include "reference_engine/scheduler/policies.h"
 #include "reference_engine/scheduler/scheduler.h"
+#include "result/result_json.h"
+#include "simulator/against.h"
 #include "simulator/cluster/cluster_file.h"
 #include "simulator/compare.h"
 #include "simulator/compare_load.h"
@@ -27,6 +30,7 @@
 #include "simulator/sources.h"
 #include "simulator/steptime/model_file.h"
 #include "simulator/steptime/parse.h"
+#include "simulator/time_series.h"
 #include "workload/traces/trace.h"
 
 namespace touchstone::simulator {
@@ -285,26 +289,22 @@ Result<Cluster> make_replicas(const SimulateOptions& options, const Input& input
   return cluster;
 }
 
-/// What was paid for, when there are prices or replicas that were not always on.
-void add_cost(const Cluster& cluster, const SimulationEnd& end, const Summary& total,
-              result::Report& report) {
-  if (cluster.price_per_hour.empty()) return;
-  double hours = 0;
-  double cost = 0;
-  for (size_t i = 0; i < end.on_ns.size(); ++i) {
-    const double on_hours = static_cast<double>(end.on_ns[i]) / 3.6e12;
-    hours += on_hours;
-    cost += on_hours * cluster.price_per_hour[i];
-  }
-  result::FigureTable table{.title = "Cost", .columns = {"value"}};
-  table.rows.push_back({"replica hours", "", {{"value", hours}}});
-  table.rows.push_back({"cost", "", {{"value", cost}}});
-  if (total.completion_tokens > 0) {
-    table.rows.push_back({"cost of a million output tokens",
-                          "",
-                          {{"value", cost / static_cast<double>(total.completion_tokens) * 1e6}}});
-  }
-  report.tables.push_back(std::move(table));
+/// Charts, and the file where there is a folder.
+Status add_series(const SimulateOptions& options, const SimulationEnd& end, TimeSeries& series,
+                  result::Report& report) {
+  RETURN_IF_ERROR(series.finish(end.end_ns));
+  for (result::Chart& chart : series.charts()) report.charts.push_back(std::move(chart));
+  if (options.output.empty()) return {};
+  return write_file_atomic(options.output + "/timeseries.csv", series.csv());
+}
+
+Status compare_with_other(const std::string& path, result::Report& report) {
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  const auto other = result::report_from_json(path, *text);
+  if (!other) return other.error();
+  add_against(*other, report);
+  return {};
 }
 
 Status run(const SimulateOptions& options, const Input& input, result::Report& report) {
@@ -335,18 +335,24 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
     writer = std::move(*opened);
     written = writer.get();
   }
+  std::optional<TimeSeries> series;
+  if (options.scrape_interval_ns > 0) {
+    series.emplace(*written, options.scrape_interval_ns, replicas.size());
+    written = &*series;
+  }
   FrontendObserver observer(in, *written);
   const auto source = make_frontend_source(frontend, make_source(options, input, first));
   const auto end =
       run_simulation(replicas, **router, *source, observer, options.seed, cluster->fleet);
   if (!end) return end.error();
+  if (series) RETURN_IF_ERROR(add_series(options, *end, *series, report));
   if (writer) RETURN_IF_ERROR(writer->finish());
   const std::string left_out = input.workload ? input.workload->left_out() : std::string();
   if (!left_out.empty()) report.notes.push_back("left out of the trace: " + left_out);
   const Summary total = summary.total();
   add_simulation(total, total_of(end->counters), report);
   if (replicas.size() > 1) add_replicas(summary.replicas(), end->counters, report);
-  add_cost(*cluster, *end, total, report);
+  add_cost(cluster->price_per_hour, end->on_ns, total, report);
   if (total.extrapolated_steps > 0) {
     report.notes.push_back(std::to_string(total.extrapolated_steps) + " of " +
                            std::to_string(total.steps) +
@@ -354,6 +360,9 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   }
   report.notes.push_back(std::to_string(end->events) + " events, fingerprint " +
                          hex(end->fingerprint));
+  if (!options.against.empty()) {
+    RETURN_IF_ERROR(compare_with_other(options.against, report));
+  }
   if (options.compare) return compare_load(options, *input.load, input.config, model, report);
   return {};
 }

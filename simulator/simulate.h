@@ -33,7 +33,9 @@ struct SimulateOptions {
   std::string step_time;  ///< steptime/parse.h; empty: fitted to the run
   bool compare = false;   ///< measured beside simulated
   uint64_t seed = 0;
-  std::string output;  ///< folder for the simulated run's files; empty: none
+  std::string output;              ///< folder for the simulated run's files; empty: none
+  int64_t scrape_interval_ns = 0;  ///< of the time series, into `output` and charts; 0: none
+  std::string against;             ///< report of another simulation, as JSON; empty: none
 };
 
 /// ERRORS: kInvalidArgument for options that do not fit together and for what cannot be simulated;

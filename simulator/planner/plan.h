@@ -58,4 +58,7 @@ Result<Plan> make_plan(const Trace& trace, const std::vector<HardwareRow>& rows,
 Result<result::Report> plan_report(const Trace& trace, const Plan& plan,
                                    const PlanOptions& options);
 
+/// The fleet as a file for `simulate --cluster`.
+std::string cluster_yaml(const HardwarePlan& plan, const std::string& router);
+
 }  // namespace touchstone::simulator

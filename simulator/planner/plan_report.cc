@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/statistics.h"
 #include "base/text.h"
 #include "base/version.h"
@@ -69,6 +70,7 @@ class PlanReport final {
     add_fleets();
     add_flags(best);
     add_proof();
+    add_doubts(best);
     RETURN_IF_ERROR(add_pareto());
     if (options_.sensitivity) {
       RETURN_IF_ERROR(add_sensitivity(trace_, best, options_, report_));
@@ -199,6 +201,28 @@ class PlanReport final {
     }
   }
 
+  /// What the numbers rest on, where that is little.
+  void add_doubts(const HardwarePlan& best) {
+    constexpr double kFew = 10;
+    const auto requests = static_cast<double>(trace_.requests().size());
+    for (const Slo& slo : slos_.limits) {
+      const double beyond = (1 - slo.quantile) * requests;
+      if (beyond >= kFew) continue;
+      report_.notes.push_back(name_of(slo) + " rests on the " +
+                              format_count(static_cast<int64_t>(std::ceil(beyond - 1e-9))) +
+                              " slowest of " + format_count(std::ssize(trace_.requests())) +
+                              " requests: a longer trace says more");
+    }
+    const TrialResult& result = best.results.front();
+    if (result.extrapolated_steps * 100 > result.steps) {
+      report_.notes.push_back(
+          format_fixed(100.0 * static_cast<double>(result.extrapolated_steps) /
+                           static_cast<double>(result.steps),
+                       1) +
+          " % of the fleet's steps are outside of what the step-time model was made for");
+    }
+  }
+
   /// Fleets of which no other is both cheaper (or smaller, without prices) and better.
   Status add_pareto() {
     struct Point {
@@ -266,6 +290,31 @@ class PlanReport final {
 };
 
 }  // namespace
+
+std::string cluster_yaml(const HardwarePlan& plan, const std::string& router) {
+  // Text in double quotes is the same in YAML and in JSON.
+  const auto quoted = [](const std::string& text) {
+    std::string json;
+    append_json_string(json, text);
+    return json;
+  };
+  std::string text = "cluster: 1\nrouter: " + router +
+                     "\nreplicas:\n  - name: " + quoted(plan.row.name) +
+                     "\n    count: " + std::to_string(plan.replicas) +
+                     "\n    steptime: " + quoted(plan.row.step_time) +
+                     "\n    price_per_hour: " + format_double(plan.row.price_per_hour) +
+                     "\n    start_up: " + std::to_string(plan.row.start_up_ns) + "ns\n    flags:\n";
+  for (const scheduler::ConfigField& field : scheduler::config_fields()) {
+    const scheduler::FieldValue value = scheduler::get(plan.config, field);
+    if (field.flag.empty() || value == scheduler::get({}, field)) continue;
+    text += "      " + std::string(field.flag) + ": ";
+    if (const auto* flag = std::get_if<bool>(&value)) text += *flag ? "true" : "false";
+    if (const auto* number = std::get_if<int64_t>(&value)) text += std::to_string(*number);
+    if (const auto* word = std::get_if<std::string>(&value)) text += *word;
+    text += "\n";
+  }
+  return text;
+}
 
 Result<result::Report> plan_report(const Trace& trace, const Plan& plan,
                                    const PlanOptions& options) {

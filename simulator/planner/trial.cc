@@ -144,27 +144,33 @@ WorkloadFeed feed_of(const Trace& trace, const Trial& trial, const TrialObserver
 }  // namespace
 
 Result<Trace> Trace::read(workload::RequestReader& reader, int64_t most) {
-  Trace trace;
+  std::vector<workload::Request> requests;
   workload::Request request;
-  while (std::ssize(trace.requests_) < most) {
+  while (std::ssize(requests) < most) {
     const auto there = reader.next(request);
     if (!there) return there.error();
     if (!*there) break;
-    if (request.raw_body || request.expect_status != 200) continue;
-    if (request.prompt_tokens < 1 || request.output_tokens < 1) {
-      return invalid_argument(reader.where() +
-                                  ": got a request without its lengths, expected "
-                                  "prompt_tokens and output_tokens",
+    if (!request.raw_body && request.expect_status == 200) requests.push_back(std::move(request));
+  }
+  return of(std::move(requests), reader.where());
+}
+
+Result<Trace> Trace::of(std::vector<workload::Request> requests, const std::string& where) {
+  if (requests.empty()) {
+    return invalid_argument(where + ": got no request, expected one or more");
+  }
+  Trace trace;
+  trace.requests_ = std::move(requests);
+  const int64_t first_ns = trace.requests_.front().arrival_ns;
+  for (workload::Request& r : trace.requests_) {
+    if (r.prompt_tokens < 1 || r.output_tokens < 1) {
+      return invalid_argument(where + ": request " + r.name +
+                                  ": got no lengths, expected prompt_tokens and output_tokens",
                               "a planner cannot know how long prompts and answers are");
     }
-    trace.longest_prompt_ = std::max(trace.longest_prompt_, request.prompt_tokens);
-    trace.requests_.push_back(std::move(request));
+    r.arrival_ns -= first_ns;
+    trace.longest_prompt_ = std::max(trace.longest_prompt_, r.prompt_tokens);
   }
-  if (trace.requests_.empty()) {
-    return invalid_argument(reader.where() + ": got no request, expected one or more");
-  }
-  const int64_t first_ns = trace.requests_.front().arrival_ns;
-  for (workload::Request& r : trace.requests_) r.arrival_ns -= first_ns;
   return trace;
 }
 

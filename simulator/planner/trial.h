@@ -22,6 +22,8 @@ class Trace final {
   /// ERRORS: those of the reader; kInvalidArgument when there is no request, or one without
   /// lengths.
   static Result<Trace> read(workload::RequestReader& reader, int64_t most);
+  /// `where`: for messages. ERRORS: as read().
+  static Result<Trace> of(std::vector<workload::Request> requests, const std::string& where);
 
   const std::vector<workload::Request>& requests() const { return requests_; }
   double rate_per_s() const;

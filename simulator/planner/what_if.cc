@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "base/text.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "simulator/planner/search.h"
 
 namespace touchstone::simulator {
