@@ -20,7 +20,7 @@ namespace {
 namespace context = boost::context;
 
 constexpr size_t kStackBytes = size_t{96} << 10;
-constexpr size_t kMaxSharedBytes = size_t{227} << 10;  // of a block on sm_90
+constexpr size_t kMaxSharedBytes = size_t{99} << 10;  // of a block on sm_89: the least
 constexpr int kMaxThreads = 1024;
 constexpr size_t kCopyBytes = 16;
 

@@ -17,18 +17,28 @@ using MatrixA = std::array<std::array<float, K>, kRows>;
 template <int K>
 using MatrixB = std::array<std::array<float, kColumns>, K>;
 
+/// a * b + c, rounded once. `kExact`: the product of two 16-bit elements is an f32.
+template <bool kExact>
+float fused(float a, float b, float c) {
+  return kExact ? a * b + c : std::fma(a, b, c);
+}
+
 /// D's registers 0 and 1 are of row `group`, 2 and 3 of row `group` + 8, columns 2 * place and the
 /// next.
-template <int K>
+template <int K, bool kExact>
 void multiply(const MatrixA<K>& a, const MatrixB<K>& b, const std::array<float*, 32>& d) {
-  for (int lane = 0; lane < 32; ++lane) {
-    for (int i = 0; i < 4; ++i) {
-      const size_t row = static_cast<size_t>(lane / 4 + i / 2 * 8);
-      const size_t column = static_cast<size_t>(lane % 4 * 2 + i % 2);
-      float sum = d[static_cast<size_t>(lane)][i];
-      for (size_t k = 0; k < K; ++k) sum = std::fma(a[row][k], b[k][column], sum);
-      d[static_cast<size_t>(lane)][i] = sum;
+  const auto at = [&](size_t row, size_t column) -> float& {
+    return d[row % 8 * 4 + column / 2][row / 8 * 2 + column % 2];
+  };
+  for (size_t row = 0; row < kRows; ++row) {
+    std::array<float, kColumns> sums;
+    for (size_t column = 0; column < kColumns; ++column) sums[column] = at(row, column);
+    for (size_t k = 0; k < K; ++k) {
+      for (size_t column = 0; column < kColumns; ++column) {
+        sums[column] = fused<kExact>(a[row][k], b[k][column], sums[column]);
+      }
     }
+    for (size_t column = 0; column < kColumns; ++column) at(row, column) = sums[column];
   }
 }
 
@@ -55,7 +65,7 @@ void combine_mma16(void* const* lanes) {
       }
     }
   }
-  multiply<16>(a, b, d);
+  multiply<16, true>(a, b, d);
 }
 
 }  // namespace
@@ -79,7 +89,7 @@ void combine_mma_f32(void* const* lanes) {
       b[k][group] = mine.b[half];
     }
   }
-  multiply<8>(a, b, d);
+  multiply<8, false>(a, b, d);
 }
 
 /// Lane l gets elements 2 * place and the next of row `group` of each matrix; transposed, of column

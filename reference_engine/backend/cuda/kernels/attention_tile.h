@@ -9,6 +9,7 @@
 
 #include "reference_engine/backend/cuda/kernels.h"
 #include "reference_engine/backend/cuda/kernels/fragments.h"
+#include "reference_engine/backend/cuda/kernels/packs.h"
 
 namespace touchstone::backend::cuda {
 
@@ -166,20 +167,27 @@ TOUCHSTONE_DEVICE void copy_tile(const Attend& args, const void* pages, const in
                                  const Shared<T>& tile) {
   constexpr int kPack = Pack<T>::kSize;
   constexpr int kPacks = kDim / kPack;
+  constexpr int kRun = 16;  // positions of one block: its size is a multiple of it
   const int width = cached_head_dim(args.head_dim);
-  for (int i = thread_index(); i < kAttendTile * kPacks; i += block_threads()) {
-    const int row = i / kPacks;
-    const int column = i % kPacks * kPack;
-    const int position = start + row;
-    const bool valid = position >= first && position < end && column < width;
+  TOUCHSTONE_UNROLL
+  for (int run = 0; run < kAttendTile; run += kRun) {
+    const int run_start = start + run;
+    const bool any = run_start < end && run_start + kRun > first;
     const T* from = static_cast<const T*>(pages);
-    if (valid) {
-      const int block = position / args.pages.block_size;
-      const int slot = position - block * args.pages.block_size;
+    if (any) {
+      const int block = run_start / args.pages.block_size;
+      const int slot = run_start - block * args.pages.block_size;
       from += load(block_table + block) * args.pages.block_stride +
-              (kv_head * int64_t{args.pages.block_size} + slot) * width + column;
+              (kv_head * int64_t{args.pages.block_size} + slot) * width;
     }
-    copy_async(tile, row * SplitState<T, kDim>::kStride + column, from, valid);
+    for (int i = thread_index(); i < kRun * kPacks; i += block_threads()) {
+      const int row = i / kPacks;
+      const int column = i % kPacks * kPack;
+      const int position = run_start + row;
+      const bool valid = position >= first && position < end && column < width;
+      copy_async(tile, (run + row) * SplitState<T, kDim>::kStride + column,
+                 valid ? from + row * width + column : static_cast<const T*>(pages), valid);
+    }
   }
 }
 
@@ -226,17 +234,21 @@ template <typename T, int kDim, int kRows>
 TOUCHSTONE_DEVICE void load_queries(const Attend& args, int64_t sequence_row, int kv_head,
                                     int first_row, int num_rows, const Shared<T>& tile) {
   const int group = args.num_heads / args.num_kv_heads;
-  const T* queries = static_cast<const T*>(args.queries);
-  for (int i = thread_index(); i < kRows * kDim; i += block_threads()) {
-    const int row = first_row + i / kDim;
-    const int column = i % kDim;
-    T value = from_float<T>(0.0F);
+  constexpr int kPack = Pack<T>::kSize;
+  constexpr int kPacks = kDim / kPack;
+  const bool aligned = args.head_dim % kPack == 0 && args.query_stride % kPack == 0;
+  for (int i = thread_index(); i < kRows * kPacks; i += block_threads()) {
+    const int row = first_row + i / kPacks;
+    const int column = i % kPacks * kPack;
+    Pack<T> pack = {};
     if (row < num_rows && column < args.head_dim) {
       const int head = kv_head * group + row % group;
-      value = load(queries + (sequence_row + row / group) * args.query_stride +
-                   int64_t{head} * args.head_dim + column);
+      const T* at = static_cast<const T*>(args.queries) +
+                    (sequence_row + row / group) * args.query_stride +
+                    int64_t{head} * args.head_dim;
+      pack = load_some(at, column, args.head_dim, aligned);
     }
-    tile[i / kDim * SplitState<T, kDim>::kStride + column] = value;
+    store_pack(tile, i / kPacks * SplitState<T, kDim>::kStride + column, pack);
   }
 }
 

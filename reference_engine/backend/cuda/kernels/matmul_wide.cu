@@ -11,16 +11,22 @@ constexpr int kWarps = 8;
 constexpr int kThreads = 32 * kWarps;
 constexpr int kStages = 3;
 
+/// Element [row][k] of a part of a tile with so many rows. A row's chunks lie apart, so that two
+/// rows of one chunk, which eight lanes read at once, fill all banks.
+template <typename T>
+TOUCHSTONE_DEVICE int element_at(int rows, int row, int k) {
+  return (k / Chunk<T>::kK * rows + row) * Chunk<T>::kK + k % Chunk<T>::kK;
+}
+
 /// A warp has 16 * kFeatureTiles features by 32 rows; kRowWarps of the warps stand side by side.
 template <typename T, int kFeatureTiles, int kRowWarps>
 struct Tile {
   static constexpr int kChunks = 2;  // of K in one stage
   static constexpr int kK = kChunks * Chunk<T>::kK;
-  static constexpr int kStride = kK + Fragments<T>::kPadding;
   static constexpr int kFeatures = 16 * kFeatureTiles * (kWarps / kRowWarps);
   static constexpr int kRows = 32 * kRowWarps;
   static constexpr int kRowTiles = 4;
-  static constexpr int kStageElements = (kFeatures + kRows) * kStride;
+  static constexpr int kStageElements = (kFeatures + kRows) * kK;
   static constexpr int kBytes = kStages * kStageElements * static_cast<int>(sizeof(T));
 
   Product slice[kFeatureTiles][kRowTiles];
@@ -57,13 +63,14 @@ struct Tile {
       Pack<T> columns[kRowTiles];
       TOUCHSTONE_UNROLL
       for (int r = 0; r < kRowTiles; ++r) {
-        columns[r] = load_pack(rows, (warp_row() + 8 * r + fragment_group()) * kStride + k);
+        const int row = warp_row() + 8 * r + fragment_group();
+        columns[r] = load_pack(rows, element_at<T>(kRows, row, k));
       }
       TOUCHSTONE_UNROLL
       for (int f = 0; f < kFeatureTiles; ++f) {
-        const int at = (warp_feature() + 16 * f + fragment_group()) * kStride + k;
-        const Pack<T> upper = load_pack(features, at);
-        const Pack<T> lower = load_pack(features, at + 8 * kStride);
+        const int feature = warp_feature() + 16 * f + fragment_group();
+        const Pack<T> upper = load_pack(features, element_at<T>(kFeatures, feature, k));
+        const Pack<T> lower = load_pack(features, element_at<T>(kFeatures, feature + 8, k));
         TOUCHSTONE_UNROLL
         for (int r = 0; r < kRowTiles; ++r) {
           Chunk<T>::multiply(slice[f][r], upper, lower, columns[r]);
@@ -74,7 +81,7 @@ struct Tile {
 };
 
 /// Starts to copy [first_row, first_row + kRows) by [k, k + kK) of a matrix; zeros outside of it.
-template <typename T, int kRows, int kK, int kStride>
+template <typename T, int kRows, int kK>
 TOUCHSTONE_DEVICE void copy_part(const void* matrix, int64_t stride, int64_t rows, int64_t width,
                                  int64_t first_row, int64_t k, const Shared<T>& tile) {
   constexpr int kPack = Pack<T>::kSize;
@@ -82,7 +89,7 @@ TOUCHSTONE_DEVICE void copy_part(const void* matrix, int64_t stride, int64_t row
   for (int i = thread_index(); i < kRows * kPacks; i += kThreads) {
     const int64_t row = first_row + i / kPacks;
     const int64_t column = k + i % kPacks * kPack;
-    const int at = i / kPacks * kStride + i % kPacks * kPack;
+    const int at = element_at<T>(kRows, i / kPacks, i % kPacks * kPack);
     if (row < rows && column < width && column + kPack > width) {  // the end of a row, if uneven
       store_pack(tile, at, load_matrix<T>(matrix, stride, rows, width, row, column));
       continue;
@@ -102,21 +109,20 @@ TOUCHSTONE_KERNEL TOUCHSTONE_BOUNDS(kThreads, 1) wide_kernel(const Matmul args) 
   const Shared<T> stages = dynamic_shared<T>(0, kStages * Part::kStageElements);
   const auto features = [&](int64_t step) {
     const int stage = static_cast<int>(step % kStages);
-    return stages.part(stage * Part::kStageElements, Part::kFeatures * Part::kStride);
+    return stages.part(stage * Part::kStageElements, Part::kFeatures * Part::kK);
   };
   const auto rows = [&](int64_t step) {
     const int stage = static_cast<int>(step % kStages);
-    return stages.part(stage * Part::kStageElements + Part::kFeatures * Part::kStride,
-                       Part::kRows * Part::kStride);
+    return stages.part(stage * Part::kStageElements + Part::kFeatures * Part::kK,
+                       Part::kRows * Part::kK);
   };
   const int64_t steps = (args.k + Part::kK - 1) / Part::kK;
   const auto start_copy = [&](int64_t step) {
     if (step < steps) {
-      copy_part<T, Part::kFeatures, Part::kK, Part::kStride>(args.weight, args.weight_stride,
-                                                             args.columns, args.k, first_feature,
-                                                             step * Part::kK, features(step));
-      copy_part<T, Part::kRows, Part::kK, Part::kStride>(args.in, args.in_stride, args.rows, args.k,
-                                                         first_row, step * Part::kK, rows(step));
+      copy_part<T, Part::kFeatures, Part::kK>(args.weight, args.weight_stride, args.columns, args.k,
+                                              first_feature, step * Part::kK, features(step));
+      copy_part<T, Part::kRows, Part::kK>(args.in, args.in_stride, args.rows, args.k, first_row,
+                                          step * Part::kK, rows(step));
     }
     copy_async_commit();
   };
