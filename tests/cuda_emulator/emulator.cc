@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "tests/cuda_emulator/fiber_marks.h"
 #include "tests/cuda_emulator/memory_check.h"
 
 namespace touchstone::cuda_emulator {
@@ -26,8 +27,26 @@ constexpr size_t kCopyBytes = 16;
 
 enum class State { kRunnable, kAtBlockBarrier, kAtWarpOperation, kEnded };
 
+/// Remembers where the stack lies.
+struct MarkedStack {
+  context::protected_fixedsize_stack stack{kStackBytes};
+  FiberMark* mark = nullptr;
+
+  context::stack_context allocate() {
+    const context::stack_context made = stack.allocate();
+    mark->stack = static_cast<const std::byte*>(made.sp) - made.size;
+    mark->stack_bytes = made.size;
+    return made;
+  }
+  void deallocate(context::stack_context& made) { stack.deallocate(made); }
+};
+
+/// Thrown on the fibers of a block that can never get on.
+struct Abandoned {};
+
 struct Worker {
   context::fiber fiber;
+  FiberMark mark;
   Thread thread;
   State state = State::kEnded;
   const char* operation = nullptr;  // at which it waits
@@ -42,6 +61,8 @@ struct Warp {
 
 class Machine {
  public:
+  ~Machine();
+
   Options options;
   std::vector<std::string> errors;
   uint64_t launches = 0;
@@ -57,6 +78,8 @@ class Machine {
  private:
   void run_block();
   void start_threads();
+  void live(Worker& worker);
+  void yield(Worker& worker);
   bool release_block_barrier();
   void report_stuck();
   std::vector<int> order(int count);
@@ -65,6 +88,9 @@ class Machine {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::array<Warp, kMaxThreads / kWarp> warps_ = {};
   context::fiber scheduler_;
+  FiberMark scheduler_mark_;
+  bool abandons_ = false;
+  bool ends_ = false;
   Worker* current_ = nullptr;
   std::map<const void*, size_t> static_arrays_;
   size_t static_end_ = 0;
@@ -122,25 +148,49 @@ void Machine::start_threads() {
     worker.thread = {.index = i};
     worker.state = State::kRunnable;
     if (worker.fiber) continue;
-    // One fiber runs the same thread of block after block.
-    worker.fiber =
-        context::fiber(std::allocator_arg, context::protected_fixedsize_stack(kStackBytes),
-                       [this, &worker](context::fiber&& scheduler) {
-                         scheduler_ = std::move(scheduler);
-                         while (true) {
-                           launch->body();
-                           worker.state = State::kEnded;
-                           scheduler_ = std::move(scheduler_).resume();
-                         }
-                         return std::move(scheduler_);
-                       });
+    worker.fiber = context::fiber(std::allocator_arg, MarkedStack{.mark = &worker.mark},
+                                  [this, &worker](context::fiber&& to) {
+                                    arrive(worker.mark, scheduler_mark_);
+                                    scheduler_ = std::move(to);
+                                    live(worker);
+                                    leave(worker.mark, scheduler_mark_);
+                                    return std::move(scheduler_);
+                                  });
+  }
+}
+
+/// One fiber runs the same thread of block after block.
+void Machine::live(Worker& worker) {
+  while (!ends_) {
+    try {
+      launch->body();
+    } catch (const Abandoned&) {
+    }
+    worker.state = State::kEnded;
+    yield(worker);
+  }
+}
+
+/// Back to the scheduler, until it goes on with this fiber.
+void Machine::yield(Worker& worker) {
+  leave(worker.mark, scheduler_mark_);
+  scheduler_ = std::move(scheduler_).resume();
+  arrive(worker.mark, scheduler_mark_);
+}
+
+Machine::~Machine() {
+  ends_ = true;
+  for (const auto& worker : workers_) {
+    if (worker->fiber) resume(*worker);
   }
 }
 
 void Machine::resume(Worker& worker) {
   current_ = &worker;
   block.thread = &worker.thread;
+  leave(scheduler_mark_, worker.mark);
   worker.fiber = std::move(worker.fiber).resume();
+  arrive(scheduler_mark_, worker.mark);
   current_ = nullptr;
   block.thread = nullptr;
 }
@@ -197,14 +247,19 @@ void Machine::report_stuck() {
     message += (message.back() == ':' ? " " : ", ") + std::to_string(count) + " threads " + what;
   }
   report(message);
-  for (auto& worker : workers_) worker->fiber = {};  // unwinds them
+  abandons_ = true;
+  for (const auto& worker : workers_) {
+    if (worker->state != State::kEnded) resume(*worker);
+  }
+  abandons_ = false;
   warps_ = {};
 }
 
 void Machine::wait(State state, const char* operation) {
   current_->state = state;
   current_->operation = operation;
-  scheduler_ = std::move(scheduler_).resume();
+  yield(*current_);
+  if (abandons_) throw Abandoned();
 }
 
 void Machine::exchange(const char* name, void* mine, Combine combine) {

@@ -53,7 +53,8 @@ TOUCHSTONE_DEVICE void store_split(const Attend& args, const Partials& partials,
 }
 
 template <typename T, int kDim>
-TOUCHSTONE_KERNEL decode_kernel(const Attend args, const Partials partials, float scale) {
+TOUCHSTONE_KERNEL TOUCHSTONE_BOUNDS(32, 8)
+    decode_kernel(const Attend args, const Partials partials, float scale) {
   using Split = SplitState<T, kDim>;
   using Pipeline = TilePipeline<T, kDim>;
   const int sequence = block_index().z;
