@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "reference_engine/backend/cuda/kernels/elements.h"
@@ -56,9 +57,19 @@ template <typename T>
 TOUCHSTONE_DEVICE Pack<T> load_pack(const T* p) {
   return *reinterpret_cast<const Pack<T>*>(p);
 }
+// In so many words: the compiler would cut the store of a struct of 16-bit elements into pieces.
+template <typename T>
+TOUCHSTONE_DEVICE uint4 words_of(const Pack<T>& pack) {
+  uint4 words;
+  memcpy(&words, &pack, sizeof(words));
+  return words;
+}
 template <typename T>
 TOUCHSTONE_DEVICE void store_pack(T* p, const Pack<T>& pack) {
-  *reinterpret_cast<Pack<T>*>(p) = pack;
+  const uint4 words = words_of(pack);
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(words.x), "r"(words.y),
+               "r"(words.z), "r"(words.w)
+               : "memory");
 }
 TOUCHSTONE_DEVICE void atomic_add(int32_t* p, int32_t value) { atomicAdd(p, value); }
 TOUCHSTONE_DEVICE void atomic_mask(float* p) {
@@ -87,7 +98,11 @@ TOUCHSTONE_DEVICE Pack<T> load_pack(const Shared<T>& array, int i) {
 }
 template <typename T>
 TOUCHSTONE_DEVICE void store_pack(const Shared<T>& array, int i, const Pack<T>& pack) {
-  store_pack(array.data + i, pack);
+  const uint32_t to = static_cast<uint32_t>(__cvta_generic_to_shared(array.data + i));
+  const uint4 words = words_of(pack);
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(words.x), "r"(words.y),
+               "r"(words.z), "r"(words.w)
+               : "memory");
 }
 TOUCHSTONE_DEVICE int32_t atomic_add(const Shared<int32_t>& array, int i, int32_t value) {
   return atomicAdd(array.data + i, value);
