@@ -258,6 +258,22 @@ TEST_F(BrokenKernels, OrdersOfThreadsDiffer) {
   EXPECT_EQ(results[2], results[0]);
 }
 
+TOUCHSTONE_KERNEL fill_kernel(int32_t* data, int32_t count) {
+  const int i = block_index().x * kThreads + thread_index();
+  if (i < count) store(data + i, i);
+}
+
+TEST_F(BrokenKernels, WhatNoKernelWroteIsNotRead) {
+  std::vector<int32_t> workspace(100);
+  Ints out(100);
+  emulator::add_buffer(workspace.data(), 400, "workspace", false);
+  EXPECT_THAT(errors(fill_kernel, workspace.data(), 99), IsEmpty());
+  EXPECT_THAT(errors(copy_kernel, workspace.data(), out.values.data(), 99), IsEmpty());
+  EXPECT_THAT(first_error(copy_kernel, workspace.data(), out.values.data(), 100),
+              HasSubstr("reads workspace at byte 396, which nobody wrote"));
+  emulator::remove_buffer(workspace.data());
+}
+
 TOUCHSTONE_KERNEL unaligned_kernel(const int32_t* in) { load_pack(in + 1); }
 
 TEST_F(BrokenKernels, SixteenBytesAreAligned) {

@@ -1,7 +1,7 @@
 // Runs CUDA kernels that were compiled as plain C++: blocks one after the other, each thread of a
 // block on a fiber of its own, so that barriers, shuffles, votes, shared memory, atomics and
 // asynchronous copies mean what they mean on a device. It finds: barriers and warp operations that
-// not all threads reach, accesses outside of a buffer or of shared memory, shared memory read
+// not all threads reach, accesses outside of a buffer or of shared memory, memory read
 // before it was written, and races (two threads, one address, one of them writing, no barrier
 // between; memory_check.h). A launch is synchronous. What it finds it notes; the access is then
 // left out, and the launch goes on. State is of the calling OS thread.

@@ -14,7 +14,8 @@ struct Buffer {
   const std::byte* data = nullptr;
   size_t bytes = 0;
   std::string name;
-  std::vector<ShadowWord> words;  // made when it is first touched
+  bool written = true;
+  std::vector<ShadowWord> words = {};  // made when it is first touched
 };
 
 /// By address of the last byte, so that lower_bound() finds the buffer that may hold an address.
@@ -90,13 +91,13 @@ void ShadowWord::note_read(bool read_before, const Moment& now) {
   read_ = now;
 }
 
-void add_buffer(const void* data, size_t bytes, const std::string& name) {
+void add_buffer(const void* data, size_t bytes, const std::string& name, bool written) {
   BASE_CHECK(data != nullptr && bytes > 0, name, " ", bytes);
   const auto* first = static_cast<const std::byte*>(data);
   const auto next = buffers().lower_bound(first);
   BASE_CHECK(next == buffers().end() || next->second.data >= first + bytes, name, " overlaps ",
              next->second.name);
-  buffers().emplace(first + bytes - 1, Buffer{first, bytes, name, {}});
+  buffers().emplace(first + bytes - 1, Buffer{first, bytes, name, written});
 }
 
 void remove_buffer(const void* data) {
@@ -131,14 +132,17 @@ bool check_global(const void* data, size_t bytes, Access access) {
   const size_t offset = static_cast<size_t>(first - buffer.data);
   const Moment moment = now();
   std::string problem;
+  bool unwritten = false;
   for (size_t word = offset / kShadowGrain; word * kShadowGrain < offset + bytes; ++word) {
-    std::string found_here = buffer.words[word].note(access, moment);
+    ShadowWord& shadow = buffer.words[word];
+    unwritten = unwritten || (access != Access::kWrite && !buffer.written && !shadow.written());
+    std::string found_here = shadow.note(access, moment);
     if (problem.empty()) problem = std::move(found_here);
   }
-  if (!problem.empty()) {
-    report("race: " + std::string(verb(access)) + " " + buffer.name + " at byte " +
-           std::to_string(offset) + ", and " + problem + " with no barrier between");
-  }
+  const std::string where =
+      std::string(verb(access)) + " " + buffer.name + " at byte " + std::to_string(offset);
+  if (unwritten) report("global memory: " + where + ", which nobody wrote");
+  if (!problem.empty()) report("race: " + where + ", and " + problem + " with no barrier between");
   return true;
 }
 

@@ -32,6 +32,7 @@ class ShadowWord {
   void set_in_flight(uint64_t block) { in_flight_ = block; }
   uint64_t in_flight() const { return in_flight_; }
   bool written_in(uint64_t block) const { return write_.block == block; }
+  bool written() const { return write_.launch != 0; }
 
  private:
   static bool conflicts(const Moment& before, const Moment& now);
@@ -48,7 +49,9 @@ class ShadowWord {
 inline constexpr size_t kShadowGrain = 2;
 
 /// Makes [data, data + bytes) memory that kernels may touch. REQUIRES: it overlaps no other.
-void add_buffer(const void* data, size_t bytes, const std::string& name);
+/// `written`: it holds something; if not, a kernel must write what a kernel reads, in launches with
+/// Options::find_races.
+void add_buffer(const void* data, size_t bytes, const std::string& name, bool written = true);
 void remove_buffer(const void* data);
 
 /// Whether a kernel may go on with this access to global memory; if not, it was reported.

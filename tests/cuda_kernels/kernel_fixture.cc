@@ -18,9 +18,9 @@ auto with(Element element, const F& f) {
 
 }  // namespace
 
-DeviceMemory::DeviceMemory(size_t bytes, const std::string& name)
+DeviceMemory::DeviceMemory(size_t bytes, const std::string& name, bool written)
     : data_(static_cast<std::byte*>(::operator new(bytes, kAlignment))), size_(bytes) {
-  emulator::add_buffer(data_, bytes, name);
+  emulator::add_buffer(data_, bytes, name, written);
 }
 
 DeviceMemory::~DeviceMemory() {
@@ -29,7 +29,7 @@ DeviceMemory::~DeviceMemory() {
 }
 
 Elements::Elements(Element element, const std::vector<float>& values, const std::string& name)
-    : DeviceMemory(values.size() * static_cast<size_t>(element_bytes(element)), name),
+    : DeviceMemory(values.size() * static_cast<size_t>(element_bytes(element)), name, true),
       element_(element),
       count_(values.size()) {
   with(element, [&](auto zero) {

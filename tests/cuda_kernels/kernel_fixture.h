@@ -16,10 +16,11 @@
 
 namespace touchstone::backend::cuda {
 
-/// Memory of exactly this size, aligned as a device's is.
+/// Memory of exactly this size, aligned as a device's is. `written`: its owner fills it; if not, a
+/// kernel may read only what a kernel has written.
 class DeviceMemory {
  public:
-  DeviceMemory(size_t bytes, const std::string& name);
+  DeviceMemory(size_t bytes, const std::string& name, bool written = false);
   ~DeviceMemory();
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
@@ -37,7 +38,7 @@ template <typename T>
 class Array : public DeviceMemory {
  public:
   explicit Array(const std::vector<T>& values, const std::string& name = "array")
-      : DeviceMemory(values.size() * sizeof(T), name), count_(values.size()) {
+      : DeviceMemory(values.size() * sizeof(T), name, true), count_(values.size()) {
     std::memcpy(bytes(), values.data(), size_bytes());
   }
   T* data() { return reinterpret_cast<T*>(bytes()); }

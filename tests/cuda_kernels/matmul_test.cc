@@ -136,7 +136,7 @@ TEST_P(MatmulTest, AdaptersOfEachRow) {
   Elements device_a(GetParam(), a, "a");
   Elements device_b(GetParam(), b, "b");
   Elements out(GetParam(), before, "out");
-  Array<float> workspace(std::vector<float>(4 * kRank, NAN), "workspace");
+  DeviceMemory workspace(4 * kRank * sizeof(float), "workspace");
   expect_one_result({&out}, [&] {
     apply_lora({.element = GetParam(),
                 .rows = 4,
@@ -151,7 +151,7 @@ TEST_P(MatmulTest, AdaptersOfEachRow) {
                 .in_stride = kK,
                 .out = out.bytes(),
                 .out_stride = kColumns},
-               workspace.data(), nullptr);
+               reinterpret_cast<float*>(workspace.bytes()), nullptr);
   });
   std::vector<float> want = before;
   for (size_t row = 0; row < 4; ++row) {
