@@ -56,8 +56,8 @@ class PlanReport final {
         format_fixed(trace_.rate_per_s() * options_.rate, 3) + " requests/s" +
         (options_.rate == 1 ? "" : " (" + format_double(options_.rate) + " times the trace's)") +
         ", " + std::to_string(options_.replications) +
-        " replications: the trace, and its time in " + std::to_string(Trace::kSlices) +
-        " slices in other orders");
+        " replications: the trace, and others drawn from its " + std::to_string(Trace::kSlices) +
+        " slices");
     summarize();
     for (const HardwarePlan& row : plan_.rows) {
       if (!row.impossible.empty()) {

@@ -118,18 +118,28 @@ void scale(double factor, int64_t most, int64_t& tokens) {
   tokens = std::clamp<int64_t>(std::llround(static_cast<double>(tokens) * factor), 1, most);
 }
 
+/// A copy's sessions and blocks are its own.
+void set_apart(int64_t copy, workload::Request& request) {
+  if (!request.session.empty()) request.session += "#" + std::to_string(copy);
+  for (uint64_t& id : request.prefix_block_ids) {
+    uint64_t state = id + static_cast<uint64_t>(copy) * 0x9e3779b97f4a7c15;
+    id = splitmix64(state) >> 1;
+  }
+}
+
 /// The trace as the trial wants it.
 WorkloadFeed feed_of(const Trace& trace, const Trial& trial, const TrialObserver& observer) {
   const auto arrivals =
-      std::make_shared<std::vector<std::pair<int64_t, size_t>>>(trace.arrivals(trial.replication));
+      std::make_shared<std::vector<Trace::Arrival>>(trace.arrivals(trial.replication));
   const size_t count =
       std::min(arrivals->size(), static_cast<size_t>(std::max<int64_t>(0, trial.requests)));
   return [&trace, &observer, trial, arrivals, count,
           next = size_t{0}](workload::Request& request) mutable -> Result<bool> {
     if (next == count || observer.is_broken()) return false;
-    const auto& [arrival_ns, index] = (*arrivals)[next++];
-    request = trace.requests()[index];
-    request.arrival_ns = static_cast<int64_t>(static_cast<double>(arrival_ns) / trial.rate);
+    const Trace::Arrival& arrival = (*arrivals)[next++];
+    request = trace.requests()[arrival.request];
+    request.arrival_ns = static_cast<int64_t>(static_cast<double>(arrival.time_ns) / trial.rate);
+    if (arrival.copy > 0) set_apart(arrival.copy, request);
     const int64_t longest = trial.config.max_model_len - 1;
     scale(trial.prompt_tokens, longest, request.prompt_tokens);
     scale(trial.output_tokens, INT32_MAX, request.output_tokens);
@@ -179,26 +189,26 @@ double Trace::rate_per_s() const {
   return seconds > 0 ? static_cast<double>(requests_.size() - 1) / seconds : 0;
 }
 
-std::vector<std::pair<int64_t, size_t>> Trace::arrivals(uint64_t replication) const {
-  std::vector<std::pair<int64_t, size_t>> arrivals;
-  arrivals.reserve(requests_.size());
+std::vector<Trace::Arrival> Trace::arrivals(uint64_t replication) const {
   const int64_t slice_ns = requests_.back().arrival_ns / kSlices + 1;
-  std::vector<int64_t> place(kSlices);  // of each slice
-  for (int64_t i = 0; i < kSlices; ++i) place[static_cast<size_t>(i)] = i;
-  if (replication > 0) {
-    RandomStream random(replication, "order of slices");
-    for (size_t i = place.size() - 1; i > 0; --i) {
-      std::swap(place[i], place[static_cast<size_t>(random.below(i + 1))]);
+  std::vector<std::vector<size_t>> slices(kSlices);
+  for (size_t i = 0; i < requests_.size(); ++i) {
+    slices[static_cast<size_t>(requests_[i].arrival_ns / slice_ns)].push_back(i);
+  }
+  RandomStream random(replication, "slices of a trace");
+  std::vector<int64_t> copies(kSlices, 0);
+  std::vector<Arrival> arrivals;
+  arrivals.reserve(requests_.size());
+  for (int64_t place = 0; place < kSlices; ++place) {
+    const int64_t from =
+        replication == 0 ? place : static_cast<int64_t>(random.below(uint64_t{kSlices}));
+    const int64_t copy = copies[static_cast<size_t>(from)]++;
+    for (const size_t i : slices[static_cast<size_t>(from)]) {
+      arrivals.push_back({requests_[i].arrival_ns + (place - from) * slice_ns, i, copy});
     }
   }
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    const int64_t slice = requests_[i].arrival_ns / slice_ns;
-    const int64_t moved = place[static_cast<size_t>(slice)] - slice;
-    arrivals.emplace_back(requests_[i].arrival_ns + moved * slice_ns, i);
-  }
-  std::stable_sort(arrivals.begin(), arrivals.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  return arrivals;
+  // Nothing but empty slices can be drawn from a trace of a few bursts.
+  return arrivals.empty() ? this->arrivals(0) : arrivals;
 }
 
 const char* TrialResult::bottleneck() const {

@@ -28,9 +28,15 @@ class Trace final {
   const std::vector<workload::Request>& requests() const { return requests_; }
   double rate_per_s() const;
   int64_t longest_prompt() const { return longest_prompt_; }
-  /// Arrival and index of each request. Replication 0 is the trace as it is; another has its time
-  /// cut into kSlices parts that come in another order, so that bursts stay and meet differently.
-  std::vector<std::pair<int64_t, size_t>> arrivals(uint64_t replication) const;
+  struct Arrival {
+    int64_t time_ns = 0;
+    size_t request = 0;
+    int64_t copy = 0;  ///< of its slice; copies share no sessions and no blocks with each other
+  };
+  /// By time. Replication 0 is the trace as it is. Another is as long, and each of its kSlices
+  /// parts is one of the trace's, drawn with replacement (a block bootstrap): bursts stay whole,
+  /// come again or not at all. Never empty.
+  std::vector<Arrival> arrivals(uint64_t replication) const;
 
  private:
   std::vector<workload::Request> requests_;

@@ -131,25 +131,57 @@ PlanOptions options_of(std::vector<Slo> limits) {
   return options;
 }
 
-TEST(TraceOfAPlan, ReplicationsKeepTheRequestsAndTheirBursts) {
+TEST(TraceOfAPlan, ReplicationsDrawWholeSlicesAndTellCopiesApart) {
   const Trace trace = trace_of(kLoad);
   const auto as_it_is = trace.arrivals(0);
-  const auto other = trace.arrivals(1);
-  EXPECT_EQ(other, trace.arrivals(1));
-  EXPECT_NE(other, trace.arrivals(2));
-  ASSERT_EQ(other.size(), as_it_is.size());
-  std::set<size_t> requests;
-  int64_t before_ns = 0;
-  int neighbours = 0;
-  for (size_t i = 0; i < other.size(); ++i) {
-    EXPECT_EQ(as_it_is[i].second, i);
-    EXPECT_GE(other[i].first, before_ns);
-    before_ns = other[i].first;
-    requests.insert(other[i].second);
-    neighbours += i > 0 && other[i].second == other[i - 1].second + 1;
+  ASSERT_EQ(as_it_is.size(), 1500u);
+  for (size_t i = 0; i < as_it_is.size(); ++i) {
+    EXPECT_EQ(as_it_is[i].request, i);
+    EXPECT_EQ(as_it_is[i].time_ns, trace.requests()[i].arrival_ns);
+    EXPECT_EQ(as_it_is[i].copy, 0);
   }
-  EXPECT_EQ(requests.size(), other.size());
-  EXPECT_GE(neighbours, 1500 - 1 - Trace::kSlices);
+  const auto other = trace.arrivals(1);
+  const auto again = trace.arrivals(1);
+  ASSERT_EQ(other.size(), again.size());
+  EXPECT_NEAR(static_cast<double>(other.size()), 1500, 150);
+  EXPECT_NE(other.size(), trace.arrivals(2).size());
+  std::set<std::pair<size_t, int64_t>> seen;
+  int64_t before_ns = 0;
+  size_t breaks = 0;
+  int64_t most_copies = 0;
+  for (size_t i = 0; i < other.size(); ++i) {
+    EXPECT_EQ(other[i].request, again[i].request);
+    EXPECT_GE(other[i].time_ns, before_ns);
+    before_ns = other[i].time_ns;
+    EXPECT_TRUE(seen.emplace(other[i].request, other[i].copy).second) << "a copy comes once";
+    breaks += i > 0 && other[i].request != other[i - 1].request + 1;
+    most_copies = std::max(most_copies, other[i].copy);
+  }
+  EXPECT_LT(breaks, static_cast<size_t>(Trace::kSlices)) << "bursts stay whole";
+  EXPECT_GE(most_copies, 1);
+  EXPECT_LE(before_ns, trace.requests().back().arrival_ns + 20) << "it is as long";
+}
+
+/// Requests of equal blocks in two slices: the second copy of a slice must not hit the first.
+TEST(TraceOfAPlan, CopiesShareNoBlocks) {
+  std::vector<workload::Request> requests(40);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].arrival_ns = static_cast<int64_t>(i) * 1'000'000'000;
+    requests[i].prompt_tokens = 64;
+    requests[i].output_tokens = 2;
+    requests[i].prefix_block_size = 16;
+    requests[i].prefix_block_ids = {i * 10, i * 10 + 1, i * 10 + 2};  // no two share
+  }
+  const Trace trace = Trace::of(requests, "list").value();
+  const auto hardware = make_hardware(row_of("one", "constant:10ms", 1), {});
+  for (uint64_t replication = 0; replication < 4; ++replication) {
+    const auto result = run_trial(
+        trace,
+        {.config = hardware->config, .model = hardware->model.get(), .replication = replication},
+        {.limits = {{Phase::kTtft, 0.95, 1}}});
+    ASSERT_TRUE(result.has_value());
+    EXPECT_EQ(result->cached_share, 0) << replication;
+  }
 }
 
 /// The answer, found by asking every fleet.
