@@ -27,8 +27,8 @@ struct HardwareRow {
 /// One row; problems are kept by its document. `of_cluster`: with `count` instead of `most`.
 HardwareRow read_hardware_row(const Fields& fields, bool of_cluster);
 
-/// hardware.yaml: `hardware: 1` and `rows`. ERRORS: kNotFound, kIo, kInvalidArgument `file:line:
-/// …`.
+/// hardware.yaml: `hardware: 1` and `rows`; schema: simulator/cluster/hardware.schema.json. ERRORS:
+/// kNotFound, kIo, kInvalidArgument `file:line: …`.
 Result<std::vector<HardwareRow>> read_hardware(const std::string& path);
 
 /// A row ready to be simulated.
