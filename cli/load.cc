@@ -2,6 +2,9 @@
 
 #include <cstdio>
 #include <memory>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/statistics.h"
@@ -13,6 +16,7 @@
 #include "harness/load/record.h"
 #include "harness/load/summary.h"
 #include "workload/generate.h"
+#include "workload/traces/trace.h"
 #include "workload/workload.h"
 
 namespace touchstone::cli {
@@ -50,6 +54,35 @@ Exit print_outcome(const harness::RecordOutcome& outcome, const Flags& flags) {
                                   outcome.load.entries.front().error));
 }
 
+/// A workload file or a trace, whole. What of it cannot be kept is said.
+Result<workload::Workload> read_whole(const std::string& path, uint64_t seed) {
+  auto reader = workload::open_trace(path, "", {.seed = seed});
+  if (!reader) return std::move(reader).error();
+  workload::Workload workload;
+  std::set<std::string> names;
+  int64_t thoughts = 0;
+  workload::Request request;
+  for (;;) {
+    const auto there = (*reader)->next(request);
+    if (!there) return there.error();
+    if (!*there) break;
+    if (!names.insert(request.name).second) {
+      return invalid_argument((*reader)->where() + ": name: got " + quote(request.name) +
+                              " twice, expected names that are unique");
+    }
+    thoughts += request.think_ns.has_value();
+    workload.requests.push_back(std::move(request));
+  }
+  const std::string left_out = (*reader)->left_out();
+  if (!left_out.empty()) std::fprintf(stderr, "note: left out: %s\n", left_out.c_str());
+  if (thoughts > 0) {
+    std::fprintf(stderr,
+                 "note: %s turns are sent when they arrive, however late the answer before is\n",
+                 format_count(thoughts).c_str());
+  }
+  return workload;
+}
+
 Result<workload::Workload> chosen_workload(const Flags& flags) {
   if (flags.workload.empty() != flags.generated.wanted()) {
     return invalid_argument("load: got " +
@@ -57,7 +90,7 @@ Result<workload::Workload> chosen_workload(const Flags& flags) {
                                 ", expected one of --workload and --requests",
                             "--workload FILE sends a file, --requests N generates");
   }
-  if (!flags.workload.empty()) return workload::read_workload(flags.workload);
+  if (!flags.workload.empty()) return read_whole(flags.workload, flags.options.seed);
   const auto options = resolve(flags.generated, "load", flags.options.seed);
   if (!options) return options.error();
   auto made = workload::generate(*options);
@@ -108,7 +141,8 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--url", options.url, "The server: http[s]://HOST:PORT, with or without /v1")
       ->required();
   add_access_flags(app, flags->access);
-  app.add_option("--workload", flags->workload, "What to send: a workload file");
+  app.add_option("--workload", flags->workload,
+                 "What to send: a workload, or a trace (`touchstone workload formats`)");
   add_generated_load(app, flags->generated);
   app.add_option("--record", flags->record, "New folder to write the run to")
       ->required()

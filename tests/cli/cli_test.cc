@@ -165,6 +165,21 @@ TEST(CommandLine, MistakesAreOneMessageAHintAndExitTwo) {
   }
 }
 
+/// Nobody listens there: the trace was read, and the server asked for its models.
+TEST(CommandLine, LoadTakesTraces) {
+  const auto directory = TemporaryDirectory::make("touchstone-cli");
+  const std::string traces = support::source_dir() + "/fixtures/traces/";
+  const auto load = [&](const std::string& trace) {
+    return touchstone({"load", "--url", "http://127.0.0.1:1", "--workload", traces + trace,
+                       "--record", directory->path() + "/run"});
+  };
+  const Answer spreadsheet = load("burstgpt/sample.csv");
+  EXPECT_EQ(spreadsheet.code, 3);
+  EXPECT_THAT(spreadsheet.err, HasSubstr("note: left out: 1 request without a prompt"));
+  EXPECT_THAT(spreadsheet.err, HasSubstr("GET http://127.0.0.1:1/v1/models"));
+  EXPECT_THAT(load("weka").err, HasSubstr("note: 8 turns are sent when they arrive"));
+}
+
 TEST(CommandLine, AnEmptyFileOfSpansIsNeverAPass) {
   const auto folder = TemporaryDirectory::make("touchstone-cli-test");
   ASSERT_TRUE(folder);
