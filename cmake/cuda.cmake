@@ -39,7 +39,7 @@ function(touchstone_cuda_objects out)
     set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.o)
     add_custom_command(OUTPUT ${object} ${object}.ptxas
       COMMAND ${CMAKE_SOURCE_DIR}/cmake/nvcc.sh ${object}.ptxas ${CCACHE_PROGRAM} ${TOUCHSTONE_NVCC}
-              -std=c++20 -O3 ${cuda_targets} -I${CMAKE_SOURCE_DIR} -Xptxas -v
+              -std=c++20 -O3 --expt-relaxed-constexpr ${cuda_targets} -I${CMAKE_SOURCE_DIR} -Xptxas -v
               -Xcompiler -fPIC,-fvisibility=hidden --threads 2 -MD -MF ${object}.d
               -c ${file} -o ${object}
       DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/nvcc.sh DEPFILE ${object}.d

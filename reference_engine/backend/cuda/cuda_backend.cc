@@ -90,43 +90,35 @@ void CudaBackend::check(const Plan& plan) const {
   BASE_CHECK(rows <= limits_.max_num_batched_tokens, rows, " tokens");
 }
 
-/// A slot that nobody holds, or one of a request that `plan` does not compute and whose history is
-/// known here.
-std::optional<int32_t> CudaBackend::free_slot(const Plan& plan) {
+/// A slot that nobody holds, or one of a request that `plan` does not compute. That one's next
+/// entry comes when its latest token is known here, so that its history can be given back: a plan
+/// in between means that the one which sampled the token was waited for.
+int32_t CudaBackend::free_slot(const Plan& plan) {
   const auto free = std::find(slots_.begin(), slots_.end(), std::nullopt);
   if (free != slots_.end()) return static_cast<int32_t>(free - slots_.begin());
   for (size_t i = 0; i < slots_.size(); ++i) {
-    RequestState& holder = requests_.at(*slots_[i]);
     const bool computed =
         std::any_of(plan.entries.begin(), plan.entries.end(),
                     [&](const Entry& entry) { return entry.request_id == *slots_[i]; });
-    if (computed || holder.has_token_in_flight()) continue;
-    holder.slot.reset();
-    slots_[i].reset();
+    if (computed) continue;
+    requests_.at(*slots_[i]).slot.reset();
     return static_cast<int32_t>(i);
   }
-  return std::nullopt;
+  BASE_CHECK(false, "more entries than slots");
+  return 0;
 }
 
-Status CudaBackend::give_slots(const Plan& plan, std::vector<RequestState*>& requests,
-                               std::vector<const RequestState*>& newcomers) {
+void CudaBackend::give_slots(const Plan& plan, std::vector<RequestState*>& requests,
+                             std::vector<const RequestState*>& newcomers) {
   for (const Entry& entry : plan.entries) {
     RequestState& request = requests_.at(entry.request_id);
     if (!request.slot) {
-      std::optional<int32_t> slot = free_slot(plan);
-      if (!slot) {
-        // Every slot belongs to a token in flight; once it is here there is one to give.
-        for (Flight& flight : flights_) RETURN_IF_ERROR(finish(flight));
-        slot = free_slot(plan);
-      }
-      BASE_CHECK(slot.has_value(), "more entries than slots");
-      request.slot = slot;
-      slots_[static_cast<size_t>(*slot)] = entry.request_id;
+      request.slot = free_slot(plan);
+      slots_[static_cast<size_t>(*request.slot)] = entry.request_id;
       newcomers.push_back(&request);
     }
     requests.push_back(&request);
   }
-  return {};
 }
 
 Status CudaBackend::submit(const Plan& plan) {
@@ -141,7 +133,7 @@ Status CudaBackend::submit(const Plan& plan) {
   }
   std::vector<RequestState*> requests;
   std::vector<const RequestState*> newcomers;
-  RETURN_IF_ERROR(give_slots(plan, requests, newcomers));
+  give_slots(plan, requests, newcomers);
   RETURN_IF_ERROR(executor_->submit(plan, requests, newcomers, next_half_));
   Flight flight{.half = next_half_, .entries = {plan.entries.begin(), plan.entries.end()}};
   for (Entry& entry : flight.entries) {
@@ -154,27 +146,19 @@ Status CudaBackend::submit(const Plan& plan) {
   return {};
 }
 
-/// Waits for the plan, and adds what it sampled to the requests' histories.
-Status CudaBackend::finish(Flight& flight) {
-  if (flight.results != nullptr) return {};
-  const auto results = executor_->wait(flight.half);
-  if (!results) return results.error();
-  flight.results = *results;
-  for (size_t i = 0; i < flight.results->entries.size(); ++i) {
-    const auto found = requests_.find(flight.entries[flight.results->entries[i]].request_id);
-    if (found == requests_.end()) continue;  // it ended meanwhile
-    found->second.output.push_back(flight.results->tokens[i]);
-  }
-  return {};
-}
-
 Status CudaBackend::wait(Outputs& outputs) {
   BASE_CHECK(!flights_.empty(), "no plan is in flight");
-  RETURN_IF_ERROR(finish(flights_.front()));
-  const StepResults& results = *flights_.front().results;
-  outputs.lay_out({flights_.front().entries}, info_.vocab_size);
+  const Flight flight = std::move(flights_.front());
+  flights_.pop_front();
+  const auto waited = executor_->wait(flight.half);
+  if (!waited) return waited.error();
+  const StepResults& results = **waited;
+  outputs.lay_out({flight.entries}, info_.vocab_size);
   for (size_t i = 0; i < results.entries.size(); ++i) {
-    outputs.tokens[results.entries[i]] = results.tokens[i];
+    const size_t entry = results.entries[i];
+    outputs.tokens[entry] = results.tokens[i];
+    const auto found = requests_.find(flight.entries[entry].request_id);
+    if (found != requests_.end()) found->second.output.push_back(results.tokens[i]);
   }
   for (const LogprobPlace& place : results.places) {
     const sampling::LogprobRow row = outputs.logprobs.row(place.flat_first, place.size);
@@ -182,7 +166,6 @@ Status CudaBackend::wait(Outputs& outputs) {
     std::copy_n(results.logprobs.begin() + place.first, place.size, row.logprobs.begin());
     std::copy_n(results.ranks.begin() + place.first, place.size, row.ranks.begin());
   }
-  flights_.pop_front();
   return {};
 }
 

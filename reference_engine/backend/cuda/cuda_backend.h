@@ -59,14 +59,12 @@ class CudaBackend final : public Backend {
   struct Flight {
     size_t half = 0;
     std::vector<Entry> entries;            // without what their spans pointed at
-    const StepResults* results = nullptr;  // null: not waited for
   };
 
   void check(const Plan& plan) const;
-  Status give_slots(const Plan& plan, std::vector<RequestState*>& requests,
-                    std::vector<const RequestState*>& newcomers);
-  std::optional<int32_t> free_slot(const Plan& plan);
-  Status finish(Flight& flight);
+  void give_slots(const Plan& plan, std::vector<RequestState*>& requests,
+                  std::vector<const RequestState*>& newcomers);
+  int32_t free_slot(const Plan& plan);
 
   std::unique_ptr<Device> device_;
   std::unique_ptr<Executor> executor_;

@@ -39,8 +39,7 @@ void write_elements(Element element, std::span<const float> values, void* out) {
   }
   auto* to = static_cast<uint16_t*>(out);
   for (size_t i = 0; i < values.size(); ++i) {
-    to[i] =
-        element == Element::kBFloat16 ? model::float_to_bf16(values[i]) : half_bits(values[i]);
+    to[i] = element == Element::kBFloat16 ? model::float_to_bf16(values[i]) : half_bits(values[i]);
   }
 }
 

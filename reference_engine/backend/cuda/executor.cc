@@ -136,20 +136,24 @@ Result<ForwardInputs> Executor::send_step(size_t half, const int32_t*& graph_row
   return inputs;
 }
 
-/// A plan of a shape with a graph is computed up to its logits, another one up to hidden states.
+/// A plan of a shape is computed up to its logits, another one up to hidden states. The first one
+/// of a shape is launched kernel by kernel: that loads what a capture may not, and a shape that is
+/// met once needs no graph.
 Status Executor::run_forward(const std::optional<DecodeShape>& shape, const ForwardInputs& inputs,
                              const int32_t* graph_rows) {
   if (!shape) return decoder_.forward(inputs, *cache_);
-  auto found = graphs_.find(*shape);
-  if (found == graphs_.end()) {
-    const auto graph = device_.capture([&]() -> Status {
-      RETURN_IF_ERROR(decoder_.forward(inputs, *cache_));
-      return decoder_.compute_logits(graph_rows, inputs.rows);
-    });
+  const auto compute = [&]() -> Status {
+    const Status forward = decoder_.forward(inputs, *cache_);
+    return forward ? decoder_.compute_logits(graph_rows, inputs.rows) : forward;
+  };
+  const auto [found, first] = graphs_.try_emplace(*shape, std::nullopt);
+  if (first) return compute();
+  if (!found->second) {
+    const auto graph = device_.capture(compute);
     if (!graph) return graph.error();
-    found = graphs_.emplace(*shape, *graph).first;
+    found->second = *graph;
   }
-  return device_.launch_graph(found->second);
+  return device_.launch_graph(*found->second);
 }
 
 }  // namespace touchstone::backend::cuda

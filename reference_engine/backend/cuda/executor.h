@@ -110,7 +110,7 @@ class Executor final {
   Graphs use_graphs_;
   std::optional<KvCache> cache_;
   Limits limits_;
-  std::map<DecodeShape, int32_t> graphs_;
+  std::map<DecodeShape, std::optional<int32_t>> graphs_;  // of shapes that were met
 
   // Per slot: what was last sampled, everything that was, and how often.
   DeviceBuffer state_;

@@ -24,7 +24,6 @@ struct RequestState {
     return params.repetition_penalty != 1.0 || params.frequency_penalty != 0.0 ||
            params.presence_penalty != 0.0;
   }
-  bool has_token_in_flight() const { return output.size() < static_cast<size_t>(sampled); }
 };
 
 /// A row of log-probabilities among the outputs: elements [first, first + size) of what the device
