@@ -15,7 +15,15 @@ std::string mebibytes(int64_t bytes) {
 }  // namespace
 
 Result<int64_t> kv_memory(const KvMemoryInput& input) {
-  const int64_t free = std::max<int64_t>(0, input.free_bytes);
+  const int64_t free = input.free_bytes - input.workspace_bytes;
+  if (free <= 0) {
+    return unavailable("working memory: needs " + mebibytes(input.workspace_bytes) +
+                           " besides weights of " + mebibytes(input.weight_bytes) + ", free are " +
+                           mebibytes(std::max<int64_t>(0, input.free_bytes)) + " of " +
+                           mebibytes(input.total_bytes),
+                       "lower --max-num-batched-tokens, --max-num-seqs or --max-model-len, or "
+                       "raise the container's memory limit (on a GPU: --gpu-memory-utilization)");
+  }
   const int64_t bytes = input.asked_bytes.value_or(
       std::min({input.default_bytes, input.total_bytes / 100 * input.default_percent, free}));
   const int64_t needed =

@@ -15,7 +15,9 @@ struct KvMemoryInput {
   int64_t default_bytes = 0;      ///< the backend's, a ceiling
   int32_t default_percent = 100;  ///< and another: this part of total_bytes
   int64_t total_bytes = 0;        ///< of the device
-  int64_t free_bytes = 0;         ///< what the device has besides weights and workspace
+  int64_t free_bytes = 0;         ///< what the device has besides weights
+  int64_t workspace_bytes = 0;    ///< what steps take of it
+  int64_t weight_bytes = 0;       ///< for the message
   std::optional<int64_t> num_blocks_override = {};
   int64_t block_bytes = 0;
 };
@@ -24,7 +26,8 @@ struct KvMemoryInput {
 /// what is free of it.
 /// The pages are the system's until they are touched, so what does not fit is refused here and not
 /// found out, by the out-of-memory killer, under load.
-/// ERRORS: kUnavailable: more was asked for, in bytes or in blocks, than is free.
+/// ERRORS: kUnavailable: steps alone need more than is free; more was asked for, in bytes or in
+/// blocks, than they leave.
 Result<int64_t> kv_memory(const KvMemoryInput& input);
 
 struct KvSizingInput {

@@ -165,7 +165,9 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
                                          .default_bytes = can->default_kv_cache_bytes,
                                          .default_percent = can->default_kv_percent,
                                          .total_bytes = sizes->total_bytes,
-                                         .free_bytes = sizes->free_bytes - sizes->workspace_bytes,
+                                         .free_bytes = sizes->free_bytes,
+                                         .workspace_bytes = sizes->workspace_bytes,
+                                         .weight_bytes = sizes->weight_bytes,
                                          .num_blocks_override = options.num_blocks_override,
                                          .block_bytes = sizes->kv_block_bytes});
   if (!memory) return memory.error();

@@ -30,7 +30,8 @@ TEST(CudaBackend, GreedyTokensInFloat32AreThoseOfTheCpu) {
   for (const auto& [name, gemm] :
        {std::pair("llama3-micro", "plain"), {"opt-micro", "plain"}, {"qwen3-micro", "kernels"}}) {
     const auto cpu = cpu::make_backend(name, {.dtype = "float32"});
-    const auto cuda = emulated_backend(name, {.dtype = "float32", .settings = {{"gemm", gemm}}});
+    const auto cuda =
+        emulated_backend(name, {.dtype = "float32", .settings = {{"gemm", gemm}}}, kLimits, {});
     EXPECT_EQ(continue_greedily(*cuda, prompt, 3), continue_greedily(*cpu, prompt, 3)) << name;
   }
 }

@@ -13,13 +13,13 @@ namespace touchstone::backend::cuda {
 
 using cpu::fixture;
 
+inline constexpr Limits kLimits = {
+    .max_num_batched_tokens = 512, .max_num_seqs = 16, .max_model_len = 256, .block_size = 16};
+
+/// With 128 KV blocks. Races are the business of the kernels' own tests, unless one asks for them.
 inline std::unique_ptr<Backend> emulated_backend(
-    const std::string& model, const BackendOptions& options,
-    const Limits& limits = {.max_num_batched_tokens = 512,
-                            .max_num_seqs = 16,
-                            .max_model_len = 256,
-                            .block_size = 16},
-    const EmulatedOptions& device = {}) {
+    const std::string& model, const BackendOptions& options, const Limits& limits = kLimits,
+    const EmulatedOptions& device = {.find_races = false}) {
   auto backend = cuda_factory(emulated_platform(device))->create(fixture(model), options);
   BASE_CHECK(backend.has_value(), backend.error().message);
   const auto sizes = (*backend)->size(limits);

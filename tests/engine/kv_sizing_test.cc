@@ -18,7 +18,8 @@ KvMemoryInput memory() {
   return {.default_bytes = 4000,
           .default_percent = 25,
           .total_bytes = 40'000,
-          .free_bytes = 20'000,
+          .free_bytes = 20'100,
+          .workspace_bytes = 100,
           .block_bytes = 10};
 }
 
@@ -29,7 +30,7 @@ TEST(KvMemory, NobodyAskedGivesTheDefaultWithinTheDevice) {
   EXPECT_EQ(*kv_memory(given), 2000);
   given.default_percent = 100;
   EXPECT_EQ(*kv_memory(given), 4000);
-  given.free_bytes = 500;
+  given.free_bytes = 600;
   EXPECT_EQ(*kv_memory(given), 500);
 }
 
@@ -47,6 +48,22 @@ TEST(KvMemory, MoreThanIsFreeIsRefusedWhetherInBytesOrInBlocks) {
   EXPECT_TRUE(kv_memory(given));
   given.num_blocks_override = 2001;
   EXPECT_FALSE(kv_memory(given));
+}
+
+TEST(KvMemory, StepsThatDoNotFitAreRefusedWithAllFigures) {
+  KvMemoryInput given = memory();
+  given.workspace_bytes = 3 << 20;
+  given.weight_bytes = 2 << 20;
+  given.free_bytes = 3 << 20;
+  given.total_bytes = 5 << 20;
+  const auto refused = kv_memory(given);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(refused.error().message,
+            "working memory: needs 3.00 MiB besides weights of 2.00 MiB, free are 3.00 MiB of "
+            "5.00 MiB");
+  given.free_bytes += 1;
+  EXPECT_EQ(*kv_memory(given), 1);
 }
 
 TEST(KvSizing, MemoryDecidesTheBlocksUnlessTheyAreGiven) {
