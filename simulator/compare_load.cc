@@ -1,5 +1,6 @@
 #include "simulator/compare_load.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -84,6 +85,24 @@ void add_counters(const MeasuredCounters& measured, const Draws& draws, result::
   report.tables.push_back(std::move(table));
 }
 
+result::Series distribution(const char* name, std::vector<double> values) {
+  result::Series series{.name = name, .x = std::move(values)};
+  std::sort(series.x.begin(), series.x.end());
+  for (size_t i = 0; i < series.x.size(); ++i) {
+    series.y.push_back(static_cast<double>(i + 1) / static_cast<double>(series.x.size()));
+  }
+  return series;
+}
+
+result::Chart distributions(const char* latency, const std::vector<double>& measured,
+                            const std::vector<double>& simulated) {
+  return {.title = latency,
+          .kind = result::Chart::Kind::kCdf,
+          .x_label = "seconds",
+          .y_label = "share of requests",
+          .series = {distribution("measured", measured), distribution("simulated", simulated)}};
+}
+
 void add_latencies(const MeasuredLoad& load, const Trial& trial, size_t from,
                    result::Report& report) {
   result::ComparisonTable table{
@@ -120,6 +139,10 @@ void add_latencies(const MeasuredLoad& load, const Trial& trial, size_t from,
     row(name + " p95", quantile(measured[i], 0.95), quantile(simulated[i], 0.95));
   }
   report.comparisons.push_back(std::move(table));
+  for (int i = 0; i < 3; ++i) {
+    if (measured[i].empty()) continue;
+    report.charts.push_back(distributions(kNames[i], measured[i], simulated[i]));
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/statistics.h"
+#include "simulator/calibrate/marks.h"
 #include "simulator/steptime/least_squares.h"
 
 namespace touchstone::simulator {
@@ -28,69 +29,11 @@ void add_row(LeastSquares& rows, std::vector<double> work, double time_ns) {
   if (time_ns > 0) rows.add(std::move(work), time_ns, 1 / (time_ns + kClockNs));
 }
 
-/// Where no step ran.
-class IdleTime final {
- public:
-  explicit IdleTime(std::span<const TrialStep> steps) {
-    for (size_t i = 1; i < steps.size(); ++i) {
-      if (steps[i].start_ns > steps[i - 1].end_ns) starts_.push_back(steps[i - 1].end_ns);
-    }
-  }
-  /// Whether an idle time starts at or after `from_ns` and before `to_ns`.
-  bool any_between(int64_t from_ns, int64_t to_ns) const {
-    const auto next = std::lower_bound(starts_.begin(), starts_.end(), from_ns);
-    return next != starts_.end() && *next < to_ns;
-  }
-
- private:
-  std::vector<int64_t> starts_;
-};
-
-/// The same instant in the measured run and in the simulation: a request was first scheduled, or
-/// got its first or last token. All of them are ends of steps.
-struct Mark {
-  double measured_ns = 0;
-  int64_t simulated_ns = 0;
-};
-
-std::vector<Mark> marks_of(const FitLoad& fit, const Trial& trial) {
-  std::vector<Mark> marks;
-  for (size_t i = 0; i < fit.requests; ++i) {
-    const MeasuredRequest& request = fit.load->requests[i];
-    const MeasuredTimes& m = request.times;
-    const TrialTimes& s = trial.requests[i];
-    if (!s.completed || !m.ttft_s || !m.prefill_s || !m.decode_s) continue;
-    const double first_ns = static_cast<double>(request.request.arrival_ns) + *m.ttft_s * kNsPerS;
-    marks.push_back({first_ns - *m.prefill_s * kNsPerS, s.scheduled_ns});
-    marks.push_back({first_ns, s.first_token_ns});
-    if (s.output_tokens > 1) marks.push_back({first_ns + *m.decode_s * kNsPerS, s.last_token_ns});
-  }
-  std::sort(marks.begin(), marks.end(), [](const Mark& a, const Mark& b) {
-    return std::pair(a.measured_ns, a.simulated_ns) < std::pair(b.measured_ns, b.simulated_ns);
-  });
-  return marks;
-}
-
-/// Where the simulation idled, nothing is known of the steps.
 void add_marks(const FitLoad& fit, const Trial& trial, const FitProblem& problem,
                LeastSquares& rows) {
   const WorkLine work(trial.steps, problem.columns);
-  const WorkLine count(trial.steps, [](const StepFeatures&) { return std::vector<double>{1.0}; });
-  const IdleTime idle(trial.steps);
-  const std::vector<Mark> marks = marks_of(fit, trial);
-  const double fewest = static_cast<double>(problem.steps_of_row) - 0.5;
-  size_t from = 0;
-  for (size_t to = 1; to < marks.size(); ++to) {
-    const Mark& a = marks[from];
-    const Mark& b = marks[to];
-    // Nearer than this they are one step's end; in another order than simulated, nothing is known.
-    if (b.measured_ns - a.measured_ns < kClockNs || b.simulated_ns <= a.simulated_ns) continue;
-    const bool idled = idle.any_between(a.simulated_ns, b.simulated_ns);
-    if (!idled && count.between(a.simulated_ns, b.simulated_ns)[0] < fewest) continue;
-    if (!idled) {
-      add_row(rows, work.between(a.simulated_ns, b.simulated_ns), b.measured_ns - a.measured_ns);
-    }
-    from = to;
+  for (const MarkedInterval& i : marked_intervals(fit, trial, problem.steps_of_row)) {
+    add_row(rows, work.between(i.simulated_from_ns, i.simulated_to_ns), i.measured_ns);
   }
 }
 
@@ -112,9 +55,11 @@ void add_requests(const FitLoad& fit, const Trial& trial, const FitProblem& prob
   }
 }
 
-void add_steps(const MeasuredLoad& load, const WorkLine::Columns& columns, LeastSquares& rows) {
-  for (const StepSample& step : load.steps) {
-    add_row(rows, columns(step.features), static_cast<double>(step.duration_ns));
+void add_steps(const FitLoad& fit, const WorkLine::Columns& columns, LeastSquares& rows) {
+  const std::vector<StepSample>& steps = fit.load->steps;
+  const size_t used = steps.size() * fit.requests / fit.load->requests.size();
+  for (size_t i = 0; i < used; ++i) {
+    add_row(rows, columns(steps[i].features), static_cast<double>(steps[i].duration_ns));
   }
 }
 
@@ -132,7 +77,7 @@ LeastSquares rows_of(std::span<const FitLoad> loads, const FitProblem& problem,
     if (loads[i].load->steps.empty()) {
       (problem.rows == Rows::kMarks ? add_marks : add_requests)(loads[i], trials[i], problem, rows);
     } else {
-      add_steps(*loads[i].load, problem.columns, rows);
+      add_steps(loads[i], problem.columns, rows);
     }
   }
   return rows;

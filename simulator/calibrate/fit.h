@@ -10,18 +10,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "simulator/calibrate/fit_load.h"
 #include "simulator/calibrate/trial.h"
-#include "simulator/measured/load.h"
 #include "simulator/steptime/model.h"
 
 namespace touchstone::simulator {
-
-/// One load and how much of it may be learned from.
-struct FitLoad {
-  const MeasuredLoad* load = nullptr;
-  /// The times of the first so many requests are used; of all of them arrivals and lengths.
-  size_t requests = 0;
-};
 
 /// Which measured times are regressed on.
 enum class Rows {

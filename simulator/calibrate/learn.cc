@@ -81,6 +81,17 @@ Status check_identified(unsigned identified, std::vector<std::string>& unidentif
   return {};
 }
 
+/// Nine tenths of the steps had more than half of the most decode requests.
+bool never_light(std::span<const Trial> trials) {
+  std::vector<double> requests;
+  for (const Trial& trial : trials) {
+    for (const TrialStep& step : trial.steps) {
+      requests.push_back(static_cast<double>(step.features.decode_requests));
+    }
+  }
+  return quantile(requests, 0.1) > 0.5 * quantile(requests, 1);
+}
+
 Validity range_of(std::span<const Trial> trials) {
   Validity range;
   bool first = true;
@@ -222,6 +233,11 @@ Result<Learned> learn(std::span<const FitLoad> loads, const ModelFile* base) {
     learned.file.shape = terms_of(fit->costs_ns);
     learned.file.anchor = {.decode = 1, .prefill = 1, .fitted = loads.size() == 1};
     learned.file.validity = range_of(fit->trials);
+  }
+  if (base == nullptr && never_light(fit->trials)) {
+    learned.file.notes.emplace_back(
+        "the runs were never lightly loaded: what a light load takes is extrapolated; add a run "
+        "with few requests at a time");
   }
   if (!fit->settled) {
     learned.file.notes.emplace_back("the costs did not settle: the last round still changed them");

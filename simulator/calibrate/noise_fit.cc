@@ -4,12 +4,16 @@
 #include <cmath>
 
 #include "base/statistics.h"
+#include "simulator/calibrate/marks.h"
 
 namespace touchstone::simulator {
 namespace {
 
-constexpr double kNsPerS = 1e9;
 constexpr size_t kFewest = 20;
+/// Over so many steps chance shows above what a schedule that is off by a step does, and above the
+/// error of the costs, which does not even out.
+constexpr size_t kWindowSteps = 48;
+constexpr size_t kFewestWindows = 8;
 constexpr double kMostSigma = 1.0;
 constexpr double kMostCorrelation = 0.999;
 /// Of one step with the next, where steps were not logged: as seen in logs of a busy machine.
@@ -50,15 +54,6 @@ NoiseLevel noise_of_steps(std::span<const FitLoad> loads, const StepTimeModel& m
           .correlation = std::clamp(product / square, 0.0, kMostCorrelation)};
 }
 
-/// How many steps end within (from_ns, to_ns].
-double steps_between(const Trial& trial, int64_t from_ns, int64_t to_ns) {
-  const auto after = [&](int64_t time_ns) {
-    return std::upper_bound(trial.steps.begin(), trial.steps.end(), time_ns,
-                            [](int64_t time, const TrialStep& step) { return time < step.end_ns; });
-  };
-  return static_cast<double>(after(to_ns) - after(from_ns));
-}
-
 }  // namespace
 
 NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const Trial> trials,
@@ -68,18 +63,13 @@ NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const Trial> tria
   std::vector<double> logs;
   std::vector<double> steps;
   for (size_t l = 0; l < loads.size(); ++l) {
-    for (size_t i = 0; i < loads[l].requests; ++i) {
-      const MeasuredTimes& m = loads[l].load->requests[i].times;
-      const TrialTimes& s = trials[l].requests[i];
-      if (!s.completed || !m.decode_s || !(*m.decode_s > 0)) continue;
-      const double count = steps_between(trials[l], s.first_token_ns, s.last_token_ns);
-      if (count < 1) continue;
-      logs.push_back(std::log(*m.decode_s * kNsPerS /
-                              static_cast<double>(s.last_token_ns - s.first_token_ns)));
-      steps.push_back(count);
+    for (const MarkedInterval& i : marked_intervals(loads[l], trials[l], kWindowSteps)) {
+      logs.push_back(
+          std::log(i.measured_ns / static_cast<double>(i.simulated_to_ns - i.simulated_from_ns)));
+      steps.push_back(i.steps);
     }
   }
-  if (logs.size() < kFewest) return {};
+  if (logs.size() < kFewestWindows) return {};
   // The variance of a mean over n steps is that of one, times (1 + c) / (1 - c) / n.
   const double shrink = quantile(steps, 0.5) * (1 - kCorrelation) / (1 + kCorrelation);
   const double sigma = robust_sigma(logs) * std::sqrt(shrink);

@@ -9,8 +9,8 @@
 namespace touchstone::simulator {
 
 /// `model`: the fitted one, without noise; `trials`: of it. From logged steps, where there are any;
-/// else so that decode times of requests spread as the measured ones do around the simulated, which
-/// is all that they say: how much a single step varies, and for how long, they do not tell apart.
+/// else from times between requests' tokens, over some dozens of steps: how much these vary is what
+/// the model then does; how long chance lasts they do not tell apart from how large it is.
 NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const Trial> trials,
                      const StepTimeModel& model);
 

@@ -17,6 +17,9 @@ namespace {
 constexpr double kStepNs = 126e3;
 constexpr double kLayerNs = 32e3;
 constexpr double kRequestNs = 4.4e3;
+// Attention of unequal contexts: mean over the decode rows of LLMServingSim's skew_fit.csv,
+// measured on an RTX PRO 6000 (github.com/casys-kaist/LLMServingSim, profiler/perf).
+constexpr double kSkew = 0.045;
 constexpr double kBytes = 2;        // of an activation
 constexpr double kLogitBytes = 4;   // logits are sampled as 32-bit numbers
 constexpr double kLogitPasses = 3;  // cast, softmax, choice
@@ -94,7 +97,7 @@ Result<Grid> grid_of(std::vector<double> rows, std::vector<double> columns,
 Result<StepTable> compose(const OperationTables& tables, const ModelShape& model, int64_t cards) {
   const Composer composer(tables, model, cards);
   const std::vector<double>& tokens = tables.gemm.tokens();
-  StepTable table{.step_ns = kStepNs, .request_ns = kRequestNs};
+  StepTable table{.step_ns = kStepNs, .request_ns = kRequestNs, .skew = kSkew};
   const auto take = [](Result<Grid> made, Grid& into) -> Status {
     if (!made) return std::move(made).error();
     into = std::move(*made);

@@ -1,12 +1,15 @@
 #include "simulator/calibrate/vllm_profile.h"
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/sha256.h"
+#include "base/text.h"
 #include "simulator/calibrate/csv.h"
 #include "simulator/steptime/hardware.h"
 
@@ -59,6 +62,25 @@ Status read_attention(const std::string& path, double blocks, Points& decode, Po
   });
 }
 
+/// The mean over the rows without prompts' tokens; 0 without the file.
+Result<double> read_skew(const std::string& path) {
+  if (!std::filesystem::exists(csv_file(path))) return 0.0;
+  double sum = 0;
+  double samples = 0;
+  const Status read = read_csv(path, {"pc", "alpha", "n_samples"},
+                               [&](std::span<const std::string> values, int64_t line) -> Status {
+                                 const auto count = csv_number(path, line, "n_samples", values[2]);
+                                 if (!count) return count.error();
+                                 const auto alpha = parse_double(values[1]);
+                                 if (!alpha || values[0] != "0") return Status();
+                                 sum += *alpha * *count;
+                                 samples += *count;
+                                 return Status();
+                               });
+  if (!read) return read.error();
+  return samples > 0 ? std::max(0.0, sum / samples) : 0.0;
+}
+
 Result<Grid> line_grid(const std::map<double, double>& points) {
   std::vector<double> columns;
   std::vector<double> values;
@@ -101,7 +123,9 @@ Result<ModelFile> compose_vllm_profile(const std::string& folder, const std::str
   RETURN_IF_ERROR(read_layers(dense, "tokens", blocks, dense_ns));
   RETURN_IF_ERROR(read_layers(head, "sequences", 1, head_ns));
   RETURN_IF_ERROR(read_attention(attention, blocks, decode_ns, prefill_ns));
-  StepTable table{.step_ns = kStepNs, .request_ns = kRequestNs};
+  const auto skew = read_skew(folder + "/skew_fit.csv");
+  if (!skew) return skew.error();
+  StepTable table{.step_ns = kStepNs, .request_ns = kRequestNs, .skew = *skew};
   table.what = "vLLM's layers as profiled in " + folder;
   const std::pair<const char*, std::pair<Grid*, Result<Grid>>> grids[] = {
       {"dense.csv", {&table.dense, line_grid(dense_ns)}},

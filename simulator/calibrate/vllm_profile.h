@@ -4,6 +4,7 @@
 //   dense.csv         layer, tokens, time_us
 //   per_sequence.csv  layer, sequences, time_us
 //   attention.csv     prefill_chunk, kv_prefill, n_decode, kv_decode, time_us
+//   skew_fit.csv      pc, alpha, n_samples: what unequal contexts add; may be missing
 //
 // Thread-compatible.
 #pragma once

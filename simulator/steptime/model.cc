@@ -15,6 +15,7 @@ void add_request(StepFeatures& features, int64_t computed, int64_t scheduled, bo
   if (scheduled == 1) {
     features.decode_requests += 1;
     features.context_tokens += computed + 1;
+    features.longest_context = std::max(features.longest_context, computed + 1);
   } else {
     features.prefill_requests += 1;
     features.prefill_tokens += scheduled;

@@ -23,6 +23,7 @@ struct StepFeatures {
   int64_t decode_requests = 0;
   int64_t sampled_requests = 0;   ///< that yield a token
   int64_t context_tokens = 0;     ///< over decode requests: tokens their attention reads
+  int64_t longest_context = 0;    ///< of one of them
   int64_t prefill_attention = 0;  ///< over prefill: pairs of a computed token and one it reads
 };
 

@@ -46,8 +46,10 @@ json json_of(const StepTerms& terms) {
 }
 
 json json_of(const StepTable& table) {
-  json result = {
-      {"what", table.what}, {"step_ns", table.step_ns}, {"request_ns", table.request_ns}};
+  json result = {{"what", table.what},
+                 {"step_ns", table.step_ns},
+                 {"request_ns", table.request_ns},
+                 {"skew", table.skew}};
   for (const auto& [name, member] : kGrids) {
     const Grid& grid = table.*member;
     if (grid.empty()) continue;
@@ -94,6 +96,7 @@ StepTerms read_terms(const Fields& fields) {
 StepTable read_table(const Fields& fields) {
   StepTable table{.step_ns = amount(fields, "step_ns"),
                   .request_ns = amount(fields, "request_ns"),
+                  .skew = amount(fields, "skew"),
                   .what = fields.required_string("what")};
   for (const auto& [name, member] : kGrids) {
     if (!fields.has(name)) continue;

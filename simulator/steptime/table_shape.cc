@@ -15,7 +15,8 @@ class TableShape final : public StepShape {
     const double whole = time_ns(f);
     const StepFeatures decode{.decode_requests = f.decode_requests,
                               .sampled_requests = std::min(f.sampled_requests, f.decode_requests),
-                              .context_tokens = f.context_tokens};
+                              .context_tokens = f.context_tokens,
+                              .longest_context = f.longest_context};
     const double without = std::min(whole, time_ns(decode));
     return {.decode_ns = without, .prefill_ns = whole - without};
   }
@@ -31,7 +32,11 @@ class TableShape final : public StepShape {
     if (decode + prefill > 0) ns += table_.dense.at(0, decode + prefill);
     if (f.sampled_requests > 0) ns += table_.head.at(0, static_cast<double>(f.sampled_requests));
     if (decode > 0) {
-      ns += table_.decode_attention.at(decode, static_cast<double>(f.context_tokens) / decode);
+      const double even =
+          table_.decode_attention.at(decode, static_cast<double>(f.context_tokens) / decode);
+      const double longest =
+          table_.decode_attention.at(decode, static_cast<double>(f.longest_context));
+      ns += even + table_.skew * std::max(0.0, longest - even);
     }
     if (prompts > 0) {
       // Token k of a chunk (from 1) reads what was computed before and k others.

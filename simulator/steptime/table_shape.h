@@ -12,8 +12,11 @@ namespace touchstone::simulator {
 
 /// All times in nanoseconds, over all layers. An empty grid costs nothing.
 struct StepTable {
-  double step_ns = 0;      ///< host and launches, a step
-  double request_ns = 0;   ///< host, for each request of a step
+  double step_ns = 0;     ///< host and launches, a step
+  double request_ns = 0;  ///< host, for each request of a step
+  /// How far attention of unequal contexts is from that of equal ones towards that of all being as
+  /// long as the longest: 0 to 1.
+  double skew = 0;
   Grid dense;              ///< 1 x tokens of the step
   Grid head;               ///< 1 x requests that sample
   Grid decode_attention;   ///< decode requests x tokens that each reads

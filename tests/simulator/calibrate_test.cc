@@ -189,6 +189,48 @@ TEST(Calibrate, PredictsTheHeldOutHalfOfARealRun) {
   EXPECT_EQ(requests_learned_from(*file, {{"requests.jsonl", "another"}}), 0u);
 }
 
+/// The same run, predicted from measured operations of the card (fixtures/operations): no time of
+/// the run is used.
+TEST(Calibrate, MeasuredOperationsPredictARunThatNobodySaw) {
+  const auto file = compose_operations(
+      {.folder = support::source_dir() + "/fixtures/operations",
+       .system = "rtx_pro_6000_server",
+       .model_config = support::source_dir() + "/fixtures/models/shapes/llama-8b/config.json"});
+  ASSERT_TRUE(file.has_value()) << file.error().message;
+  const auto load = read_measured_load(support::source_dir() +
+                                       "/fixtures/traces/vllm-0.19-rtxpro6000-llama-3.1-8b");
+  ASSERT_TRUE(load.has_value()) << load.error().message;
+  const Errors errors = predict(*load, *file);
+  EXPECT_EQ(errors.requests, 300);
+  EXPECT_LT(std::abs(errors.tpot->mean), 0.06);
+  EXPECT_LT(std::abs(errors.ttft->mean), 0.13);
+  EXPECT_LT(std::abs(errors.e2e->mean), 0.08);
+}
+
+/// vLLM 0.32 on a CPU (fixtures/traces), from spans and arrivals alone: the light run predicts the
+/// overloaded one of the same server process.
+TEST(Calibrate, SpansOfALightRunPredictAnOverloadedOne) {
+  const std::string folder = support::source_dir() + "/fixtures/traces/vllm-0.32-cpu/";
+  const auto light = read_measured_load(folder + "c1/spans.otlp.jsonl.gz");
+  const auto overload = read_measured_load(folder + "c2/spans.otlp.jsonl.gz");
+  ASSERT_TRUE(light.has_value()) << light.error().message;
+  ASSERT_TRUE(overload.has_value()) << overload.error().message;
+  ASSERT_EQ(overload->requests.size(), 200u);
+  const FitLoad fit{&*light, light->requests.size()};
+  const auto learned = learn({&fit, 1}, nullptr);
+  ASSERT_TRUE(learned.has_value()) << learned.error().message;
+  const Errors errors = predict(*overload, learned->file);
+  EXPECT_LT(std::abs(errors.tpot->mean), 0.03);
+  EXPECT_LT(std::abs(errors.ttft->mean), 0.05);
+  EXPECT_LT(std::abs(errors.e2e->mean), 0.05);
+  // From the overload alone nothing is known of light loads, and it is said.
+  const FitLoad heavy{&*overload, overload->requests.size()};
+  const auto blind = learn({&heavy, 1}, nullptr);
+  ASSERT_TRUE(blind.has_value()) << blind.error().message;
+  ASSERT_FALSE(blind->file.notes.empty());
+  EXPECT_NE(blind->file.notes.front().find("never lightly loaded"), std::string::npos);
+}
+
 TEST(Calibrate, BadOptionsAreOneClearMessage) {
   const auto message = [](const CalibrateOptions& options) {
     const auto report = calibrate(options);

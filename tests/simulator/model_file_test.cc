@@ -164,7 +164,7 @@ TEST_F(ModelFileTest, BadFilesSayWhatAndWhere) {
 
 /// By hand: the weights of an 8-billion-parameter model in 16 bits over four fifths of 3.35 TB/s.
 TEST(Roofline, AStepOfOneReadsTheWeights) {
-  const std::string config = support::source_dir() + "/fixtures/models/shapes/llama-3.1-8b.json";
+  const std::string config = support::source_dir() + "/fixtures/models/shapes/llama-8b/config.json";
   const auto model = parse_step_time("roofline:h100_sxm," + config, {});
   ASSERT_TRUE(model.has_value()) << model.error().message;
   StepNoise noise(0, "n");

@@ -69,9 +69,16 @@ TEST_F(OperationsTest, AStepIsTheSumOfItsOperations) {
   EXPECT_EQ(file->origins.front().digests.size(), 4u);
 
   StepNoise noise(0, "n");
-  const StepFeatures decode{.decode_requests = 8, .sampled_requests = 8, .context_tokens = 800};
+  const StepFeatures decode{
+      .decode_requests = 8, .sampled_requests = 8, .context_tokens = 800, .longest_context = 100};
   EXPECT_NEAR(static_cast<double>(make_step_time(*file)->duration_ns(decode, noise)),
               126e3 + 8 * 4.4e3 + table.dense.at(0, 8) + table.head.at(0, 8) + 3 * 160'000, 2);
+  StepFeatures uneven = decode;
+  uneven.longest_context = 199;
+  EXPECT_NEAR(static_cast<double>(make_step_time(*file)->duration_ns(uneven, noise) -
+                                  make_step_time(*file)->duration_ns(decode, noise)),
+              0.045 * 3 * 160'000, 2)
+      << "a part of what all of them that long would add";
 }
 
 TEST_F(OperationsTest, SeveralCardsShareTheWorkAndExchange) {
@@ -124,11 +131,13 @@ TEST_F(OperationsTest, AProfileOfLayersIsATableToo) {
   write("attention.csv",
         "prefill_chunk,kv_prefill,n_decode,kv_decode,time_us\n0,0,1,16,8\n0,0,1,32,9\n0,0,2,16,9\n"
         "0,0,2,32,12\n16,0,0,0,10\n16,16,0,0,12\n32,0,0,0,20\n32,16,0,0,24\n16,0,1,16,15\n");
+  write("skew_fit.csv", "pc,alpha,n_samples\n0,0.1,3\n0,0.3,1\n9,0.9,5\n");
   const auto file = compose_vllm_profile(directory_.path(), directory_.path() + "/config.json");
   ASSERT_TRUE(file.has_value()) << file.error().message;
   const auto& table = std::get<StepTable>(file->shape);
   EXPECT_DOUBLE_EQ(table.dense.at(0, 1), (7 + 3 * (2 * 2 + 10)) * 1e3) << "two norms in a block";
   EXPECT_DOUBLE_EQ(table.head.at(0, 2), 8e3);
+  EXPECT_DOUBLE_EQ(table.skew, 0.15);
   EXPECT_DOUBLE_EQ(table.decode_attention.at(2, 32), 3 * 12e3);
   EXPECT_DOUBLE_EQ(table.prefill_attention.at(32, 16), 3 * 24e3);
 }

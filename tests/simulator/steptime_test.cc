@@ -23,6 +23,7 @@ TEST(StepTime, FeaturesAreThoseOfTheWork) {
   EXPECT_EQ(f.step, 3);
   EXPECT_EQ(f.decode_requests, 1);
   EXPECT_EQ(f.context_tokens, 11);
+  EXPECT_EQ(f.longest_context, 11);
   EXPECT_EQ(f.prefill_requests, 2);
   EXPECT_EQ(f.sampled_requests, 2);
   EXPECT_EQ(f.prefill_tokens, 5);
