@@ -1,1 +1,3 @@
-touchstone_benchmark(conformance SOURCES conformance_bench.cc LINKS touchstone_conformance)
+touchstone_benchmark(conformance SOURCES conformance_bench.cc span_file.cc LINKS touchstone_conformance)
+add_executable(make_spans make_spans.cc span_file.cc)
+target_link_libraries(make_spans PRIVATE touchstone_telemetry)

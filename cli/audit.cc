@@ -1,7 +1,6 @@
 #include "cli/audit.h"
 
 #include <filesystem>
-#include <future>
 #include <map>
 #include <memory>
 #include <system_error>
@@ -28,6 +27,7 @@ struct Flags {
   std::string fail_on = "MUST";
   std::string format = "text";
   std::string output;
+  int64_t spans_in_memory = static_cast<int64_t>(conformance::kSpansInMemory);
   bool live = false;
 };
 
@@ -83,13 +83,9 @@ Exit run(const Flags& flags) {
                                          .metrics_before = flags.metrics_before,
                                          .collector_metrics = flags.collector_metrics,
                                          .live = flags.live};
-  std::vector<std::string> read = flags.files;
-  read.insert(read.end(),
-              {flags.ledger, flags.metrics, flags.metrics_before, flags.collector_metrics});
-  // On a thread of its own while the spans are judged: it takes about a third as long.
-  auto digests = std::async(std::launch::async, [&read] { return digests_of(read); });
   conformance::JudgeOptions options;
   options.fail_on = level_of(flags.fail_on);
+  options.spans_in_memory = static_cast<size_t>(flags.spans_in_memory);
   auto judged =
       conformance::judge_files(paths, RealClock().unix_ns(), *profiles, std::move(options));
   if (!judged) return report_error(judged.error());
@@ -97,9 +93,10 @@ Exit run(const Flags& flags) {
   report.title = "audit " + join(flags.files, " ");
   report.provenance.tool_version = kVersion;
   report.provenance.command = command_of(flags);
-  auto read_digests = digests.get();
-  if (!read_digests) return report_error(read_digests.error());
-  report.provenance.digests.merge(*read_digests);
+  auto digests =
+      digests_of({flags.ledger, flags.metrics, flags.metrics_before, flags.collector_metrics});
+  if (!digests) return report_error(digests.error());
+  report.provenance.digests.merge(*digests);
   return finish_report(std::move(report), reports::format_of(flags.format), flags.output);
 }
 
@@ -120,6 +117,10 @@ Verb audit_verb() {
                      "The files are still written: an end inside a line is a note, no finding");
         app.add_option("--profile", flags->profiles,
                        "Name (`touchstone profile list`) or path of a profile; may be repeated")
+            ->capture_default_str();
+        app.add_option("--spans-in-memory", flags->spans_in_memory,
+                       "Of more spans, what must be remembered goes to temporary files (TMPDIR)")
+            ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
             ->capture_default_str();
         app.add_option("--ledger", flags->ledger, "What the clients sent: requests.jsonl")
             ->type_name("FILE");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct Evidence {
   int64_t other_signal_lines = 0;      ///< of the span input: metrics or logs, not judged
   /// Files that end inside a line, as `file:line: …`: they may still be written.
   std::vector<std::string> torn_tails;
+  std::map<std::string, std::string> span_digests;  ///< SHA-256 of the files of spans, by path
   std::optional<std::vector<records::LedgerEntry>> ledger;
   std::optional<telemetry::MetricsPage> metrics;         ///< the subject's /metrics at the end
   std::optional<telemetry::MetricsPage> metrics_before;  ///< and before the load; zero if absent

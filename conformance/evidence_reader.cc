@@ -5,7 +5,7 @@
 
 #include "base/files.h"
 #include "records/ledger.h"
-#include "telemetry/otlp/file.h"
+#include "telemetry/otlp/read_ahead.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::conformance {
@@ -39,19 +39,19 @@ Result<Evidence> read_evidence(const EvidencePaths& paths, int64_t now_unix_ns) 
 
 Status read_spans(const std::vector<std::string>& files, Evidence& evidence,
                   const std::function<Status(const telemetry::TraceBatch&)>& visit) {
-  for (const std::string& file : files) {
-    auto summary = telemetry::read_otlp_file(
-        file, [&](const telemetry::TraceBatch& batch, int64_t) { return visit(batch); });
-    if (!summary) return std::move(summary).error();
-    const auto listed = static_cast<int64_t>(summary->problems.size());
-    evidence.span_problems_unlisted += summary->problem_count - listed;
-    evidence.other_signal_lines += summary->other_signal_lines;
-    for (std::string& problem : summary->problems) {
+  auto summaries = telemetry::read_otlp_files_ahead(
+      files, visit, {.digest = telemetry::FileBytes::Digest::kSha256});
+  if (!summaries) return std::move(summaries).error();
+  for (size_t i = 0; i < files.size(); ++i) {
+    telemetry::OtlpFileSummary& summary = (*summaries)[i];
+    const auto listed = static_cast<int64_t>(summary.problems.size());
+    evidence.span_problems_unlisted += summary.problem_count - listed;
+    evidence.other_signal_lines += summary.other_signal_lines;
+    for (std::string& problem : summary.problems) {
       evidence.span_problems.push_back(std::move(problem));
     }
-    if (!summary->torn_tail.empty()) {
-      evidence.torn_tails.push_back(std::move(summary->torn_tail));
-    }
+    if (!summary.torn_tail.empty()) evidence.torn_tails.push_back(std::move(summary.torn_tail));
+    evidence.span_digests[files[i]] = std::move(summary.sha256);
   }
   return {};
 }
@@ -67,13 +67,14 @@ Result<JudgedFiles> judge_files(const EvidencePaths& paths, int64_t now_unix_ns,
   Result<Evidence> evidence = read_evidence(paths, now_unix_ns);
   if (!evidence) return std::move(evidence).error();
   Judge judge(*evidence, profiles, options);
-  RETURN_IF_ERROR(read_spans(paths.spans, *evidence, [&](const telemetry::TraceBatch& batch) {
-    judge.add(batch);
-    return Status();
-  }));
+  RETURN_IF_ERROR(read_spans(paths.spans, *evidence,
+                             [&](const telemetry::TraceBatch& batch) { return judge.add(batch); }));
   if (!paths.live) count_torn_tails_as_problems(*evidence);
   const int64_t spans = judge.spans();
-  return JudgedFiles{judge.finish(), spans};
+  auto report = judge.finish();
+  if (!report) return std::move(report).error();
+  report->provenance.digests.insert(evidence->span_digests.begin(), evidence->span_digests.end());
+  return JudgedFiles{*std::move(report), spans};
 }
 
 }  // namespace touchstone::conformance

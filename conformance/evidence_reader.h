@@ -26,8 +26,9 @@ struct EvidencePaths {
 /// All but the spans. ERRORS: kNotFound, kInvalidArgument, kMalformed, kIo.
 Result<Evidence> read_evidence(const EvidencePaths& paths, int64_t now_unix_ns);
 
-/// Hands the spans of each file to `visit`, in order; problems and lines of other signals are
-/// counted in `evidence`. ERRORS: kNotFound, kIo, or what `visit` returned.
+/// Hands the spans of each file to `visit`, in order, on the caller's thread; another reads ahead.
+/// Problems, lines of other signals and digests go into `evidence`. ERRORS: kNotFound, kIo, or what
+/// `visit` returned.
 Status read_spans(const std::vector<std::string>& files, Evidence& evidence,
                   const std::function<Status(const telemetry::TraceBatch&)>& visit);
 

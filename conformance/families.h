@@ -1,13 +1,15 @@
 // What is kept of spans whose profile looks from a span at its parent or its children: ids, times
-// and the values that relations name. Thread-compatible.
+// and the values that relations name. Handed out trace by trace at the end. Bounded memory: what
+// does not fit goes to a file. Thread-compatible.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/record_sorter.h"
 #include "conformance/profile/relation.h"
 #include "conformance/span_view.h"
 
@@ -26,16 +28,13 @@ struct FamilyMember {
   bool owes(size_t relation) const { return relation >= 64 || (excused >> relation & 1) == 0; }
 };
 
-class Families final {
+/// The members of one trace.
+class Family final {
  public:
-  explicit Families(const CompiledProfile& profile);
+  /// `words`: what the members' values stand for; must outlive this. REQUIRES: one trace.
+  Family(std::vector<FamilyMember> members, const std::vector<std::string>& words);
 
-  /// A span that was not seen before.
-  void add(const SpanView& view);
-  /// Makes parents and children found. Call once, before the rest.
-  void settle();
-
-  /// By trace, parent and start.
+  /// By parent and start.
   const std::vector<FamilyMember>& members() const { return members_; }
   /// Null: a root, or the parent was not collected.
   const FamilyMember* parent_of(const FamilyMember& member) const;
@@ -44,10 +43,28 @@ class Families final {
   Operand value_of(const FamilyMember& member, std::string_view word) const;
 
  private:
-  bool wanted_;
-  std::vector<std::string> words_;  // that relations across spans use
   std::vector<FamilyMember> members_;
-  std::vector<uint32_t> by_id_;  // members, by trace and id
+  std::vector<uint32_t> by_id_;  // members
+  const std::vector<std::string>& words_;
+};
+
+class Families final {
+ public:
+  /// `bytes_in_memory`: beyond it, members go to a file.
+  Families(const CompiledProfile& profile, size_t bytes_in_memory);
+
+  /// A span that was not seen before. ERRORS: kIo of the file.
+  Status add(const SpanView& view);
+  /// Visits the traces in the order of their ids. Call once, at the end. ERRORS: kIo of the file.
+  Status for_each(const std::function<void(const Family&)>& visit);
+
+ private:
+  FamilyMember member_of(const SpanView& view) const;
+
+  const bool wanted_;
+  std::vector<std::string> words_;  // that relations across spans use
+  RecordSorter members_;            // as bytes, by trace
+  std::string record_;              // the one that is being made
 };
 
 }  // namespace touchstone::conformance

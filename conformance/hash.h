@@ -27,6 +27,8 @@ class Hash64 final {
   }
   Hash64& add(const telemetry::Value& value);
   Hash64& add(const telemetry::Attributes& attributes);
+  /// As add(), in a third of the time: good for telling equal from different, not for a sample.
+  Hash64& fold(uint64_t word);
   uint64_t value() const { return state_; }
 
  private:

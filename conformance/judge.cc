@@ -18,6 +18,9 @@ using result::CheckOutcome;
 using result::Report;
 using result::Verdict;
 
+// So many spans ahead their ids are asked for: about what memory takes to answer.
+constexpr size_t kAhead = 4;
+
 /// One row of the table at work.
 class RunningCheck final {
  public:
@@ -34,6 +37,12 @@ class RunningCheck final {
   void on_span(const SpanView& view) { row_.on_span(input_, view, recorder_); }
   void on_resource(const telemetry::Resource& resource) {
     if (row_.on_resource != nullptr) row_.on_resource(input_, resource, recorder_);
+  }
+  void on_trace(const TraceRows& trace) {
+    if (row_.on_trace != nullptr) row_.on_trace(input_, trace, recorder_);
+  }
+  void on_family(const Family& family) {
+    if (row_.on_family != nullptr) row_.on_family(input_, family, recorder_);
   }
   /// `of_several`: titles must tell profiles apart.
   CheckOutcome finish(bool of_several) {
@@ -78,6 +87,12 @@ class Checks final {
     if (!resources_.insert(hash).second) return;
     for (RunningCheck& check : checks_) check.on_resource(resource);
   }
+  void on_trace(const TraceRows& trace) {
+    for (RunningCheck& check : checks_) check.on_trace(trace);
+  }
+  void on_family(const Family& family) {
+    for (RunningCheck& check : checks_) check.on_family(family);
+  }
   bool has_seen(uint64_t resource_hash) const { return resources_.contains(resource_hash); }
   void finish(bool of_several, std::vector<CheckOutcome>& outcomes) {
     for (RunningCheck& check : checks_) outcomes.push_back(check.finish(of_several));
@@ -104,11 +119,12 @@ struct Judge::State {
       : evidence(of_run),
         options(std::move(with)),
         primary(primary_of(profiles, options.primary)),
-        run(of_run),
+        run(of_run, options.spans_in_memory),
         suppressor(options.suppressions, of_run.now_unix_ns) {
     for (const Profile& profile : profiles) compiled.emplace_back(profile);
     for (size_t i = 0; i < compiled.size(); ++i) {
-      observed.push_back(std::make_unique<Observed>(compiled[i], i, evidence));
+      observed.push_back(
+          std::make_unique<Observed>(compiled[i], i, evidence, options.spans_in_memory));
     }
     run_checks.emplace(CheckRow::Of::kRun, input_of(primary), suppressor);
     for (size_t i = 0; i < compiled.size(); ++i) {
@@ -125,10 +141,11 @@ struct Judge::State {
             .profiles = observed,
             .answered_share = options.answered_share};
   }
-  void add_group(const telemetry::ResourceSpans& group);
+  Status add_group(const telemetry::ResourceSpans& group);
   void classify(const telemetry::Span& span, const telemetry::Scope& scope,
                 const telemetry::Resource& resource);
-  void add_span(const telemetry::Span& span);
+  Status add_span(const telemetry::Span& span);
+  Status judge_traces();
   void add_profile_figures(Report& report);
   void add_primary_figures(Report& report);
 
@@ -159,7 +176,7 @@ void Judge::State::classify(const telemetry::Span& span, const telemetry::Scope&
   }
 }
 
-void Judge::State::add_span(const telemetry::Span& span) {
+Status Judge::State::add_span(const telemetry::Span& span) {
   bool known = false;
   bool foreign = true;
   uint16_t request_of = 0;
@@ -174,25 +191,28 @@ void Judge::State::add_span(const telemetry::Span& span) {
     if (view.is_request()) request_of |= observed[i]->bit;
   }
   ++run.spans;
-  const SpanRegister::Seen seen = run.spans_by_id.add(span, request_of);
-  run.delivered_again += seen == SpanRegister::Seen::kDelivered;
+  const Result<SpanIds::Sighting> sighting = run.spans_by_id.add(span, request_of);
+  if (!sighting) return sighting.error();
+  run.delivered_again += sighting->seen == SpanRegister::Seen::kDelivered;
   for (size_t i = 0; i < views.size(); ++i) {
     SpanView& view = views[i];
     view.known = known;
-    view.seen = seen;
+    view.seen = sighting->seen;
+    view.first_trace = sighting->first;
     const bool is_mine = view.type != nullptr || (!known && !view.other_service);
     if (is_mine) relevant[i] = true;
     observed[i]->match(view);
     if (view.type != nullptr) checks[i].on_span(view);
-    observed[i]->add(view, is_mine);
+    RETURN_IF_ERROR(observed[i]->add(view, is_mine));
   }
   SpanView& view = views[primary];
   const bool other_service = std::exchange(view.other_service, foreign);
   run_checks->on_span(view);
   view.other_service = other_service;
+  return {};
 }
 
-void Judge::State::add_group(const telemetry::ResourceSpans& group) {
+Status Judge::State::add_group(const telemetry::ResourceSpans& group) {
   bool is_empty = true;
   for (size_t i = 0; i < views.size(); ++i) {
     views[i].resource = &group.resource;
@@ -204,10 +224,13 @@ void Judge::State::add_group(const telemetry::ResourceSpans& group) {
       view.scope = &scoped.scope;
       view.schema_url = scoped.schema_url.empty() ? &group.schema_url : &scoped.schema_url;
     }
-    for (const telemetry::Span& span : scoped.spans) {
+    for (size_t i = 0; i < scoped.spans.size(); ++i) {
+      const telemetry::Span& span = scoped.spans[i];
       is_empty = false;
+      if (i + kAhead < scoped.spans.size())
+        run.spans_by_id.prefetch(scoped.spans[i + kAhead].span_id);
       classify(span, scoped.scope, group.resource);
-      add_span(span);
+      RETURN_IF_ERROR(add_span(span));
     }
   }
   const uint64_t hash = Hash64().add(group.resource.attributes).value();
@@ -217,6 +240,19 @@ void Judge::State::add_group(const telemetry::ResourceSpans& group) {
     if (!checks[i].has_seen(hash)) observed[i]->coverage.add_resource(group.resource);
     checks[i].on_resource(group.resource, hash);
   }
+  return {};
+}
+
+Status Judge::State::judge_traces() {
+  RETURN_IF_ERROR(run.spans_by_id.for_each_trace([this](const TraceRows& trace) {
+    run_checks->on_trace(trace);
+    for (Checks& of_profile : checks) of_profile.on_trace(trace);
+  }));
+  for (size_t i = 0; i < observed.size(); ++i) {
+    RETURN_IF_ERROR(
+        observed[i]->families.for_each([&](const Family& family) { checks[i].on_family(family); }));
+  }
+  return {};
 }
 
 void Judge::State::add_profile_figures(Report& report) {
@@ -276,16 +312,17 @@ Judge::Judge(const Evidence& evidence, const std::vector<Profile>& profiles, Jud
 
 Judge::~Judge() = default;
 
-void Judge::add(const telemetry::TraceBatch& batch) {
-  for (const telemetry::ResourceSpans& group : batch) state_->add_group(group);
+Status Judge::add(const telemetry::TraceBatch& batch) {
+  for (const telemetry::ResourceSpans& group : batch) RETURN_IF_ERROR(state_->add_group(group));
+  return {};
 }
 
 int64_t Judge::spans() const { return state_->run.spans; }
 
-Report Judge::finish() {
+Result<Report> Judge::finish() {
   State& state = *state_;
   Report report;
-  for (const auto& observed : state.observed) observed->families.settle();
+  RETURN_IF_ERROR(state.judge_traces());
   state.run_checks->finish(false, report.checks);
   state.add_profile_figures(report);
   state.add_primary_figures(report);
@@ -344,9 +381,12 @@ std::string summary_of(const Report& report, int64_t spans) {
 
 Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
              const JudgeOptions& options) {
-  Judge judge(evidence, profiles, options);
-  for (const telemetry::TraceBatch& batch : evidence.spans) judge.add(batch);
-  return judge.finish();
+  JudgeOptions in_memory = options;
+  in_memory.spans_in_memory = SIZE_MAX / 1024;
+  Judge judge(evidence, profiles, std::move(in_memory));
+  for (const telemetry::TraceBatch& batch : evidence.spans)
+    BASE_CHECK(judge.add(batch).has_value());
+  return *judge.finish();
 }
 
 }  // namespace touchstone::conformance

@@ -1,13 +1,16 @@
-// From what was collected to a verdict. Pure: reads no files, starts nothing, has no clock.
-// Spans come batch by batch and are not kept: what is kept is in observed.h. Order and batches of
-// the input do not change the verdict. One thread.
+// From what was collected to a verdict. Reads no files, starts nothing, has no clock. Spans come
+// batch by batch and are not kept: what is kept is in observed.h, and beyond so many spans in files
+// without a name (base/spill_file.h). Order and batches of the input do not change the verdict, nor
+// does it matter what was in memory and what in files. One thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "conformance/budgets.h"
 #include "conformance/evidence.h"
 #include "conformance/profile/profile.h"
@@ -16,6 +19,8 @@
 #include "telemetry/span.h"
 
 namespace touchstone::conformance {
+
+inline constexpr size_t kSpansInMemory = size_t{1} << 19;
 
 struct JudgeOptions {
   std::vector<Budget> budgets = {};
@@ -27,6 +32,9 @@ struct JudgeOptions {
   /// The part of the requests that must be answered as expected: with fewer, each that was not is a
   /// MUST finding, else a MAY.
   double answered_share = 1;
+  /// Beyond so many spans, what must be remembered of each goes to files. About 100 bytes each, and
+  /// as much again where a profile has rules about parents and children.
+  size_t spans_in_memory = kSpansInMemory;
 };
 
 /// At most so many profiles judge one run.
@@ -40,11 +48,12 @@ class Judge final {
   Judge(const Evidence& evidence, const std::vector<Profile>& profiles, JudgeOptions options);
   ~Judge();
 
-  void add(const telemetry::TraceBatch& batch);
+  /// ERRORS: kIo of the files; nothing more can be judged then.
+  Status add(const telemetry::TraceBatch& batch);
   int64_t spans() const;  ///< added so far
   /// Fills checks, coverage, budgets, verdict. No span at all gives verdict unknown (exit 3), never
-  /// pass. Call once, after the last batch.
-  result::Report finish();
+  /// pass. Call once, after the last batch. ERRORS: kIo of the files.
+  Result<result::Report> finish();
 
  private:
   struct State;
@@ -54,7 +63,7 @@ class Judge final {
 /// "64 spans: 47 checks passed, …": Report::summary. Again after checks were added to a report.
 std::string summary_of(const result::Report& report, int64_t spans);
 
-/// All of `evidence.spans` through a Judge.
+/// All of `evidence.spans` through a Judge that keeps everything in memory.
 result::Report judge(const Evidence& evidence, const std::vector<Profile>& profiles,
                      const JudgeOptions& options);
 

@@ -7,6 +7,9 @@
 namespace touchstone::conformance {
 namespace {
 
+// What a span of a family with a few values takes.
+constexpr size_t kFamilyBytes = 128;
+
 /// Adds what the request's other checks compare with its usage.
 void add_usage(const SpanView& view, RequestMatch& request) {
   request.completion_tokens += view.number("completion_tokens").value_or(0);
@@ -22,7 +25,8 @@ void add_usage(const SpanView& view, RequestMatch& request) {
 
 }  // namespace
 
-ObservedRun::ObservedRun(const Evidence& evidence) {
+ObservedRun::ObservedRun(const Evidence& evidence, size_t spans_in_memory)
+    : spans_by_id(spans_in_memory) {
   if (!evidence.ledger) return;
   for (const records::LedgerEntry& entry : *evidence.ledger) {
     client_traces.insert(entry.trace_id);
@@ -34,13 +38,14 @@ bool ObservedRun::is_client_span(const TraceId& trace, const SpanId& id) const {
   return client_spans.contains({trace, id});
 }
 
-Observed::Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence)
+Observed::Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence,
+                   size_t spans_in_memory)
     : compiled(profile),
       bit(static_cast<uint16_t>(1u << number)),
       phases(profile),
       coverage(profile),
       reconciled(profile, evidence),
-      families(profile) {
+      families(profile, spans_in_memory * kFamilyBytes) {
   if (evidence.ledger && profile.profile().accounting) {
     matching.emplace(*evidence.ledger, profile.profile());
   }
@@ -63,20 +68,21 @@ void Observed::match(SpanView& view) {
   view.twins = &twins;
 }
 
-void Observed::add(const SpanView& view, bool is_mine) {
-  if (is_mine && view.is_first()) families.add(view);
-  if (view.type == nullptr) return;
+Status Observed::add(const SpanView& view, bool is_mine) {
+  if (is_mine && view.is_first()) RETURN_IF_ERROR(families.add(view));
+  if (view.type == nullptr) return {};
   coverage.add(view);
-  if (!view.is_request()) return;
+  if (!view.is_request()) return {};
   ++request_spans;
   if (!view.is_first()) {
     ++duplicate_requests;
-    return;
+    return {};
   }
   reconciled.add(view);
   phases.add(view);
   examples.add(view);
   if (view.request != nullptr) add_usage(view, *view.request);
+  return {};
 }
 
 }  // namespace touchstone::conformance

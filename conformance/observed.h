@@ -1,5 +1,6 @@
 // What is kept of spans after they passed, for the checks that look at all of them at the end: of
-// the run, and of each profile. A few dozen bytes a span, never the span. Thread-compatible.
+// the run, and of each profile. A few dozen bytes a span, never the span; and of so many spans, the
+// rest goes to files. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ namespace touchstone::conformance {
 
 /// Of the run, whatever the profile.
 struct ObservedRun {
-  explicit ObservedRun(const Evidence& evidence);
+  ObservedRun(const Evidence& evidence, size_t spans_in_memory);
   /// True when the ids are those of a span that a client sent in its traceparent.
   bool is_client_span(const TraceId& trace, const SpanId& id) const;
 
@@ -40,13 +41,14 @@ struct ObservedRun {
 class Observed final {
  public:
   /// `number`: position among the profiles of the run.
-  Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence);
+  Observed(const CompiledProfile& profile, size_t number, const Evidence& evidence,
+           size_t spans_in_memory);
 
   /// Finds the request and the twins of the view's span; before checks see the view.
   void match(SpanView& view);
   /// After checks saw the view: keeps what the others need. `is_mine`: of one of its types, or of
-  /// no profile's.
-  void add(const SpanView& view, bool is_mine);
+  /// no profile's. ERRORS: kIo of the file that holds what does not fit in memory.
+  Status add(const SpanView& view, bool is_mine);
 
   const Profile& profile() const { return compiled.profile(); }
 

@@ -1,13 +1,21 @@
 #include "conformance/span_register.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "conformance/hash.h"
 
 namespace touchstone::conformance {
 namespace {
 
-constexpr size_t kSlotsAtFirst = 1024;
 // Names are for messages; hostile input may have a new one in every span.
 constexpr size_t kNamesMax = 1024;
+constexpr size_t kKeyBytes = sizeof(TraceId) + sizeof(SpanId);
+// A row in memory, with what the sorter keeps beside it.
+constexpr size_t kRowBytes = sizeof(SpanRow) + 20;
+
+static_assert(offsetof(SpanRow, trace) == 0 && offsetof(SpanRow, id) == sizeof(TraceId),
+              "a row's bytes begin with its key");
 
 }  // namespace
 
@@ -16,39 +24,16 @@ bool says_remote(uint32_t flags) {
   return (flags & kBoth) == kBoth;
 }
 
-template <typename Visit>
-const SpanRow* SpanRegister::find_if(const SpanId& id, const Visit& visit) const {
-  if (slots_.empty()) return nullptr;
-  const uint64_t hash = Hash64().add(id).value();
-  const size_t mask = slots_.size() - 1;
-  for (size_t at = hash & mask; slots_[at].row != 0; at = (at + 1) & mask) {
-    if (slots_[at].hash != hash >> 32) continue;
-    const SpanRow& row = rows_[slots_[at].row - 1];
-    if (row.id == id && visit(row)) return &row;
-  }
-  return nullptr;
+size_t TraceRows::position(const SpanId& id) const {
+  const auto found =
+      std::lower_bound(rows_.begin(), rows_.end(), id,
+                       [](const SpanRow& row, const SpanId& wanted) { return row.id < wanted; });
+  if (found == rows_.end() || found->id != id) return size();
+  return static_cast<size_t>(found - rows_.begin());
 }
 
-const SpanRow* SpanRegister::find(const TraceId& trace, const SpanId& id) const {
-  return find_if(id, [&](const SpanRow& row) { return row.trace == trace; });
-}
-
-const SpanRow* SpanRegister::find(const SpanId& id) const {
-  return find_if(id, [](const SpanRow&) { return true; });
-}
-
-void SpanRegister::grow() {
-  slots_.assign(slots_.empty() ? kSlotsAtFirst : slots_.size() * 2, {});
-  for (size_t row = 0; row < rows_.size(); ++row) insert(row);
-}
-
-void SpanRegister::insert(size_t row) {
-  const uint64_t hash = Hash64().add(rows_[row].id).value();
-  const size_t mask = slots_.size() - 1;
-  size_t at = hash & mask;
-  while (slots_[at].row != 0) at = (at + 1) & mask;
-  slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(row + 1)};
-}
+SpanRegister::SpanRegister(size_t in_memory)
+    : ids_(in_memory), rows_({.key_bytes = kKeyBytes, .memory_bytes = in_memory * kRowBytes}) {}
 
 uint32_t SpanRegister::intern(const std::string& name) {
   if (last_name_ < names_.size() && names_[last_name_] == name) return last_name_;
@@ -61,28 +46,38 @@ uint32_t SpanRegister::intern(const std::string& name) {
   return index;
 }
 
-SpanRegister::Seen SpanRegister::add(const telemetry::Span& span, uint16_t request_of) {
-  if (!span.span_id.is_valid()) return Seen::kNew;
-  const uint64_t content = content_hash(span);
-  bool shared = false;
-  const SpanRow* same = find_if(span.span_id, [&](const SpanRow& row) {
-    shared = shared || row.trace != span.trace_id;
-    return row.trace == span.trace_id;
-  });
-  if (same != nullptr) return same->content == content ? Seen::kDelivered : Seen::kReused;
-  rows_.push_back({.trace = span.trace_id,
-                   .id = span.span_id,
-                   .parent = span.parent_span_id,
-                   .content = content,
-                   .name = intern(span.name),
-                   .flags = span.flags,
-                   .request_of = request_of});
-  if (rows_.size() * 2 > slots_.size()) {
-    grow();
-  } else {
-    insert(rows_.size() - 1);
+Result<SpanIds::Sighting> SpanRegister::add(const telemetry::Span& span, uint16_t request_of) {
+  if (!span.span_id.is_valid()) return SpanIds::Sighting{};
+  auto sighting = ids_.add(span.trace_id, span.span_id, content_hash(span));
+  if (!sighting || sighting->seen == Seen::kDelivered || sighting->seen == Seen::kReused) {
+    return sighting;
   }
-  return shared ? Seen::kNewButShared : Seen::kNew;
+  SpanRow row;
+  std::memset(static_cast<void*>(&row), 0, sizeof row);  // its padding goes to the file too
+  row.trace = span.trace_id;
+  row.id = span.span_id;
+  row.parent = span.parent_span_id;
+  row.name = intern(span.name);
+  row.flags = span.flags;
+  row.request_of = request_of;
+  RETURN_IF_ERROR(rows_.add({reinterpret_cast<const char*>(&row), sizeof row}));
+  return sighting;
+}
+
+Status SpanRegister::for_each_trace(const std::function<void(const TraceRows&)>& visit) {
+  std::vector<SpanRow> trace;
+  RETURN_IF_ERROR(rows_.visit_sorted([&](std::string_view record) -> Status {
+    SpanRow row;
+    std::memcpy(static_cast<void*>(&row), record.data(), sizeof row);
+    if (!trace.empty() && trace.front().trace != row.trace) {
+      visit(TraceRows(trace));
+      trace.clear();
+    }
+    trace.push_back(row);
+    return {};
+  }));
+  if (!trace.empty()) visit(TraceRows(trace));
+  return {};
 }
 
 }  // namespace touchstone::conformance

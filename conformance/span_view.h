@@ -27,7 +27,8 @@ struct SpanView {
   const std::string* schema_url = nullptr;  ///< the scope's, else the resource's
   const telemetry::Resource* resource = nullptr;
   SpanRegister::Seen seen = SpanRegister::Seen::kNew;
-  bool known = false;  ///< some profile has a type for it
+  TraceId first_trace;  ///< of the first span with its id, unless it is kNew
+  bool known = false;   ///< some profile has a type for it
   bool other_service = false;
 
   // What one profile makes of it.

@@ -99,12 +99,12 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
   auto evidence = evidence_of_run(run, options.now_unix_ns);
   if (!evidence) return std::move(evidence).error();
   conformance::Judge judge(*evidence, options.profiles, options.judge);
-  RETURN_IF_ERROR(read_run_spans(run, *evidence, [&](const telemetry::TraceBatch& batch) -> Status {
-    judge.add(batch);
-    return {};
-  }));
+  RETURN_IF_ERROR(read_run_spans(
+      run, *evidence, [&](const telemetry::TraceBatch& batch) { return judge.add(batch); }));
   const int64_t spans = judge.spans();
-  result::Report report = judge.finish();
+  auto judged = judge.finish();
+  if (!judged) return std::move(judged).error();
+  result::Report& report = *judged;
   auto files = unaltered(run);
   if (!files) return std::move(files).error();
   report.checks.push_back(std::move(*files));
@@ -121,7 +121,7 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
     result::decide(report, options.judge.fail_on);
     report.summary = conformance::summary_of(report, spans);
   }
-  return report;
+  return std::move(report);
 }
 
 }  // namespace touchstone::harness

@@ -42,18 +42,18 @@ class ChoiceBlocks final : public scheduler::HashSource {
   size_t size() const override { return size_; }
 
   void extend(std::vector<BlockHash>& hashes, size_t count) const override {
-    size_t block = hashes.size();
-    hashes.resize(count);
-    const std::span<BlockHash> all = hashes;
-    while (block < count) {
+    std::array<BlockHash, 64> made;
+    while (hashes.size() < count) {
+      const size_t block = hashes.size();
       const Run run = run_at(block, count);
       if (block < by_tokens_.size()) {
-        std::copy_n(by_tokens_.begin() + static_cast<std::ptrdiff_t>(block), run.end - block,
-                    hashes.begin() + static_cast<std::ptrdiff_t>(block));
-      } else {
-        numbered_hashes(run.space, run.number, block, all.subspan(block, run.end - block));
+        hashes.insert(hashes.end(), by_tokens_.begin() + static_cast<std::ptrdiff_t>(block),
+                      by_tokens_.begin() + static_cast<std::ptrdiff_t>(run.end));
+        continue;
       }
-      block = run.end;
+      const auto some = std::span(made).first(std::min(made.size(), run.end - block));
+      numbered_hashes(run.space, run.number, block, some);
+      hashes.insert(hashes.end(), some.begin(), some.end());
     }
   }
 

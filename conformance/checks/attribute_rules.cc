@@ -60,10 +60,12 @@ std::optional<std::string> out_of_range(const Value& value, const AttributeRule&
   } else {
     return std::nullopt;
   }
-  const std::string unit = rule.unit.empty() ? "" : " " + rule.unit;
+  const auto with_unit = [&](const char* words, double bound) {
+    return words + format_double(bound) + (rule.unit.empty() ? "" : " " + rule.unit);
+  };
   if (std::isnan(number)) return "a number";
-  if (rule.min && number < *rule.min) return "at least " + format_double(*rule.min) + unit;
-  if (rule.max && number > *rule.max) return "at most " + format_double(*rule.max) + unit;
+  if (rule.min && number < *rule.min) return with_unit("at least ", *rule.min);
+  if (rule.max && number > *rule.max) return with_unit("at most ", *rule.max);
   if (std::isinf(number)) return "a finite number";
   return std::nullopt;
 }

@@ -1,7 +1,8 @@
-// A check: functions that see each span once as it passes and what was kept of all at the end, and
-// record what violates the profile. One row each; row and functions stand together in one file of
-// checks/. A check keeps no state of its own: what must be remembered is in observed.h. It never
-// stops at its first finding, and one that examined nothing is skipped, never passed. One thread.
+// A check: functions that see each span once as it passes, each trace and what was kept of all at
+// the end, and record what violates the profile. One row each; row and functions stand together in
+// one file of checks/. A check keeps no state of its own: what must be remembered is in observed.h.
+// It never stops at its first finding, and one that examined nothing is skipped, never passed. One
+// thread.
 #pragma once
 
 #include <map>
@@ -92,6 +93,8 @@ struct CheckRow {
   enum class Source { kStandard, kTheProfile };  ///< who demands it
   using OnSpan = void (*)(const CheckInput&, const SpanView&, Recorder&);
   using OnResource = void (*)(const CheckInput&, const telemetry::Resource&, Recorder&);
+  using OnTrace = void (*)(const CheckInput&, const TraceRows&, Recorder&);
+  using OnFamily = void (*)(const CheckInput&, const Family&, Recorder&);
   using AtEnd = void (*)(const CheckInput&, Recorder&);
 
   const char* id;
@@ -104,6 +107,8 @@ struct CheckRow {
   const char* nothing;  ///< why it is skipped when it examined nothing and gave no other reason
   OnSpan on_span = nullptr;          ///< of the run: every span; of a profile: those of its types
   OnResource on_resource = nullptr;  ///< each distinct resource with such a span
+  OnTrace on_trace = nullptr;        ///< at the end, in the order of trace ids
+  OnFamily on_family = nullptr;      ///< the same; of profiles with rules about kin
   AtEnd at_end = nullptr;
 };
 

@@ -20,12 +20,12 @@ void violation(const FamilyMember& member, Violation violation, Recorder& record
   recorder.violation(std::move(violation));
 }
 
-void parents(const CheckInput& input, Recorder& recorder) {
-  for (const FamilyMember& member : input.observed.families.members()) {
+void parents(const CheckInput&, const Family& family, Recorder& recorder) {
+  for (const FamilyMember& member : family.members()) {
     if (member.type == nullptr || member.type->type().parents.empty()) continue;
     recorder.examined();
     const std::vector<std::string>& allowed = member.type->type().parents;
-    const FamilyMember* parent = input.observed.families.parent_of(member);
+    const FamilyMember* parent = family.parent_of(member);
     const std::string actual = parent == nullptr ? "none that was collected" : type_name(*parent);
     if (parent != nullptr && std::find(allowed.begin(), allowed.end(), actual) != allowed.end()) {
       continue;
@@ -43,16 +43,16 @@ void parents(const CheckInput& input, Recorder& recorder) {
 
 /// Calls `visit(parent, rules, children)` for each span whose type has rules about its children.
 template <typename Visit>
-void for_each_family(const CheckInput& input, const Visit& visit) {
-  for (const FamilyMember& member : input.observed.families.members()) {
+void for_each_parent(const Family& family, const Visit& visit) {
+  for (const FamilyMember& member : family.members()) {
     if (member.type == nullptr || !member.type->type().children) continue;
-    visit(member, *member.type->type().children, input.observed.families.children_of(member));
+    visit(member, *member.type->type().children, family.children_of(member));
   }
 }
 
-void children(const CheckInput& input, Recorder& recorder) {
-  for_each_family(input, [&](const FamilyMember& parent, const Children& rules,
-                             const std::vector<const FamilyMember*>& children) {
+void children(const CheckInput&, const Family& family, Recorder& recorder) {
+  for_each_parent(family, [&](const FamilyMember& parent, const Children& rules,
+                              const std::vector<const FamilyMember*>& children) {
     recorder.examined();
     for (const ChildRule& rule : rules.of) {
       const auto count =
@@ -90,9 +90,9 @@ void children(const CheckInput& input, Recorder& recorder) {
   });
 }
 
-void inside(const CheckInput& input, Recorder& recorder) {
-  for_each_family(input, [&](const FamilyMember& parent, const Children& rules,
-                             const std::vector<const FamilyMember*>& children) {
+void inside(const CheckInput&, const Family& family, Recorder& recorder) {
+  for_each_parent(family, [&](const FamilyMember& parent, const Children& rules,
+                              const std::vector<const FamilyMember*>& children) {
     if (!rules.inside) return;
     for (const FamilyMember* child : children) {
       recorder.examined();
@@ -135,9 +135,9 @@ void judge_gap(const FamilyMember& at, const std::string& between, int64_t gap,
             recorder);
 }
 
-void layout(const CheckInput& input, Recorder& recorder) {
-  for_each_family(input, [&](const FamilyMember& parent, const Children& rules,
-                             const std::vector<const FamilyMember*>& children) {
+void layout(const CheckInput&, const Family& family, Recorder& recorder) {
+  for_each_parent(family, [&](const FamilyMember& parent, const Children& rules,
+                              const std::vector<const FamilyMember*>& children) {
     if (rules.layout == Layout::kAny || children.empty()) return;
     const bool tile = rules.layout == Layout::kTile;
     if (tile) {
@@ -160,17 +160,16 @@ void layout(const CheckInput& input, Recorder& recorder) {
 }
 
 /// The value of a term; of children the sum, absent when none of them has it.
-Operand operand_of(const Families& families, const FamilyMember& member,
-                   const Relation::Term& term) {
-  if (term.owner == Relation::Owner::kSelf) return families.value_of(member, term.name);
+Operand operand_of(const Family& family, const FamilyMember& member, const Relation::Term& term) {
+  if (term.owner == Relation::Owner::kSelf) return family.value_of(member, term.name);
   if (term.owner == Relation::Owner::kParent) {
-    const FamilyMember* parent = families.parent_of(member);
-    return parent == nullptr ? Operand{} : families.value_of(*parent, term.name);
+    const FamilyMember* parent = family.parent_of(member);
+    return parent == nullptr ? Operand{} : family.value_of(*parent, term.name);
   }
   Operand sum;
-  for (const FamilyMember* child : families.children_of(member)) {
+  for (const FamilyMember* child : family.children_of(member)) {
     if (type_name(*child) != term.child_type) continue;
-    Operand value = families.value_of(*child, term.name);
+    Operand value = family.value_of(*child, term.name);
     const double* number = std::get_if<double>(&value);
     double* so_far = std::get_if<double>(&sum);
     if (number != nullptr && so_far != nullptr) {
@@ -182,16 +181,15 @@ Operand operand_of(const Families& families, const FamilyMember& member,
   return sum;
 }
 
-void relations(const CheckInput& input, Recorder& recorder) {
-  const Families& families = input.observed.families;
-  for (const FamilyMember& member : families.members()) {
+void relations(const CheckInput&, const Family& family, Recorder& recorder) {
+  for (const FamilyMember& member : family.members()) {
     if (member.type == nullptr) continue;
     const std::vector<Relation>& rules = member.type->type().relations;
     for (size_t i = 0; i < rules.size(); ++i) {
       const Relation& relation = rules[i];
       if (!relation.crosses_spans() || !member.owes(i)) continue;
       const auto values = evaluate(
-          relation, [&](const Relation::Term& term) { return operand_of(families, member, term); });
+          relation, [&](const Relation::Term& term) { return operand_of(family, member, term); });
       if (!values) continue;
       recorder.examined();
       if (values->holds) continue;
@@ -209,35 +207,35 @@ constexpr CheckRow kRows[] = {
      .demanded_by = kTheProfile,
      .source = "the profile's span types (parent) at its pinned version.",
      .nothing = kNoFamily,
-     .at_end = parents},
+     .on_family = parents},
     {.id = "family.children",
      .title = "Every span has its children, each as often as it must",
      .group = "topology",
      .demanded_by = kTheProfile,
      .source = "the profile's span types (children) at its pinned version.",
      .nothing = kNoFamily,
-     .at_end = children},
+     .on_family = children},
     {.id = "family.inside",
      .title = "Children lie within their parent",
      .group = "time",
      .demanded_by = kTheProfile,
      .source = "the profile's span types (children.inside) at its pinned version.",
      .nothing = kNoFamily,
-     .at_end = inside},
+     .on_family = inside},
     {.id = "family.layout",
      .title = "Children do not overlap and leave no gap",
      .group = "time",
      .demanded_by = kTheProfile,
      .source = "the profile's span types (children.layout) at its pinned version.",
      .nothing = kNoFamily,
-     .at_end = layout},
+     .on_family = layout},
     {.id = "family.relation",
      .title = "Relations between a span and its parent or children",
      .group = "schema",
      .demanded_by = kTheProfile,
      .source = "the profile's relations (parent/NAME, TYPE/NAME) at its pinned version.",
      .nothing = "no span with all the numbers of a relation across spans",
-     .at_end = relations}};
+     .on_family = relations}};
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include "reference_engine/scheduler/block_pool.h"
 
+#include <bit>
 #include <numeric>
 
 #include "base/check.h"
@@ -12,7 +13,7 @@ BlockPool::BlockPool(int64_t num_blocks) {
   by_hash_.reserve(blocks_.size(), [this](BlockId b) { return at(b).hash.words[0]; });
   free_ = total();
   blank_.reserve(blocks_.size());
-  queue_.resize(2 * blocks_.size() + 2 * kAhead, kNullBlock);
+  queue_.resize(std::bit_ceil(2 * blocks_.size() + 2 * kAhead), kNullBlock);
   queued_ = static_cast<size_t>(free_);
   std::iota(queue_.begin(), queue_.begin() + free_, 1);
 }

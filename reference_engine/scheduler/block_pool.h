@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "reference_engine/scheduler/flat_index.h"
 #include "reference_engine/scheduler/types.h"
 
@@ -71,23 +72,20 @@ class BlockPool final {
 
   Block& at(BlockId block) { return blocks_[static_cast<size_t>(block)]; }
   const Block& at(BlockId block) const { return blocks_[static_cast<size_t>(block)]; }
-  /// The place `steps` places after `place`. REQUIRES: steps <= queue_.size().
-  size_t after(size_t place, size_t steps) const {
-    place += steps;
-    return place < queue_.size() ? place : place - queue_.size();
-  }
+  /// The place `steps` places after `place`.
+  size_t after(size_t place, size_t steps) const { return (place + steps) & (queue_.size() - 1); }
   int32_t oldest(const BlockHash& hash) const;
   void enqueue(BlockId block);
   BlockId dequeue();
   void squeeze();
   void forget(BlockId block);
 
-  std::vector<Block> blocks_;
+  std::vector<Block, HugePageAllocator<Block>> blocks_;
   // The free list: the blank ones that came back, the last of them first, then the queue. A ring
-  // of twice the blocks: one that is touched leaves a hole, the null block, and when the ring is
-  // full at least half of it are holes.
+  // of twice the blocks or more, a power of two: one that is touched leaves a hole, the null block,
+  // and when the ring is full at least half of it are holes.
   std::vector<BlockId> blank_;
-  std::vector<BlockId> queue_;
+  std::vector<BlockId, HugePageAllocator<BlockId>> queue_;
   size_t head_ = 0;    // place of the first
   size_t queued_ = 0;  // places from there on that are in use, holes included
   FlatIndex by_hash_;  // the oldest block of each hash

@@ -11,10 +11,14 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "base/check.h"
+#include "base/huge_pages.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace touchstone::scheduler {
 
@@ -27,7 +31,7 @@ class FlatIndex {
   template <typename HashOf>
   void reserve(size_t count, const HashOf& hash_of) {
     if (count <= capacity()) return;
-    std::vector<Bucket> old(std::bit_ceil(count / kFill + 2));
+    Buckets old(std::bit_ceil(count / kFill + 2));
     old.swap(buckets_);
     shift_ = 64 - std::countr_zero(buckets_.size());
     size_ = 0;
@@ -47,11 +51,8 @@ class FlatIndex {
     size_t at = home_of(hash);
     for (size_t tried = 0; tried < buckets_.size(); ++tried, at = after(at)) {
       const Bucket& bucket = buckets_[at];
-      for (uint64_t found = bucket.places_with(tag); found != 0; found &= found - 1) {
-        const int32_t value = bucket.values[place_of(found)];
-        if (matches(value)) return value;
-      }
-      if (bucket.passed == 0) break;
+      const int32_t value = bucket.find(tag, matches);
+      if (value != kNone || bucket.passed == 0) return value;
     }
     return kNone;
   }
@@ -68,9 +69,20 @@ class FlatIndex {
   template <typename Matches>
   int32_t find_or_insert(int32_t value, uint64_t hash, const Matches& matches) {
     BASE_CHECK(size_ < capacity(), size_, " entries");
-    const int32_t there = find(hash, matches);
-    if (there == kNone) place(value, hash);
-    return there;
+    // Mostly it would be in its own bucket, and there is room.
+    const uint8_t tag = tag_of(hash);
+    Bucket& home = buckets_[home_of(hash)];
+    int32_t there = home.find(tag, matches);
+    if (there == kNone && home.passed > 0) there = find(hash, matches);
+    if (there != kNone) return there;
+    const Places empty = home.places_with(0);
+    if (empty == 0) {
+      place(value, hash);
+    } else {
+      home.put(place_of(empty), tag, value);
+      ++size_;
+    }
+    return kNone;
   }
 
   /// Puts `value` where `old` stands; both have the same key. REQUIRES: `old` is an entry.
@@ -108,40 +120,49 @@ class FlatIndex {
   static constexpr size_t kPlaces = 12;
   static constexpr size_t kFill = 6;  // entries a bucket, on average and at most
 
+  using Places = uint32_t;  // a bit for each, the first one lowest
   struct alignas(64) Bucket {
     std::array<uint8_t, kPlaces> tags{};  // 0: the place is empty
     uint32_t passed = 0;                  // entries that found it full and stand further on
     std::array<int32_t, kPlaces> values{};
 
-    /// A bit for each place with `tag`; place_of() reads them.
-    uint64_t places_with(uint8_t tag) const {
-      uint64_t first = 0;
-      uint32_t rest = 0;
-      std::memcpy(&first, tags.data(), sizeof first);
-      std::memcpy(&rest, tags.data() + sizeof first, sizeof rest);
-      const uint64_t wanted = 0x0101010101010101u * tag;
-      return zero_bytes(first ^ wanted) >> 7 | (zero_bytes(rest ^ wanted) & UINT32_MAX) >> 6;
+    Places places_with(uint8_t tag) const {
+#if defined(__SSE2__)
+      // The tags and the count after them.
+      const __m128i all = _mm_load_si128(reinterpret_cast<const __m128i*>(tags.data()));
+      const __m128i equal = _mm_cmpeq_epi8(all, _mm_set1_epi8(static_cast<char>(tag)));
+      return static_cast<Places>(_mm_movemask_epi8(equal)) & ((1u << kPlaces) - 1);
+#else
+      Places found = 0;
+      for (size_t i = 0; i < kPlaces; ++i) found |= static_cast<Places>(tags[i] == tag) << i;
+      return found;
+#endif
     }
     /// kPlaces when `value` is not there.
     size_t place_with(uint8_t tag, int32_t value) const {
-      for (uint64_t found = places_with(tag); found != 0; found &= found - 1) {
+      for (Places found = places_with(tag); found != 0; found &= found - 1) {
         const size_t i = place_of(found);
         if (values[i] == value) return i;
       }
       return kPlaces;
     }
+    /// The value here with this tag for which `matches(value)` holds, or kNone.
+    template <typename Matches>
+    int32_t find(uint8_t tag, const Matches& matches) const {
+      for (Places found = places_with(tag); found != 0; found &= found - 1) {
+        const int32_t value = values[place_of(found)];
+        if (matches(value)) return value;
+      }
+      return kNone;
+    }
+    void put(size_t at, uint8_t tag, int32_t value) {
+      tags[at] = tag;
+      values[at] = value;
+    }
   };
+  using Buckets = std::vector<Bucket, HugePageAllocator<Bucket>>;
 
-  /// 0x80 in each byte that is zero.
-  static uint64_t zero_bytes(uint64_t word) {
-    constexpr uint64_t kLow = 0x7f7f7f7f7f7f7f7fu;
-    return ~(((word & kLow) + kLow) | word | kLow);
-  }
-  /// Of the lowest bit: byte k has one for place k and above it one for place 8 + k.
-  static size_t place_of(uint64_t found) {
-    const auto bit = static_cast<size_t>(std::countr_zero(found));
-    return bit / 8 + bit % 8 * 8;
-  }
+  static size_t place_of(Places found) { return static_cast<size_t>(std::countr_zero(found)); }
 
   size_t home_of(uint64_t hash) const { return hash >> shift_; }
   uint8_t tag_of(uint64_t hash) const {
@@ -150,19 +171,17 @@ class FlatIndex {
   size_t after(size_t at) const { return at + 1 == buckets_.size() ? 0 : at + 1; }
   void place(int32_t value, uint64_t hash) {
     size_t at = home_of(hash);
-    uint64_t empty = buckets_[at].places_with(0);
+    Places empty = buckets_[at].places_with(0);
     for (; empty == 0; empty = buckets_[at].places_with(0)) {
       ++buckets_[at].passed;
       at = after(at);
     }
-    const size_t i = place_of(empty);
-    buckets_[at].tags[i] = tag_of(hash);
-    buckets_[at].values[i] = value;
+    buckets_[at].put(place_of(empty), tag_of(hash), value);
     ++size_;
   }
 
-  std::vector<Bucket> buckets_;  // a power of two of them, at least two
-  int shift_ = 63;               // a hash's upper bits are its bucket, the eight below its tag
+  Buckets buckets_;  // a power of two of them, at least two
+  int shift_ = 63;   // a hash's upper bits are its bucket, the eight below its tag
   size_t size_ = 0;
 };
 

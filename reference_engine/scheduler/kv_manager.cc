@@ -38,6 +38,7 @@ int32_t KvManager::find_prefix(Request& request) {
 std::span<const BlockHash> KvManager::hashes(Request& request, size_t count, size_t most) const {
   constexpr size_t kAtOnce = 64;
   if (count > request.hashes.size()) {
+    request.hashes.reserve(request.num_hashes());
     request.hash_source->extend(request.hashes,
                                 std::min(std::max(count, request.hashes.size() + kAtOnce), most));
   }

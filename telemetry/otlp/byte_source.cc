@@ -19,40 +19,22 @@ constexpr size_t kChunkBytes = size_t{1} << 17;
 
 class PlainSource final : public ByteSource {
  public:
-  explicit PlainSource(int descriptor) : descriptor_(descriptor) {}
-  ~PlainSource() override { ::close(descriptor_); }
-  PlainSource(const PlainSource&) = delete;
-  PlainSource& operator=(const PlainSource&) = delete;
-
-  Result<size_t> read(std::span<char> buffer) override {
-    for (;;) {
-      const ssize_t got = ::read(descriptor_, buffer.data(), buffer.size());
-      if (got >= 0) return static_cast<size_t>(got);
-      if (errno != EINTR) return io_error(std::string("cannot read: ") + std::strerror(errno));
-    }
-  }
-
-  /// The first bytes, to tell the format; read() starts after them again from the beginning.
-  std::string peek(size_t count) const {
-    std::string head(count, '\0');
-    const ssize_t got = ::pread(descriptor_, head.data(), count, 0);
-    head.resize(got > 0 ? static_cast<size_t>(got) : 0);
-    return head;
-  }
+  explicit PlainSource(FileBytes& file) : file_(file) {}
+  Result<size_t> read(std::span<char> buffer) override { return file_.read(buffer); }
 
  private:
-  int descriptor_;
+  FileBytes& file_;
 };
 
 /// What both decompressors share: a chunk of compressed input.
 class Input final {
  public:
-  explicit Input(std::unique_ptr<ByteSource> file) : file_(std::move(file)), chunk_(kChunkBytes) {}
+  explicit Input(FileBytes& file) : file_(file), chunk_(kChunkBytes) {}
 
   /// The unread part; empty at the end of the file.
   Result<std::string_view> available() {
     if (rest_.empty()) {
-      Result<size_t> got = file_->read(chunk_);
+      Result<size_t> got = file_.read(chunk_);
       if (!got) return std::move(got).error();
       rest_ = {chunk_.data(), *got};
     }
@@ -71,14 +53,14 @@ class Input final {
   }
 
  private:
-  std::unique_ptr<ByteSource> file_;
+  FileBytes& file_;
   std::vector<char> chunk_;
   std::string_view rest_;
 };
 
 class GzipSource final : public ByteSource {
  public:
-  explicit GzipSource(std::unique_ptr<ByteSource> file) : input_(std::move(file)) {
+  explicit GzipSource(FileBytes& file) : input_(file) {
     constexpr int kGzipWithLargestWindow = 15 + 16;
     BASE_CHECK(inflateInit2(&stream_, kGzipWithLargestWindow) == Z_OK);
   }
@@ -119,8 +101,8 @@ class GzipSource final : public ByteSource {
 
 class ZstdSource final : public ByteSource {
  public:
-  explicit ZstdSource(std::unique_ptr<ByteSource> file)
-      : input_(std::move(file)), context_(ZSTD_createDStream(), &ZSTD_freeDStream) {
+  explicit ZstdSource(FileBytes& file)
+      : input_(file), context_(ZSTD_createDStream(), &ZSTD_freeDStream) {
     BASE_CHECK(context_ != nullptr);
   }
 
@@ -152,22 +134,72 @@ class ZstdSource final : public ByteSource {
 
 }  // namespace
 
-Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path) {
+FileBytes::FileBytes(int descriptor, Digest digest) : descriptor_(descriptor) {
+  if (digest == Digest::kSha256) sha256_ = std::make_unique<BackgroundSha256>();
+}
+
+FileBytes::~FileBytes() { ::close(descriptor_); }
+
+Result<std::unique_ptr<FileBytes>> FileBytes::open(const std::string& path, Digest digest) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
     const int code = errno;
     return Error{code == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
                  path + ": cannot open: " + std::strerror(code), ""};
   }
-  auto file = std::make_unique<PlainSource>(descriptor);
-  const std::string head = file->peek(4);
+  return std::unique_ptr<FileBytes>(new FileBytes(descriptor, digest));
+}
+
+Result<size_t> FileBytes::read_on(std::span<char> buffer) {
+  for (;;) {
+    const ssize_t got = ::read(descriptor_, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return io_error(std::string("cannot read: ") + std::strerror(errno));
+    const auto size = static_cast<size_t>(got);
+    if (sha256_ != nullptr) sha256_->update({buffer.data(), size});
+    return size;
+  }
+}
+
+Result<size_t> FileBytes::read(std::span<char> buffer) {
+  if (head_.empty()) return read_on(buffer);
+  const size_t size = head_.copy(buffer.data(), buffer.size());
+  head_.erase(0, size);
+  return size;
+}
+
+Result<std::string> FileBytes::peek() {
+  constexpr size_t kBytes = 4;
+  while (head_.size() < kBytes) {
+    char more[kBytes];
+    const Result<size_t> got = read_on(std::span(more).first(kBytes - head_.size()));
+    if (!got) return got.error();
+    if (*got == 0) break;
+    head_.append(more, *got);
+  }
+  return head_;
+}
+
+Result<std::string> FileBytes::sha256_hex() {
+  BASE_CHECK(sha256_ != nullptr, "no digest was asked for");
+  std::vector<char> rest(kChunkBytes);
+  for (;;) {
+    const Result<size_t> got = read_on(rest);
+    if (!got) return got.error();
+    if (*got == 0) return sha256_->finish_hex();
+  }
+}
+
+Result<std::unique_ptr<ByteSource>> decompressed(FileBytes& file) {
+  const Result<std::string> head = file.peek();
+  if (!head) return head.error();
   std::unique_ptr<ByteSource> source;
-  if (head.starts_with("\x1f\x8b")) {
-    source = std::make_unique<GzipSource>(std::move(file));
-  } else if (head == "\x28\xb5\x2f\xfd") {
-    source = std::make_unique<ZstdSource>(std::move(file));
+  if (head->starts_with("\x1f\x8b")) {
+    source = std::make_unique<GzipSource>(file);
+  } else if (*head == "\x28\xb5\x2f\xfd") {
+    source = std::make_unique<ZstdSource>(file);
   } else {
-    source = std::move(file);
+    source = std::make_unique<PlainSource>(file);
   }
   return source;
 }

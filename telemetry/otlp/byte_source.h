@@ -1,12 +1,13 @@
-// A file's bytes, decompressed on the way: plain, gzip (RFC 1952, several members) or zstd
-// (RFC 8878, several frames), each with zeros after it as block devices and tapes leave them. Told
-// by the first bytes. Thread-compatible.
+// A file's bytes, as they lie there and decompressed: plain, gzip (RFC 1952, several members) or
+// zstd (RFC 8878, several frames), each with zeros after it as block devices and tapes leave them.
+// Told by the first bytes. Each byte is read once, so that pipes do too. Thread-compatible.
 #pragma once
 
 #include <memory>
 #include <span>
 #include <string>
 
+#include "base/background_sha256.h"
 #include "base/result.h"
 
 namespace touchstone::telemetry {
@@ -19,7 +20,33 @@ class ByteSource {
   virtual Result<size_t> read(std::span<char> buffer) = 0;
 };
 
-/// ERRORS: kNotFound, kIo.
-Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path);
+/// As they lie in the file.
+class FileBytes final : public ByteSource {
+ public:
+  enum class Digest { kNone, kSha256 };
+  /// ERRORS: kNotFound, kIo.
+  static Result<std::unique_ptr<FileBytes>> open(const std::string& path, Digest digest);
+  ~FileBytes() override;
+  FileBytes(const FileBytes&) = delete;
+  FileBytes& operator=(const FileBytes&) = delete;
+
+  Result<size_t> read(std::span<char> buffer) override;
+  /// The first bytes, up to four; read() gives them too. REQUIRES: nothing was read yet.
+  Result<std::string> peek();
+  /// Of the whole file; reads what nobody has read yet. REQUIRES: Digest::kSha256; call once.
+  /// ERRORS: kIo.
+  Result<std::string> sha256_hex();
+
+ private:
+  FileBytes(int descriptor, Digest digest);
+  Result<size_t> read_on(std::span<char> buffer);
+
+  int descriptor_;
+  std::string head_;  // was peeked at, not read
+  std::unique_ptr<BackgroundSha256> sha256_;
+};
+
+/// What is in `file`, which must outlive it. ERRORS: kIo.
+Result<std::unique_ptr<ByteSource>> decompressed(FileBytes& file);
 
 }  // namespace touchstone::telemetry

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -61,7 +62,10 @@ class LineReader final {
       too_long_ = true;
       line_ = {};
     }
-    if (!too_long_) line_ += part;
+    if (!too_long_) {
+      line_.reserve(line_.size() + part.size() + OtlpJsonDecoder::kPaddingBytes);
+      line_ += part;
+    }
     line_bytes_ += part.size();
   }
 
@@ -84,7 +88,7 @@ class LineReader final {
     if (trim(line).empty()) return {};
     ++summary_.lines;
     const Result<OtlpSignal> signal =
-        decoder_.decode(line, batch_, [this](const std::string& text) { problem(text); });
+        decoder_.decode_padded(line, batch_, [this](const std::string& text) { problem(text); });
     if (!signal) {
       const bool begins = signal.error().code == ErrorCode::kMalformed && line.starts_with('{');
       if (closed || !begins) {
@@ -129,9 +133,9 @@ class LineReader final {
 Result<OtlpFileSummary> read_otlp_lines(ByteSource& source, const std::string& name,
                                         const OtlpVisitor& visit, const OtlpFileOptions& options) {
   LineReader lines(name, options, visit);
-  std::vector<char> chunk(kChunkBytes);
+  std::vector<char> chunk(kChunkBytes + OtlpJsonDecoder::kPaddingBytes);
   for (;;) {
-    Result<size_t> got = source.read(chunk);
+    Result<size_t> got = source.read(std::span(chunk).first(kChunkBytes));
     if (!got && got.error().code != ErrorCode::kIo) {
       lines.end_early(got.error());
       return lines.take();
@@ -146,9 +150,16 @@ Result<OtlpFileSummary> read_otlp_lines(ByteSource& source, const std::string& n
 
 Result<OtlpFileSummary> read_otlp_file(const std::string& path, const OtlpVisitor& visit,
                                        const OtlpFileOptions& options) {
-  Result<std::unique_ptr<ByteSource>> source = open_bytes(path);
-  if (!source) return std::move(source).error();
-  return read_otlp_lines(**source, path, visit, options);
+  Result<std::unique_ptr<FileBytes>> file = FileBytes::open(path, options.digest);
+  if (!file) return std::move(file).error();
+  Result<std::unique_ptr<ByteSource>> source = decompressed(**file);
+  if (!source) return std::move(source).error().with_context(path);
+  Result<OtlpFileSummary> summary = read_otlp_lines(**source, path, visit, options);
+  if (!summary || options.digest == FileBytes::Digest::kNone) return summary;
+  Result<std::string> sha256 = (*file)->sha256_hex();
+  if (!sha256) return std::move(sha256).error().with_context(path);
+  summary->sha256 = *std::move(sha256);
+  return summary;
 }
 
 Result<OtlpFile> read_otlp_file(const std::string& path, const OtlpFileOptions& options) {

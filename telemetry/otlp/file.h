@@ -18,6 +18,7 @@ namespace touchstone::telemetry {
 struct OtlpFileOptions {
   size_t line_bytes_max = size_t{64} << 20;  ///< OTLP's recommended limit of a request
   size_t problems_max = 1000;                ///< messages kept; all are counted
+  FileBytes::Digest digest = FileBytes::Digest::kNone;
 };
 
 /// What was read, and everything that was not.
@@ -32,6 +33,7 @@ struct OtlpFileSummary {
   /// `file:line: …` when the bytes end inside a line, as they do in a file that is being written.
   /// Not among `problems`; everything before it was read. Empty: none.
   std::string torn_tail;
+  std::string sha256;  ///< of the file as it lies there, in hex, if asked for
 };
 
 /// The spans of one line. `batch` may be moved from or changed: what it still holds when the

@@ -2,6 +2,7 @@
 // Source: opentelemetry-proto v1.11.0, docs/specification.md, "JSON Protobuf Encoding".
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,9 +36,15 @@ class OtlpJsonDecoder final {
   /// Replaces what `batch` held by the text's spans; lists and strings in it are filled again.
   /// ERRORS: kMalformed for what is no JSON, kUnsupported for JSON that is no OTLP of any signal.
   Result<OtlpSignal> decode(std::string_view text, TraceBatch& batch, const OnProblem& on_problem);
+  /// The same without a copy of the text. REQUIRES: the kPaddingBytes after it can be read.
+  Result<OtlpSignal> decode_padded(std::string_view text, TraceBatch& batch,
+                                   const OnProblem& on_problem);
+  static constexpr size_t kPaddingBytes = 64;
 
  private:
   struct Parser;
+  Result<OtlpSignal> decode(std::string_view text, bool is_padded, TraceBatch& batch,
+                            const OnProblem& on_problem);
   std::unique_ptr<Parser> parser_;
 };
 

@@ -46,7 +46,7 @@ class Reader final : private JsonFields {
     }
     std::optional<OtlpSignal> signal;
     std::vector<std::string> others;
-    Refill<ResourceSpans> groups(batch);
+    Refill<ResourceSpans> groups(batch, spares_);
     for (const auto& [key, value] : object) {
       if (is(key, "resourceSpans", "resource_spans")) {
         signal = OtlpSignal::kTraces;
@@ -154,7 +154,7 @@ class Reader final : private JsonFields {
   /// ArrayValue and KeyValueList: an object with `values`.
   template <typename T, typename Read>
   bool values(const element& from, std::vector<T>& out, const Read& read) {
-    Refill<T> items(out);
+    Refill<T> items(out, spares_);
     return fields(from, [&](std::string_view key, const element& value) {
       return !is(key, "values") || list(key, value, items, read);
     });
@@ -179,7 +179,7 @@ class Reader final : private JsonFields {
   }
 
   bool event(const element& from, Event& out) {
-    Refill<KeyValue> list_of_attributes(out.attributes);
+    Refill<KeyValue> list_of_attributes(out.attributes, spares_);
     out.time_unix_ns = 0;
     out.name.clear();
     out.dropped_attributes_count = 0;
@@ -193,7 +193,7 @@ class Reader final : private JsonFields {
   }
 
   bool link(const element& from, Link& out) {
-    Refill<KeyValue> list_of_attributes(out.attributes);
+    Refill<KeyValue> list_of_attributes(out.attributes, spares_);
     out.trace_id = {};
     out.span_id = {};
     out.trace_state.clear();
@@ -270,14 +270,15 @@ class Reader final : private JsonFields {
   }
   bool span(const element& from, Span& out) {
     clear_scalars(out);
-    SpanLists lists{Refill(out.attributes), Refill(out.events), Refill(out.links)};
+    SpanLists lists{Refill(out.attributes, spares_), Refill(out.events, spares_),
+                    Refill(out.links, spares_)};
     return fields(from, [&](std::string_view key, const element& value) {
       return span_field(key, value, out, lists);
     });
   }
 
   bool scope(const element& from, Scope& out) {
-    Refill<KeyValue> list_of_attributes(out.attributes);
+    Refill<KeyValue> list_of_attributes(out.attributes, spares_);
     out.name.clear();
     out.version.clear();
     out.dropped_attributes_count = 0;
@@ -291,7 +292,7 @@ class Reader final : private JsonFields {
   }
 
   bool resource(const element& from, Resource& out) {
-    Refill<KeyValue> list_of_attributes(out.attributes);
+    Refill<KeyValue> list_of_attributes(out.attributes, spares_);
     out.dropped_attributes_count = 0;
     return fields(from, [&](std::string_view key, const element& value) {
       if (is(key, "attributes")) return attributes(value, list_of_attributes);
@@ -309,7 +310,7 @@ class Reader final : private JsonFields {
   bool scope_spans(const element& from, ScopeSpans& out) {
     bool has_scope = false;
     out.schema_url.clear();
-    Refill<Span> spans(out.spans);
+    Refill<Span> spans(out.spans, spares_);
     const bool good = fields(from, [&](std::string_view key, const element& value) {
       if (is(key, "scope")) {
         has_scope = true;
@@ -328,7 +329,7 @@ class Reader final : private JsonFields {
   bool resource_spans(const element& from, ResourceSpans& out) {
     bool has_resource = false;
     out.schema_url.clear();
-    Refill<ScopeSpans> scopes(out.scope_spans);
+    Refill<ScopeSpans> scopes(out.scope_spans, spares_);
     const bool good = fields(from, [&](std::string_view key, const element& value) {
       if (is(key, "resource")) {
         has_resource = true;
@@ -355,6 +356,7 @@ class Reader final : private JsonFields {
 
 struct OtlpJsonDecoder::Parser {
   simdjson::dom::parser parser;
+  Spares spares;
 };
 
 OtlpJsonDecoder::OtlpJsonDecoder() : parser_(std::make_unique<Parser>()) {}
@@ -362,6 +364,17 @@ OtlpJsonDecoder::~OtlpJsonDecoder() = default;
 
 Result<OtlpSignal> OtlpJsonDecoder::decode(std::string_view text, TraceBatch& batch,
                                            const OnProblem& on_problem) {
+  return decode(text, /*is_padded=*/false, batch, on_problem);
+}
+
+Result<OtlpSignal> OtlpJsonDecoder::decode_padded(std::string_view text, TraceBatch& batch,
+                                                  const OnProblem& on_problem) {
+  return decode(text, /*is_padded=*/true, batch, on_problem);
+}
+
+Result<OtlpSignal> OtlpJsonDecoder::decode(std::string_view text, bool is_padded, TraceBatch& batch,
+                                           const OnProblem& on_problem) {
+  static_assert(kPaddingBytes >= simdjson::SIMDJSON_PADDING);
   // simdjson may hand a null pointer to memcpy for an empty text.
   if (text.empty()) return malformed("not valid JSON: got nothing, expected an object");
   simdjson::dom::parser& parser = parser_->parser;
@@ -371,12 +384,12 @@ Result<OtlpSignal> OtlpJsonDecoder::decode(std::string_view text, TraceBatch& ba
     error = parser.allocate(std::max<size_t>(text.size() + text.size() / 2, 4096), kDepthMax);
   }
   if (error == simdjson::SUCCESS) {
-    error = parser.parse(text.data(), text.size(), /*realloc_if_needed=*/true).get(root);
+    error = parser.parse(text.data(), text.size(), /*realloc_if_needed=*/!is_padded).get(root);
   }
   if (error != simdjson::SUCCESS) {
     return malformed(std::string("not valid JSON: ") + simdjson::error_message(error));
   }
-  return Reader(on_problem).request(root, batch);
+  return Reader(on_problem, parser_->spares).request(root, batch);
 }
 
 Result<TraceBatch> decode_otlp_json(std::string_view text) {

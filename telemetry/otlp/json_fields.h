@@ -14,25 +14,71 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/text.h"
+#include "telemetry/span.h"
 
 namespace touchstone::telemetry {
+
+/// Attributes that one list has too many of, for those that have too few: lines differ in length,
+/// and the memory of an attribute's texts serves the next one. Few and small ones are kept.
+class Spares final {
+ public:
+  void keep(KeyValue&& attribute) {
+    constexpr size_t kKept = 4096;
+    constexpr size_t kTextBytesMax = 256;
+    const std::string* const text = attribute.value.string();
+    const bool is_small = attribute.key.capacity() <= kTextBytesMax &&
+                          (text == nullptr || text->capacity() <= kTextBytesMax);
+    const bool is_flat = !std::holds_alternative<Value::Array>(attribute.value.data) &&
+                         !std::holds_alternative<Value::Map>(attribute.value.data);
+    if (is_small && is_flat && kept_.size() < kKept) kept_.push_back(std::move(attribute));
+  }
+  void keep(Span&& span) { keep_all(span.attributes); }
+  void keep(ScopeSpans&& scope) { keep_all(scope.spans); }
+  void keep(ResourceSpans&& group) { keep_all(group.scope_spans); }
+  template <typename T>
+  void keep(T&&) {}
+
+  void append_to(std::vector<KeyValue>& attributes) {
+    if (kept_.empty()) {
+      attributes.emplace_back();
+      return;
+    }
+    attributes.push_back(std::move(kept_.back()));
+    kept_.pop_back();
+  }
+  template <typename T>
+  void append_to(std::vector<T>& items) {
+    items.emplace_back();
+  }
+
+ private:
+  template <typename T>
+  void keep_all(std::vector<T>& items) {
+    for (T& item : items) keep(std::move(item));
+  }
+  std::vector<KeyValue> kept_;
+};
 
 /// Fills a list again from its start, so that what its elements have allocated serves the next
 /// text; what is left over from the last one goes in the end.
 template <typename T>
 class Refill final {
  public:
-  explicit Refill(std::vector<T>& items) : items_(items) {}
-  ~Refill() { items_.resize(used_); }
+  Refill(std::vector<T>& items, Spares& spares) : items_(items), spares_(spares) {}
+  ~Refill() {
+    for (size_t i = used_; i < items_.size(); ++i) spares_.keep(std::move(items_[i]));
+    items_.resize(used_);
+  }
   Refill(const Refill&) = delete;
   Refill& operator=(const Refill&) = delete;
 
   T& next() {
-    if (used_ == items_.size()) items_.emplace_back();
+    if (used_ == items_.size()) spares_.append_to(items_);
     return items_[used_++];
   }
   void take_back() { --used_; }
@@ -40,6 +86,7 @@ class Refill final {
 
  private:
   std::vector<T>& items_;
+  Spares& spares_;
   size_t used_ = 0;
 };
 
@@ -49,12 +96,15 @@ class JsonFields {
   using Element = simdjson::dom::element;
   using OnProblem = std::function<void(std::string problem)>;
 
-  explicit JsonFields(const OnProblem& on_problem) : on_problem_(on_problem) {}
+  JsonFields(const OnProblem& on_problem, Spares& spares)
+      : spares_(spares), on_problem_(on_problem) {}
   JsonFields(const JsonFields&) = delete;
   JsonFields& operator=(const JsonFields&) = delete;
 
  protected:
   ~JsonFields() = default;
+
+  Spares& spares_;
 
   /// Literals, so that the compiler compares words instead of calling memcmp.
   template <size_t N>

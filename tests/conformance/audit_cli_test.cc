@@ -1,5 +1,6 @@
 // `touchstone audit`, `profile` and `report` from outside: exit codes, messages, files.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -23,9 +24,11 @@ struct Ran {
   std::string output;  ///< stdout and stderr together
 };
 
-/// `redirect` comes after stderr was joined to what is read.
-Ran run(const std::string& arguments, const std::string& redirect = "") {
-  const std::string command = support::touchstone_binary() + " " + arguments + " 2>&1 " + redirect;
+/// `redirect` comes after stderr was joined to what is read, `before` before the program.
+Ran run(const std::string& arguments, const std::string& redirect = "",
+        const std::string& before = "") {
+  const std::string command =
+      before + support::touchstone_binary() + " " + arguments + " 2>&1 " + redirect;
   Ran ran;
   FILE* pipe = popen(command.c_str(), "r");
   char buffer[4096];
@@ -64,6 +67,33 @@ TEST_F(AuditCli, TheRecordedVllmPassesAndWritesThreeReports) {
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->provenance.digests.at(kSpans),
             "9aac2387a9e8425032aa938482448ce5439175bd2d4640456a1f9417f779257f");
+}
+
+TEST_F(AuditCli, HowManySpansAreInMemoryChangesNothing) {
+  const Ran in_memory = run("audit --file " + kSpans);
+  EXPECT_EQ(in_memory.exit_code, 0) << in_memory.output;
+  EXPECT_EQ(run("audit --file " + kSpans + " --spans-in-memory 10").output, in_memory.output);
+  EXPECT_EQ(run("audit --file " + kSpans + " --spans-in-memory 0").exit_code, 2);
+}
+
+TEST_F(AuditCli, WithoutAFolderForTemporaryFilesAFewSpansAreJudgedAndManyAreOneError) {
+  const std::string none = "env TMPDIR=" + path("none") + " ";
+  EXPECT_EQ(run("audit --file " + kSpans, "", none).exit_code, 0);
+  const Ran many = run("audit --file " + kSpans + " --spans-in-memory 10", "", none);
+  EXPECT_EQ(many.exit_code, 3) << many.output;
+  EXPECT_EQ(many.output.find("touchstone audit: temporary folder: "), 0u) << many.output;
+  EXPECT_NE(many.output.find("hint: set TMPDIR"), std::string::npos) << many.output;
+}
+
+/// Each byte of a file is read once: a pipe is as good, and the digest is of what was judged.
+TEST_F(AuditCli, SpansThroughAPipeAreJudgedAndHaveTheirFilesDigest) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  const std::string feed = "(cat " + kSpans + " > " + path("pipe") + " &) ; ";
+  const Ran ran = run("audit --file " + path("pipe") + " --output " + path("out"), "", feed);
+  EXPECT_EQ(ran.exit_code, 0) << ran.output;
+  const auto report = result::report_from_json("report.json", *read_file(path("out/report.json")));
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->provenance.digests.at(path("pipe")), *file_sha256_hex(kSpans));
 }
 
 /// With real files: the profile's own text, its base, and the program that judged.
