@@ -132,6 +132,18 @@ class ZstdSource final : public ByteSource {
   bool between_frames_ = false;
 };
 
+/// What is in a file, and the file.
+class OwningSource final : public ByteSource {
+ public:
+  OwningSource(std::unique_ptr<FileBytes> file, std::unique_ptr<ByteSource> content)
+      : file_(std::move(file)), content_(std::move(content)) {}
+  Result<size_t> read(std::span<char> buffer) override { return content_->read(buffer); }
+
+ private:
+  std::unique_ptr<FileBytes> file_;
+  std::unique_ptr<ByteSource> content_;  // borrows the file
+};
+
 }  // namespace
 
 FileBytes::FileBytes(int descriptor, Digest digest) : descriptor_(descriptor) {
@@ -202,6 +214,15 @@ Result<std::unique_ptr<ByteSource>> decompressed(FileBytes& file) {
     source = std::make_unique<PlainSource>(file);
   }
   return source;
+}
+
+Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path) {
+  auto file = FileBytes::open(path, FileBytes::Digest::kNone);
+  if (!file) return std::move(file).error();
+  auto content = decompressed(**file);
+  if (!content) return std::move(content).error().with_context(path);
+  return std::unique_ptr<ByteSource>(
+      std::make_unique<OwningSource>(*std::move(file), *std::move(content)));
 }
 
 }  // namespace touchstone::telemetry

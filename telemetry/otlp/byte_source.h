@@ -49,4 +49,7 @@ class FileBytes final : public ByteSource {
 /// What is in `file`, which must outlive it. ERRORS: kIo.
 Result<std::unique_ptr<ByteSource>> decompressed(FileBytes& file);
 
+/// Both in one. ERRORS: kNotFound, kIo.
+Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path);
+
 }  // namespace touchstone::telemetry
