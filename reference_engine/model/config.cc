@@ -109,10 +109,10 @@ Result<Config> parse_config(const std::string& name, std::string_view text) {
 }
 
 Result<GenerationDefaults> parse_generation_config(const std::string& name, std::string_view text,
-                                                   Config& config) {
+                                                   Config& config, OtherKeys others) {
   auto document = Document::parse_json(name, text);
   if (!document) return std::move(document).error();
-  document->ignore_unknown_keys();
+  if (others == OtherKeys::kIgnored) document->ignore_unknown_keys();
   const Fields root = document->root();
   GenerationDefaults defaults;
   const auto as_int32 = [&](const std::string& key) -> std::optional<int32_t> {
@@ -132,6 +132,16 @@ Result<GenerationDefaults> parse_generation_config(const std::string& name, std:
   if (!eos.empty()) config.eos_token_ids = eos;
   RETURN_IF_ERROR(document->finish());
   return defaults;
+}
+
+GenerationDefaults overridden(const GenerationDefaults& base, const GenerationDefaults& over) {
+  const auto either = [](const auto& first, const auto& second) { return first ? first : second; };
+  return {.temperature = either(over.temperature, base.temperature),
+          .top_p = either(over.top_p, base.top_p),
+          .top_k = either(over.top_k, base.top_k),
+          .min_p = either(over.min_p, base.min_p),
+          .repetition_penalty = either(over.repetition_penalty, base.repetition_penalty),
+          .max_new_tokens = either(over.max_new_tokens, base.max_new_tokens)};
 }
 
 }  // namespace touchstone::model

@@ -51,8 +51,13 @@ struct GenerationDefaults {
 /// ERRORS: kMalformed with the field; kUnsupported naming the key whose meaning is not implemented
 /// (quantization_config, another architecture, what the architecture refuses).
 Result<Config> parse_config(const std::string& name, std::string_view text);
-/// Reads the defaults and replaces `config.eos_token_ids` when the file names some.
+/// A folder's file says much that concerns others; what a person writes is refused instead.
+enum class OtherKeys { kIgnored, kRefused };
+/// Reads the defaults and replaces `config.eos_token_ids` when the text names some.
 Result<GenerationDefaults> parse_generation_config(const std::string& name, std::string_view text,
-                                                   Config& config);
+                                                   Config& config,
+                                                   OtherKeys others = OtherKeys::kIgnored);
+/// `over` where it says something, else `base`.
+GenerationDefaults overridden(const GenerationDefaults& base, const GenerationDefaults& over);
 
 }  // namespace touchstone::model

@@ -1,5 +1,9 @@
 #include "reference_engine/model/loaded_model.h"
 
+#include <map>
+#include <string_view>
+#include <utility>
+
 #include "base/files.h"
 #include "base/text.h"
 #include "reference_engine/model/random_model.h"
@@ -44,25 +48,59 @@ Result<Config> load_config(const std::string& folder, GenerationDefaults* genera
   return *std::move(config);
 }
 
+Result<GenerationDefaults> load_generation_defaults(const std::string& folder) {
+  const std::string path = folder + "/generation_config.json";
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  Config ends;  // those are the model's own
+  return parse_generation_config(path, *text, ends);
+}
+
+namespace {
+
+/// Folders that were saved without their head, as OPT's first ones, leave "model." out of the
+/// names.
+void add_missing_prefix(const std::string& embedding, TensorMap& tensors) {
+  constexpr std::string_view kPrefix = "model.";
+  if (!embedding.starts_with(kPrefix) || tensors.contains(embedding + ".weight") ||
+      !tensors.contains(embedding.substr(kPrefix.size()) + ".weight")) {
+    return;
+  }
+  TensorMap named;
+  for (auto& [name, tensor] : tensors) {
+    const bool is_head = name.starts_with("lm_head.");
+    named[is_head ? name : std::string(kPrefix) + name] = std::move(tensor);
+  }
+  tensors = std::move(named);
+}
+
+}  // namespace
+
 Result<LoadedModel> load_model(const std::string& folder, const LoadOptions& options) {
+  static const std::map<std::string, WeightFormat> kFormats = {
+      {"auto", WeightFormat::kAny},
+      {"hf", WeightFormat::kAny},
+      {"safetensors", WeightFormat::kSafetensors},
+      {"pt", WeightFormat::kPyTorch}};
   const bool dummy = options.format == "dummy";
-  if (!dummy && options.format != "auto" && options.format != "safetensors") {
+  const auto format = kFormats.find(options.format);
+  if (!dummy && format == kFormats.end()) {
     return invalid_argument("--load-format: got " + quote(options.format) +
-                            ", expected auto, safetensors or dummy");
+                            ", expected auto, hf, safetensors, pt or dummy");
   }
   LoadedModel model;
   model.folder = folder;
-  auto config = load_config(folder, &model.generation);
+  auto config = load_config(folder);
   if (!config) return std::move(config).error();
   if (dummy) {
     LoadedModel random = random_model(*config, options.seed);
     random.folder = folder;
-    random.generation = model.generation;
     return random;
   }
   model.config = *std::move(config);
-  auto files = open_weights(folder);
+  auto files = open_weights(folder, format->second);
   if (!files) return std::move(files).error();
+  add_missing_prefix(model.config.spec.names.embedding, files->tensors);
   for (const auto& [name, tensor] : files->tensors) {
     if (const auto at = first_not_finite(tensor)) {
       return malformed(folder + ": tensor " + quote(name) + ": element " + std::to_string(*at) +

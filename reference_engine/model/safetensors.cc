@@ -10,11 +10,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <utility>
 
-#include "base/document.h"
-#include "base/files.h"
 #include "base/text.h"
 
 namespace touchstone::model {
@@ -151,40 +148,6 @@ Status check_tiling(const std::string& name, std::vector<Range> ranges, uint64_t
   return {};
 }
 
-/// Shard file names by tensor, from model.safetensors.index.json.
-Result<std::map<std::string, std::string>> read_index(const std::string& path) {
-  auto text = read_file(path);
-  if (!text) return std::move(text).error();
-  auto document = Document::parse_json(path, *text);
-  if (!document) return std::move(document).error();
-  document->ignore_unknown_keys();
-  const Fields weight_map = document->root().required_object("weight_map");
-  std::map<std::string, std::string> shards;
-  for (const std::string& tensor : weight_map.keys()) {
-    const std::string file = weight_map.required_string(tensor);
-    if (file.empty() || file.find('/') != std::string::npos || file.front() == '.') {
-      weight_map.fail(tensor, "got " + quote(file) + ", expected a file name in the same folder");
-    }
-    shards[tensor] = file;
-  }
-  RETURN_IF_ERROR(document->finish());
-  return shards;
-}
-
-Status add_file(const std::string& path, WeightFiles& weights) {
-  auto file = MappedFile::open(path);
-  if (!file) return std::move(file).error();
-  auto tensors = parse_safetensors(path, file->bytes());
-  if (!tensors) return std::move(tensors).error();
-  for (auto& [name, tensor] : *tensors) {
-    if (!weights.tensors.emplace(name, std::move(tensor)).second) {
-      return malformed(path + ": " + quote(name) + ": is in another shard too");
-    }
-  }
-  weights.files.push_back(*std::move(file));
-  return {};
-}
-
 }  // namespace
 
 Result<TensorMap> parse_safetensors(const std::string& name, std::span<const std::byte> file) {
@@ -244,39 +207,6 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
-}
-
-Result<WeightFiles> open_weights(const std::string& folder) {
-  WeightFiles weights;
-  const std::string single = folder + "/model.safetensors";
-  const std::string index = folder + "/model.safetensors.index.json";
-  if (::access(single.c_str(), F_OK) == 0) {
-    RETURN_IF_ERROR(add_file(single, weights));
-    return weights;
-  }
-  if (::access(index.c_str(), F_OK) != 0) {
-    return not_found(folder + ": no model.safetensors and no model.safetensors.index.json",
-                     "only safetensors weights are read");
-  }
-  auto shards = read_index(index);
-  if (!shards) return std::move(shards).error();
-  std::set<std::string> files;
-  for (const auto& [tensor, file] : *shards) files.insert(file);
-  for (const std::string& file : files) {
-    RETURN_IF_ERROR(add_file(folder + "/" + file, weights));
-  }
-  for (const auto& [tensor, file] : *shards) {
-    if (!weights.tensors.contains(tensor)) {
-      return malformed(index + ": weight_map." + tensor + ": " + quote(file) +
-                       " does not have this tensor");
-    }
-  }
-  for (const auto& [tensor, unused] : weights.tensors) {
-    if (!shards->contains(tensor)) {
-      return malformed(index + ": weight_map: " + quote(tensor) + " is in a shard but not listed");
-    }
-  }
-  return weights;
 }
 
 }  // namespace touchstone::model

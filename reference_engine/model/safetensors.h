@@ -39,15 +39,4 @@ class MappedFile final {
   size_t size_;
 };
 
-/// The weights of a folder: model.safetensors, or the shards that
-/// model.safetensors.index.json lists.
-struct WeightFiles {
-  std::vector<MappedFile> files;
-  TensorMap tensors;
-};
-
-/// ERRORS: as above; kNotFound when the folder has no weights; kMalformed when the index and the
-/// shards disagree.
-Result<WeightFiles> open_weights(const std::string& folder);
-
 }  // namespace touchstone::model

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "reference_engine/model/loaded_model.h"
+#include "reference_engine/model/weight_files.h"
 #include "tests/support/paths.h"
 
 namespace touchstone::model {
@@ -213,7 +214,7 @@ TEST_F(Damaged, ShardsAreReadThroughTheirIndex) {
   write("b.safetensors", b);
   const auto open = [&](const std::string& map) {
     write("model.safetensors.index.json", "{\"weight_map\":" + map + "}");
-    return open_weights(folder_->path());
+    return open_weights(folder_->path(), WeightFormat::kAny);
   };
   const auto good = open(R"({"x":"a.safetensors","y":"b.safetensors"})");
   ASSERT_TRUE(good.has_value()) << good.error().message;
