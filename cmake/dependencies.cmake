@@ -14,3 +14,12 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+
+# Not a package: scripts/xgrammar puts it here. Optional, see reference_engine/grammar/.
+if(DEFINED ENV{XDG_CACHE_HOME})
+  set(cache_home $ENV{XDG_CACHE_HOME})
+else()
+  set(cache_home $ENV{HOME}/.cache)
+endif()
+set(TOUCHSTONE_XGRAMMAR ${cache_home}/touchstone/xgrammar-0.2.8
+    CACHE PATH "Folder of xgrammar with its build; structured output needs it")

@@ -1,0 +1,182 @@
+// Grammars by xgrammar. The only file that includes it.
+#include <xgrammar/xgrammar.h>
+
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/json_text.h"
+#include "reference_engine/grammar/compiler.h"
+#include "reference_engine/grammar/compiler_pool.h"
+#include "reference_engine/grammar/schema_check.h"
+
+namespace touchstone::grammar {
+namespace {
+
+using Kind = GrammarSpec::Kind;
+
+/// A mask in memory of the caller, as xgrammar wants to see it.
+DLTensor tensor_of(std::span<int32_t> words, int64_t& shape) {
+  shape = static_cast<int64_t>(words.size());
+  DLTensor tensor{};
+  tensor.data = words.data();
+  tensor.device = {kDLCPU, 0};
+  tensor.ndim = 1;
+  tensor.dtype = xgrammar::GetBitmaskDLType();
+  tensor.shape = &shape;
+  return tensor;
+}
+
+class XgrammarMatcher final : public Matcher {
+ public:
+  explicit XgrammarMatcher(xgrammar::GrammarMatcher matcher) : matcher_(std::move(matcher)) {}
+
+  void fill(std::span<int32_t> words) override {
+    std::ranges::fill(words, -1);
+    if (matcher_.IsTerminated()) return;
+    int64_t shape = 0;
+    DLTensor tensor = tensor_of(words, shape);
+    matcher_.FillNextTokenBitmask(&tensor);
+  }
+
+  bool accept(int32_t token) override {
+    return matcher_.IsTerminated() || matcher_.AcceptToken(token);
+  }
+
+ private:
+  xgrammar::GrammarMatcher matcher_;
+};
+
+class XgrammarGrammar final : public CompiledGrammar {
+ public:
+  explicit XgrammarGrammar(xgrammar::CompiledGrammar grammar) : grammar_(std::move(grammar)) {}
+
+  std::unique_ptr<Matcher> matcher(const std::vector<int32_t>& stop_tokens) const override {
+    std::optional<std::vector<int>> stops;
+    if (!stop_tokens.empty()) stops = std::vector<int>(stop_tokens.begin(), stop_tokens.end());
+    return std::make_unique<XgrammarMatcher>(xgrammar::GrammarMatcher(grammar_, stops));
+  }
+
+ private:
+  xgrammar::CompiledGrammar grammar_;
+};
+
+std::string ebnf_of(const std::vector<std::string>& choices) {
+  std::string text = "root ::= ";
+  for (size_t i = 0; i < choices.size(); ++i) {
+    if (i > 0) text += " | ";
+    append_json_string(text, choices[i]);
+  }
+  return text;
+}
+
+/// What went wrong, without xgrammar's own place in front.
+Error error_of(std::string text) {
+  if (const size_t mark = text.find(": "); text.starts_with("[") && mark != std::string::npos) {
+    text.erase(0, mark + 2);
+  }
+  return invalid_argument("Invalid grammar specification: " + text);
+}
+
+class XgrammarCompiler final : public Compiler {
+ public:
+  XgrammarCompiler(const Vocabulary& vocabulary, const CompilerOptions& options)
+      : options_(options),
+        compiler_(
+            xgrammar::TokenizerInfo(vocabulary.bytes, xgrammar::VocabType::RAW, vocabulary.size,
+                                    std::vector<int32_t>(vocabulary.stop_tokens)),
+            1, false),
+        pool_(options, [this](const GrammarSpec& spec) { return compile_now(spec); }) {}
+
+  Status check(const GrammarSpec& spec) const override {
+    size_t bytes = spec.text.size();
+    for (const std::string& choice : spec.choices) bytes += choice.size();
+    if (bytes > options_.text_bytes_max) {
+      return invalid_argument("The grammar has " + std::to_string(bytes) +
+                              " bytes, more than the " + std::to_string(options_.text_bytes_max) +
+                              " that this server takes");
+    }
+    if (spec.kind == Kind::kJsonSchema) {
+      RETURN_IF_ERROR(check_schema(spec.text, options_.depth_max));
+    }
+    if (spec.kind == Kind::kRegex && spec.text.find('\0') != std::string::npos) {
+      return invalid_argument(
+          "structured_outputs.regex must not contain a NUL character ('\\x00')");
+    }
+    const auto grammar = grammar_of(spec);
+    return grammar ? Status() : Status(grammar.error());
+  }
+
+  Status compile(const GrammarSpec& spec, Done done) override {
+    return pool_.compile(spec, std::move(done));
+  }
+
+ private:
+  static Result<xgrammar::Grammar> grammar_of(const GrammarSpec& spec) {
+    try {
+      if (spec.kind == Kind::kStructuralTag) return of_structural_tag(spec.text);
+      return of_description(spec);
+    } catch (const std::exception& problem) {
+      return error_of(problem.what());
+    }
+  }
+
+  static Result<xgrammar::Grammar> of_structural_tag(const std::string& text) {
+    auto tagged = xgrammar::Grammar::FromStructuralTag(text);
+    if (auto* grammar = std::get_if<xgrammar::Grammar>(&tagged)) return std::move(*grammar);
+    const auto& problem = std::get<xgrammar::StructuralTagError>(tagged);
+    return error_of(std::visit([](const auto& each) { return std::string(each.what()); }, problem));
+  }
+
+  static xgrammar::Grammar of_description(const GrammarSpec& spec) {
+    // vLLM's separators: xgrammar wants them named when white space is left out.
+    std::optional<std::pair<std::string, std::string>> separators;
+    if (!spec.any_whitespace) separators = {",", ":"};
+    const auto schema = [&](const std::string& text) {
+      return xgrammar::Grammar::FromJSONSchema(text, spec.any_whitespace, std::nullopt, separators);
+    };
+    switch (spec.kind) {
+      case Kind::kJsonSchema:
+        return schema(spec.text);
+      case Kind::kJsonObject:
+        return schema(R"({"type": "object"})");
+      case Kind::kRegex:
+        return xgrammar::Grammar::FromRegex(spec.text);
+      case Kind::kChoice:
+        return xgrammar::Grammar::FromEBNF(ebnf_of(spec.choices));
+      case Kind::kEbnf:
+      case Kind::kStructuralTag:  // has its own function
+        break;
+    }
+    return xgrammar::Grammar::FromEBNF(spec.text);
+  }
+
+  Result<Compiled> compile_now(const GrammarSpec& spec) {
+    auto grammar = grammar_of(spec);
+    if (!grammar) return std::move(grammar).error();
+    try {
+      xgrammar::CompiledGrammar compiled = compiler_.CompileGrammar(*grammar);
+      const auto bytes = static_cast<int64_t>(compiled.MemorySizeBytes());
+      return Compiled{.grammar = std::make_shared<XgrammarGrammar>(std::move(compiled)),
+                      .bytes = bytes};
+    } catch (const std::exception& problem) {
+      return error_of(problem.what());
+    }
+  }
+
+  const CompilerOptions options_;
+  xgrammar::GrammarCompiler compiler_;  // thread-safe
+  CompilerPool pool_;                   // last: its threads use the rest
+};
+
+}  // namespace
+
+std::unique_ptr<Compiler> Compiler::make(const Vocabulary& vocabulary,
+                                         const CompilerOptions& options) {
+  return std::make_unique<XgrammarCompiler>(vocabulary, options);
+}
+
+bool is_built_in() { return true; }
+
+}  // namespace touchstone::grammar
