@@ -7,14 +7,26 @@
 
 #include "base/check.h"
 #include "reference_engine/engine/sequence.h"
+#include "reference_engine/sampling/sampler.h"
 
 namespace touchstone::engine {
+namespace {
+
+/// Of all its choices.
+int64_t prompt_tokens(const Submission& submission) {
+  int64_t tokens = 0;
+  for (const Prompt& prompt : submission.prompts) tokens += std::ssize(*prompt.token_ids);
+  return tokens * submission.n;
+}
+
+}  // namespace
 
 Engine::Engine(const EngineOptions& options, const Clock& clock, backend::Backend& backend,
                const tokenizer::Tokenizer& tokenizer, EngineObserver& observer)
     : options_(options),
       clock_(clock),
       backend_(backend),
+      bitmask_words_(sampling::bitmask_words(backend.model().vocab_size)),
       tokenizer_(tokenizer),
       observer_(observer),
       arrivals_(options.max_pending_submissions),
@@ -41,18 +53,39 @@ void Engine::start(std::function<void()> on_exit) {
 Engine::Submitted Engine::submit(Submission submission) {
   const int64_t choices = std::ssize(submission.prompts) * submission.n;
   if (arrivals_.closed()) return {Admission::kClosed, 0};
+  const int64_t tokens = prompt_tokens(submission);
   const int64_t queued = queued_choices_.fetch_add(choices) + choices;
-  const bool too_many = options_.max_num_queued_reqs && queued > *options_.max_num_queued_reqs;
+  const int64_t queued_tokens = queued_tokens_.fetch_add(tokens) + tokens;
+  const bool too_many =
+      (options_.max_num_queued_reqs && queued > *options_.max_num_queued_reqs) ||
+      (options_.max_num_queued_tokens && queued_tokens > *options_.max_num_queued_tokens);
   Arrival arrival{next_ticket_.fetch_add(1), std::move(submission)};
   const uint64_t ticket = arrival.ticket;
   if (!too_many && arrivals_.try_push(arrival)) return {Admission::kAccepted, ticket};
   queued_choices_.fetch_sub(choices);
+  queued_tokens_.fetch_sub(tokens);
   return {arrivals_.closed() ? Admission::kClosed : Admission::kOverloaded, 0};
 }
 
 void Engine::abort(uint64_t ticket) {
-  const MutexLock lock(abort_mutex_);
-  aborts_.push_back(ticket);
+  {
+    const MutexLock lock(abort_mutex_);
+    aborts_.push_back(ticket);
+  }
+  wake();
+}
+
+/// An arrival of nothing. When there is no room for it, something else wakes the engine.
+void Engine::wake() {
+  if (wake_queued_.exchange(true)) return;
+  Arrival nothing;
+  if (!arrivals_.try_push(nothing)) wake_queued_.store(false);
+}
+
+/// Everything that has not begun waits for its constraint.
+bool Engine::must_wait() const {
+  if (scheduler_.has_requests() || scheduler_.plans_in_flight() > 0) return false;
+  return std::ranges::all_of(unstarted_, [](const auto& answer) { return answer->is_pending(); });
 }
 
 void Engine::close() { arrivals_.close(); }
@@ -90,7 +123,7 @@ bool Engine::apply_inputs() {
   std::vector<Arrival> arrivals;
   std::vector<uint64_t> aborts;
   const bool idle = !has_work();
-  if (idle) {
+  if (must_wait()) {
     observer_.on_idle();
     arrivals = arrivals_.wait_and_take_all();
   }
@@ -101,12 +134,14 @@ bool Engine::apply_inputs() {
     aborts.swap(aborts_);
   }
   for (Arrival& late : arrivals_.take_all()) arrivals.push_back(std::move(late));
+  wake_queued_.store(false);
   const int64_t now_ns = clock_.monotonic_ns();
   for (Arrival& arrival : arrivals) {
-    arrive(arrival.ticket, std::move(arrival.submission), now_ns);
+    if (arrival.ticket != 0) arrive(arrival.ticket, std::move(arrival.submission), now_ns);
   }
   for (const uint64_t ticket : aborts) abort_ticket(ticket, now_ns);
   if (abort_all_.load()) abort_remaining();
+  if (arrivals_.closed()) end_pending();
   start_choices(now_ns);
   if (!idle && !has_work()) report_stats();  // no step will show the empty engine
   return has_work() || !arrivals_.closed() || arrivals_.size() > 0;
@@ -127,6 +162,11 @@ void Engine::arrive(uint64_t ticket, Submission submission, int64_t now_ns) {
 void Engine::start_choices(int64_t now_ns) {
   for (const std::shared_ptr<Answer>& answer : unstarted_) {
     for (int32_t i = 0; i < options_.scheduler.max_num_seqs && answer->num_unstarted() > 0; ++i) {
+      if (answer->is_pending() && !answer->aborted) break;
+      if (answer->constraint_failed() && !answer->aborted) {
+        answer->submission.sink->fail(answer->submission.constraint->failure());
+        answer->aborted = true;
+      }
       if (answer->aborted) {
         end_unstarted(*answer, {.outcome = records::Outcome::kAbort}, now_ns);
       } else if (answer->num_waiting < options_.scheduler.max_num_seqs) {
@@ -139,6 +179,13 @@ void Engine::start_choices(int64_t now_ns) {
     forget_if_done(*answer);
   }
   std::erase_if(unstarted_, [](const auto& answer) { return answer->num_unstarted() == 0; });
+}
+
+/// Whatever waits for its constraint when no more is taken would hold up the end: it is told so.
+void Engine::end_pending() {
+  for (const std::shared_ptr<Answer>& answer : unstarted_) {
+    if (answer->is_pending() && !answer->aborted) answer->aborted = answer->tell_aborted = true;
+  }
 }
 
 void Engine::start(const std::shared_ptr<Answer>& answer, int64_t now_ns) {
@@ -155,12 +202,18 @@ void Engine::start(const std::shared_ptr<Answer>& answer, int64_t now_ns) {
   answer->running.push_back(id);
 }
 
+void Engine::leave_queue(const Answer& answer, int32_t choice) {
+  const auto& prompt = answer.submission.prompts[static_cast<size_t>(choice / answer.submission.n)];
+  queued_choices_.fetch_sub(1);
+  queued_tokens_.fetch_sub(std::ssize(*prompt.token_ids));
+}
+
 /// The checks before the engine let something through that the scheduler cannot run: it costs this
 /// answer, nobody else's.
 void Engine::refuse(const Answer& answer, scheduler::RequestId id, const Error& error,
                     int64_t now_ns) {
   answer.submission.sink->fail(error.message);
-  queued_choices_.fetch_sub(1);
+  leave_queue(answer, answer.next_choice - 1);
   lifecycle::RequestEnd end{.outcome = records::Outcome::kError,
                             .stop_reason = {},
                             .http_status = 500,
@@ -174,7 +227,7 @@ void Engine::end_unstarted(Answer& answer, lifecycle::RequestEnd end, int64_t no
   const scheduler::RequestId id = next_id_++;
   const int32_t choice = answer.next_choice++;
   lives_.arrive(answer.record(choice, id), answer.queued_ns);
-  queued_choices_.fetch_sub(1);
+  leave_queue(answer, choice);
   if (answer.tell_aborted) {
     answer.outputs.push_back(answer.new_output(choice));
     answer.outputs.back().finish_reason = scheduler::FinishReason::kAbort;
@@ -230,7 +283,7 @@ void Engine::finish(const Sequence& sequence, lifecycle::RequestEnd end, int64_t
   if (sequence.begun()) {
     backend_.end(id);
   } else {
-    queued_choices_.fetch_sub(1);
+    leave_queue(*answer, sequence.choice());
     answer->num_waiting -= 1;
   }
   const auto place = std::find(answer->running.begin(), answer->running.end(), id);
@@ -267,7 +320,7 @@ void Engine::fail_all(const std::string& message) {
   arrivals_.close();
   const int64_t now_ns = clock_.monotonic_ns();
   for (Arrival& arrival : arrivals_.take_all()) {
-    arrive(arrival.ticket, std::move(arrival.submission), now_ns);
+    if (arrival.ticket != 0) arrive(arrival.ticket, std::move(arrival.submission), now_ns);
   }
   unstarted_.clear();
   const lifecycle::RequestEnd end{.outcome = records::Outcome::kError,

@@ -73,6 +73,8 @@ struct EngineOptions {
   size_t max_pending_submissions = 4096;  ///< not yet taken by the engine thread
   /// Choices not yet scheduled, --max-num-queued-reqs.
   std::optional<int64_t> max_num_queued_reqs = {};
+  /// Prompt tokens of those, --max-num-queued-tokens.
+  std::optional<int64_t> max_num_queued_tokens = {};
 };
 
 class Engine final {
@@ -98,6 +100,8 @@ class Engine final {
   /// The client is gone: frees the request's blocks before the next step. Unknown or finished
   /// tickets are fine.
   void abort(uint64_t ticket);
+  /// The constraint of a submission is not pending any more.
+  void wake();
   /// Takes no more requests; the thread ends when the running ones are done.
   void close();
   /// Ends every request with finish reason "abort".
@@ -127,17 +131,23 @@ class Engine final {
   bool has_work() const {
     return scheduler_.has_requests() || scheduler_.plans_in_flight() > 0 || !unstarted_.empty();
   }
+  /// There is nothing to do until somebody says so.
+  bool must_wait() const;
   void arrive(uint64_t ticket, Submission submission, int64_t now_ns);
   void start_choices(int64_t now_ns);
   void start(const std::shared_ptr<Answer>& answer, int64_t now_ns);
+  /// A choice that waited does so no more.
+  void leave_queue(const Answer& answer, int32_t choice);
   void refuse(const Answer& answer, scheduler::RequestId id, const Error& error, int64_t now_ns);
   void end_unstarted(Answer& answer, lifecycle::RequestEnd end, int64_t now_ns);
   void forget_if_done(const Answer& answer);
   void abort_ticket(uint64_t ticket, int64_t now_ns);
   void abort_remaining();
+  void end_pending();
 
   // engine_step.cc
   Status step();
+  bool any_constrained() const;
   Result<bool> plan_step();
   Status prepare(Flight& flight);
   Status complete_step();
@@ -155,6 +165,7 @@ class Engine final {
   const EngineOptions options_;
   const Clock& clock_;
   backend::Backend& backend_;
+  const int64_t bitmask_words_;  // of a mask over the model's vocabulary
   const tokenizer::Tokenizer& tokenizer_;
   EngineObserver& observer_;
 
@@ -168,7 +179,9 @@ class Engine final {
   std::vector<uint64_t> aborts_ GUARDED_BY(abort_mutex_);
   std::atomic<uint64_t> next_ticket_{1};
   std::atomic<int64_t> queued_choices_{0};
+  std::atomic<int64_t> queued_tokens_{0};
   std::atomic<bool> abort_all_{false};
+  std::atomic<bool> wake_queued_{false};  // an arrival of nothing stands in the queue
   std::atomic<bool> failed_{false};
   mutable Mutex failure_mutex_;
   std::string failure_ GUARDED_BY(failure_mutex_);

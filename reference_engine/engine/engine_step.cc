@@ -17,13 +17,21 @@ Engine::Flight& Engine::newest() {
 /// Plans a step when one may be planned, and takes in what the oldest one in flight yields when
 /// there is no other.
 Status Engine::step() {
+  // What a constrained choice may say next follows from what a plan in flight yields.
+  if (scheduler_.plans_in_flight() > 0 && any_constrained()) return complete_step();
   const int most_in_flight = options_.scheduler.async_scheduling ? 2 : 1;
   if (scheduler_.has_requests()) {
     const Result<bool> planned = plan_step();
     if (!planned) return planned.error();
-    if (*planned && scheduler_.plans_in_flight() < most_in_flight) return {};
+    if (*planned && scheduler_.plans_in_flight() < most_in_flight && !any_constrained()) return {};
   }
   return scheduler_.plans_in_flight() > 0 ? complete_step() : Status();
+}
+
+bool Engine::any_constrained() const {
+  return std::ranges::any_of(flights_[oldest_].sequences, [](const Sequence* sequence) {
+    return sequence != nullptr && sequence->constrained();
+  });
 }
 
 /// False: nothing can run before a plan in flight is done.
@@ -59,9 +67,10 @@ Status Engine::prepare(Flight& flight) {
     if (scheduled.first_schedule) {
       RETURN_IF_ERROR(backend_.begin(sequence.id(), sequence.params(), sequence.prompt_tokens()));
       sequence.set_begun();
-      queued_choices_.fetch_sub(1);
+      leave_queue(*sequence.answer(), sequence.choice());
       sequence.answer()->num_waiting -= 1;
     }
+    sequence.fill_bitmask(scheduled, bitmask_words_);
     backend_entries_.push_back(sequence.entry(scheduled));
   }
   return {};
@@ -143,7 +152,10 @@ std::vector<std::shared_ptr<Answer>> Engine::collect_outputs(
 
 void Engine::report_stats() {
   records::StepStats stats = lives_.take_stats(scheduler_);
-  for (const std::shared_ptr<Answer>& answer : unstarted_) stats.waiting += answer->num_unstarted();
+  for (const std::shared_ptr<Answer>& answer : unstarted_) {
+    stats.waiting += answer->num_unstarted();
+    if (answer->is_pending()) stats.waiting_deferred += answer->num_unstarted();
+  }
   observer_.on_stats(stats);
 }
 

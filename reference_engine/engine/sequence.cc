@@ -87,6 +87,7 @@ Sequence::Sequence(std::shared_ptr<Answer> answer, int32_t choice, scheduler::Re
   params_.seed =
       submission().seed ? seed_of_choice(*submission().seed, choice % submission().n) : seed;
   if (params_.prompt_logprobs) prompt_logprobs_.resize(num_prompt_tokens_);
+  if (submission().constraint != nullptr) constraint_ = submission().constraint->make();
 }
 
 scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
@@ -107,6 +108,26 @@ scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
           .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
 }
 
+void Sequence::fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_t words) {
+  const std::vector<int32_t>& allowed = submission().allowed_token_ids;
+  if (!scheduled.samples_token || (constraint_ == nullptr && allowed.empty())) return;
+  if (constraint_ == nullptr && !bitmask_.empty()) return;  // the same for every token
+  std::vector<int32_t> listed;
+  if (!allowed.empty()) {
+    listed.resize(static_cast<size_t>(words));
+    for (const int32_t token : allowed) {
+      listed[static_cast<size_t>(token / 32)] |= static_cast<int32_t>(1U << (token % 32));
+    }
+  }
+  bitmask_.resize(static_cast<size_t>(words));
+  if (constraint_ == nullptr) {
+    bitmask_ = std::move(listed);
+    return;
+  }
+  constraint_->fill(bitmask_);
+  for (size_t i = 0; i < listed.size(); ++i) bitmask_[i] &= listed[i];
+}
+
 backend::Entry Sequence::entry(const scheduler::ScheduledRequest& scheduled) const {
   const std::span<const int32_t> tokens = tokens_;
   backend::Entry entry{
@@ -117,6 +138,7 @@ backend::Entry Sequence::entry(const scheduler::ScheduledRequest& scheduled) con
       .block_table = scheduled.block_table,
       .sample = scheduled.samples_token,
       .logprobs = params_.logprobs};
+  if (scheduled.samples_token) entry.token_bitmask = bitmask_;
   if (params_.prompt_logprobs) {
     const auto left = static_cast<int32_t>(num_prompt_tokens_) - 1 - scheduled.num_computed_tokens;
     entry.num_prompt_rows = std::clamp(left, 0, scheduled.num_scheduled_tokens);
@@ -143,6 +165,11 @@ scheduler::SampledToken Sequence::add(int32_t token) {
   tokens_.back() = token;
   tokens_.push_back(backend::kTokenInFlight);
   scheduler::SampledToken sampled{.id = id_, .token = token};
+  // What comes against the rules, as before min_tokens, ends them: there is no way back.
+  if (constraint_ != nullptr && !constraint_->accept(token)) {
+    constraint_.reset();
+    bitmask_.clear();
+  }
   const bool ends = ends_by_token(token);
   // The token that ends a completion is not part of its text.
   if (ends && !submission().include_stop_in_output) return sampled;

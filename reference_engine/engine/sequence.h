@@ -37,6 +37,12 @@ struct Answer {
   }
   int32_t num_unstarted() const { return num_choices() - next_choice; }
   bool done() const { return running.empty() && num_unstarted() == 0; }
+  /// Its constraint is still being made.
+  bool is_pending() const { return constraint_is(ConstraintSource::State::kPending); }
+  bool constraint_failed() const { return constraint_is(ConstraintSource::State::kFailed); }
+  bool constraint_is(ConstraintSource::State state) const {
+    return submission.constraint != nullptr && submission.constraint->state() == state;
+  }
   /// An output of `choice` that says nothing yet; the first of its prompt has a `prompt`.
   Output new_output(int32_t choice);
   /// What the record of `choice` says from the start: who it is and what was asked for.
@@ -51,6 +57,9 @@ class Sequence final {
            const tokenizer::Tokenizer& tokenizer);
 
   scheduler::RequestId id() const { return id_; }
+  int32_t choice() const { return choice_; }
+  /// What it may say depends on what it said last.
+  bool constrained() const { return constraint_ != nullptr; }
   const std::shared_ptr<Answer>& answer() const { return answer_; }
   /// The backend knows of it.
   void set_begun() { begun_ = true; }
@@ -59,7 +68,9 @@ class Sequence final {
 
   /// What the scheduler needs to know of it. `block_size`: of the hashed blocks.
   scheduler::NewRequest scheduler_request(int32_t block_size) const;
-  /// Its share of a step; valid until the next add().
+  /// Sets which tokens the next entry() may sample, in `words` words.
+  void fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_t words);
+  /// Its share of a step; valid until the next add() or fill_bitmask().
   backend::Entry entry(const scheduler::ScheduledRequest& scheduled) const;
   const sampling::Params& params() const { return params_; }
   std::span<const int32_t> prompt_tokens() const {
@@ -101,7 +112,9 @@ class Sequence final {
   // that the step before has not yielded yet.
   std::vector<int32_t> tokens_;
   sampling::Params params_;
-  TokenLogprobs prompt_logprobs_;  // by position
+  std::unique_ptr<TokenConstraint> constraint_;  // null: none, or it was left
+  std::vector<int32_t> bitmask_;                 // of the next token; empty: all are allowed
+  TokenLogprobs prompt_logprobs_;                // by position
   tokenizer::Detokenizer detokenizer_;
   std::string stop_string_;
   bool begun_ = false;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "records/request_record.h"
+#include "reference_engine/engine/constraint.h"
 #include "reference_engine/sampling/logprobs.h"
 #include "reference_engine/sampling/params.h"
 #include "reference_engine/scheduler/types.h"
@@ -77,6 +78,10 @@ struct Submission {
   std::vector<int32_t> eos_token_ids;   ///< finish "stop", no stop reason
   std::vector<int32_t> stop_token_ids;  ///< finish "stop", stop reason the id
   bool ignore_eos = false;
+
+  std::vector<int32_t> allowed_token_ids;  ///< nothing else is said; empty: everything may
+  /// Shared with who makes it ready; null: answers are free.
+  std::shared_ptr<const ConstraintSource> constraint;
 
   int64_t priority = 0;    ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
