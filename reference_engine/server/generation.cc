@@ -1,6 +1,7 @@
 #include "reference_engine/server/generation.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "base/mutex.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_extent.h"
+#include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/submission_of.h"
 
 namespace touchstone::server {
@@ -174,6 +176,8 @@ class FullGeneration final : public Generation {
       const api::ApiError error = api::internal_error(*failure_);
       response.status = error.status;
       response.body = api::error_body(error);
+    } else if (start_.request->responses != nullptr) {
+      response.body = api::responses_answer(*start_.request, head_, choices_[0], prompts_[0]);
     } else {
       response.body = api::full_response(*start_.request, context_, head_, choices_, prompts_);
       if (start_.extend) response.body = extended(std::move(response.body));
@@ -201,10 +205,19 @@ class FullGeneration final : public Generation {
   std::vector<api::PromptResult> prompts_;
 };
 
+std::unique_ptr<api::AnswerStream> make_stream(const api::GenerationRequest& request,
+                                               const api::ApiContext& context,
+                                               const api::ResponseHead& head) {
+  if (request.responses != nullptr) return std::make_unique<api::ResponsesStream>(request, head);
+  return std::make_unique<api::EventStream>(request, context, head);
+}
+
 class StreamedGeneration final : public Generation {
  public:
   StreamedGeneration(GenerationStart start, engine::Engine& engine, const api::ApiContext& context)
-      : Generation(std::move(start), engine, context), events_(*start_.request, context, head_) {}
+      : Generation(std::move(start), engine, context),
+        interval_(std::max(start_.request->stream_interval, context.stream_interval)),
+        events_(make_stream(*start_.request, context, head_)) {}
 
   bool streams() const override { return true; }
   int64_t response_bytes() const override { return 0; }
@@ -214,14 +227,17 @@ class StreamedGeneration final : public Generation {
     if (ended_) return text;
     for (engine::Output& output : take_content().outputs) {
       if (output.prompt) {
-        text += events_.prompt_done(output.prompt_index, prompt_result(std::move(*output.prompt)));
+        text += events_->prompt_done(output.prompt_index, prompt_result(std::move(*output.prompt)));
       }
-      api::Choice delta;
-      add(output, delta);
-      text += events_.delta(delta);
+      Held& held = held_[output.choice];
+      add(output, held.delta);
+      const auto tokens = static_cast<int32_t>(held.delta.token_ids.size());
+      if (held.told && !held.delta.finish_reason && tokens < interval_) continue;
+      held.told = true;
+      text += events_->delta(std::exchange(held.delta, {}));
     }
     if (finished()) {
-      text += failure_ ? events_.fail(api::internal_error(*failure_)) : events_.finish();
+      text += failure_ ? events_->fail(api::internal_error(*failure_)) : events_->finish();
       ended_ = true;
     }
     return text;
@@ -235,7 +251,15 @@ class StreamedGeneration final : public Generation {
   }
 
  private:
-  api::EventStream events_;
+  /// What a choice has said since its last event.
+  struct Held {
+    api::Choice delta;
+    bool told = false;
+  };
+
+  const int32_t interval_;  // tokens of an event
+  std::unique_ptr<api::AnswerStream> events_;
+  std::map<int32_t, Held> held_;  // by choice
   bool ended_ = false;
 };
 

@@ -12,7 +12,6 @@
 #include "base/version.h"
 #include "records/trace_context.h"
 #include "reference_engine/backend/registry.h"
-#include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/engine/kv_sizing.h"
 #include "reference_engine/scheduler/scheduler.h"
@@ -20,10 +19,10 @@
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/end_events.h"
+#include "reference_engine/server/front_end.h"
 #include "reference_engine/server/server_log.h"
 #include "reference_engine/server/service.h"
 #include "reference_engine/server/telemetry_sinks.h"
-#include "reference_engine/tokenizer/tokenizer.h"
 
 namespace touchstone::server {
 namespace {
@@ -33,56 +32,6 @@ using Log = ServerLog::Write;
 /// What clients read as the version: vLLM's, whose interface this is, and ours as PEP 440's local
 /// part, so that nobody takes one for the other.
 std::string public_version() { return std::string("0.32.0+touchstone.") + kVersion; }
-
-/// What the model folder gives to the API side. The context borrows from the rest.
-struct ModelFrontEnd {
-  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
-  std::unique_ptr<chat_template::ChatTemplate> chat_template;  // null: the folder has none
-  api::ApiContext context;
-};
-
-Status load_generation_defaults(const ServeOptions& options, api::ApiContext& context) {
-  RETURN_IF_ERROR(api::load_model_defaults(options.model, context));
-  if (options.generation_config == "auto") return {};
-  if (options.generation_config == "vllm") {
-    context.defaults = {};
-    return {};
-  }
-  api::ApiContext other;
-  other.tokenizer = context.tokenizer;
-  RETURN_IF_ERROR(api::load_model_defaults(options.generation_config, other));
-  context.defaults = other.defaults;
-  return {};
-}
-
-Result<ModelFrontEnd> load_front_end(const ServeOptions& options, const Log& log) {
-  ModelFrontEnd front;
-  auto tokenizer = tokenizer::Tokenizer::load(options.model);
-  if (!tokenizer) return std::move(tokenizer).error();
-  front.tokenizer = std::move(*tokenizer);
-  auto chat_template = options.chat_template.empty()
-                           ? chat_template::ChatTemplate::load(options.model)
-                           : chat_template::ChatTemplate::of_argument(options.chat_template);
-  if (chat_template) {
-    front.chat_template = std::move(*chat_template);
-  } else if (chat_template.error().code == ErrorCode::kNotFound) {
-    log("no chat template: /v1/chat/completions is refused; --chat-template names one");
-  } else {
-    return std::move(chat_template).error();
-  }
-  api::ApiContext& context = front.context;
-  context.served_model_names = options.served_model_names;
-  if (context.served_model_names.empty()) context.served_model_names = {options.model};
-  context.tokenizer = front.tokenizer.get();
-  context.chat_template = front.chat_template.get();
-  RETURN_IF_ERROR(load_generation_defaults(options, context));
-  context.max_logprobs = options.max_logprobs;
-  context.max_choices = options.max_choices;
-  context.enable_prompt_tokens_details = options.enable_prompt_tokens_details;
-  context.enable_force_include_usage = options.enable_force_include_usage;
-  context.return_tokens_as_token_ids = options.return_tokens_as_token_ids;
-  return front;
-}
 
 /// The backend with the limits that flags and capabilities give, and the KV cache that fits.
 struct Computing {
@@ -108,6 +57,31 @@ Status check_async_scheduling(const scheduler::Config& config, const backend::Ca
                "leave the flag out"};
 }
 
+/// --max-num-scheduled-tokens: what a step computes, when that is less than a batch holds.
+Status limit_step(const ServeOptions& options, scheduler::Config& config) {
+  if (!options.max_num_scheduled_tokens) return {};
+  if (*options.max_num_scheduled_tokens > config.max_num_batched_tokens) {
+    return invalid_argument("--max-num-scheduled-tokens: got " +
+                            std::to_string(*options.max_num_scheduled_tokens) +
+                            ", expected at most --max-num-batched-tokens, " +
+                            std::to_string(config.max_num_batched_tokens));
+  }
+  config.max_num_batched_tokens = static_cast<int32_t>(*options.max_num_scheduled_tokens);
+  return {};
+}
+
+/// The type to compute in. What this backend lacks is computed in the next wider one, aloud.
+std::string computed_dtype(const std::string& asked, const backend::Capabilities& can,
+                           const Log& log) {
+  const auto has = [&](const char* dtype) {
+    return std::find(can.dtypes.begin(), can.dtypes.end(), dtype) != can.dtypes.end();
+  };
+  if (asked != "float16" || has("float16") || !has("float32")) return asked;
+  log("--dtype float16: computed in float32, which holds every float16: this backend has no "
+      "arithmetic of half precision");
+  return "float32";
+}
+
 Result<const backend::BackendFactory*> choose_device(const ServeOptions& options,
                                                      const backend::Registry& backends,
                                                      const Log& log) {
@@ -122,8 +96,9 @@ Result<const backend::BackendFactory*> choose_device(const ServeOptions& options
 
 backend::BackendOptions backend_options(const ServeOptions& options,
                                         const backend::Capabilities& can, const Log& log) {
-  backend::BackendOptions chosen{
-      .dtype = options.dtype, .load_format = options.load_format, .seed = options.seed};
+  backend::BackendOptions chosen{.dtype = computed_dtype(options.dtype, can, log),
+                                 .load_format = options.load_format,
+                                 .seed = options.seed};
   for (const auto& [name, value] : options.backend_settings) {
     if (std::find(can.settings.begin(), can.settings.end(), name) != can.settings.end()) {
       chosen.settings[name] = value;
@@ -144,6 +119,7 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
                               .max_num_seqs = can->default_max_num_seqs,
                               .max_num_batched_tokens = can->default_max_num_batched_tokens};
   RETURN_IF_ERROR(scheduler::set_values(options.scheduler, config));
+  RETURN_IF_ERROR(limit_step(options, config));
   const backend::Limits asked{.max_num_batched_tokens = config.max_num_batched_tokens,
                               .max_num_seqs = config.max_num_seqs,
                               .block_size = config.block_size};
@@ -191,8 +167,11 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
   return computing;
 }
 
+/// What answers say of the system that made them; empty: nothing.
 std::string fingerprint(const ServeOptions& options, const backend::ModelInfo& model,
                         const scheduler::Config& config) {
+  if (options.fingerprint_mode == "none") return {};
+  if (options.fingerprint_mode == "custom") return options.fingerprint_value;
   const std::string identity =
       join({model.architecture, model.dtype, std::to_string(model.num_parameters),
             std::to_string(config.max_model_len), std::to_string(config.block_size),
@@ -253,7 +232,8 @@ class Server final {
         observers_(sinks, server_log_),
         engine_({.scheduler = config,
                  .seed = options.seed,
-                 .max_num_queued_reqs = options.max_num_queued_reqs},
+                 .max_num_queued_reqs = options.max_num_queued_reqs,
+                 .max_num_queued_tokens = options.max_num_queued_tokens},
                 clock, backend, *front_end.tokenizer, sinks),
         service_({.version = public_version(),
                   .api_keys = options.api_keys,
@@ -268,6 +248,11 @@ class Server final {
                   .prices = accounts.price_table(),
                   .process_trace = records::trace_context_of(options.environment),
                   .block_size = config.block_size,
+                  .cors = options.cors,
+                  .disable_any_whitespace = options.disable_any_whitespace,
+                  .root_path = options.root_path,
+                  .tokenizer_info = front_end.tokenizer_info,
+                  .server_info = options.dev_mode ? server_info(options, config) : std::string(),
                   .seed = options.seed},
                  clock, front_end.context, engine_, sinks, server_log_),
         http_(with_error_replies(options.http), clock, service_, observers_) {}
@@ -323,6 +308,10 @@ class Server final {
   http::HttpServer http_;
 };
 
+std::optional<int64_t> window_of(const scheduler::Config& config) {
+  return config.sliding_window > 0 ? std::optional<int64_t>(config.sliding_window) : std::nullopt;
+}
+
 TelemetrySinks::Options telemetry_options(const ServeOptions& options,
                                           const scheduler::Config& config, int64_t kv_cache_bytes,
                                           const api::ApiContext& context, const Accounts& accounts,
@@ -337,7 +326,8 @@ TelemetrySinks::Options telemetry_options(const ServeOptions& options,
                             .num_gpu_blocks = config.num_blocks,
                             .num_gpu_blocks_override = options.num_blocks_override,
                             .enable_prefix_caching = config.enable_prefix_caching,
-                            .kv_cache_memory_bytes = kv_cache_bytes},
+                            .kv_cache_memory_bytes = kv_cache_bytes,
+                            .sliding_window = window_of(config)},
                   .started_unix_ns = clock.unix_ns()},
       .log_stats = options.log_stats,
       .span_dialects = options.span_dialects,
@@ -355,7 +345,7 @@ TelemetrySinks::Options telemetry_options(const ServeOptions& options,
 void log_start(const ServeOptions& options, const backend::ModelInfo& model,
                const scheduler::Config& config, int64_t block_bytes, const Log& log) {
   log("touchstone " + std::string(kVersion) + ", seed " + std::to_string(options.seed));
-  log("model " + options.model + ": " + model.architecture + ", " +
+  log("model " + model_name(options) + ": " + model.architecture + ", " +
       format_count(model.num_parameters) + " parameters, " + model.dtype + ", kernels " +
       model.kernels);
   if (!model.device.empty()) log("device: " + model.device);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/ids.h"
@@ -12,6 +13,7 @@
 #include "reference_engine/server/api/json_syntax.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_extent.h"
+#include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/generation.h"
 #include "reference_engine/server/refusal.h"
@@ -23,24 +25,6 @@ api::RequestHeaders request_headers(const http::HttpRequest& request) {
   return {.content_type = request.header("content-type").value_or(""),
           .x_request_id = request.header("x-request-id"),
           .x_vllm_priority = request.header("x-vllm-priority")};
-}
-
-bool is_preflight(const http::HttpRequest& request) {
-  return request.method == "OPTIONS" && request.header("origin") &&
-         request.header("access-control-request-method");
-}
-
-/// Every origin, method and header may: vLLM's defaults.
-http::Reply preflight(const http::HttpRequest& request) {
-  http::HttpResponse response{
-      .status = 200, .content_type = "text/plain; charset=utf-8", .headers = {}, .body = "OK"};
-  response.headers.emplace_back("access-control-allow-methods",
-                                "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
-  response.headers.emplace_back("access-control-max-age", "600");
-  if (const auto wanted = request.header("access-control-request-headers")) {
-    response.headers.emplace_back("access-control-allow-headers", *wanted);
-  }
-  return {.response = std::move(response), .pending = nullptr, .route = {}};
 }
 
 // How often a body's values are there at a time while it is made into prompts: as read, and for a
@@ -70,6 +54,16 @@ int64_t bytes_of(const api::GenerationRequest& request, const api::ApiContext& c
   return bytes;
 }
 
+/// Where a route's path has {a name}, any segment may stand.
+bool matches(std::string_view route, std::string_view path) {
+  const size_t open = route.find('{');
+  if (open == std::string_view::npos) return route == path;
+  const std::string_view end = route.substr(route.find('}') + 1);
+  if (!path.starts_with(route.substr(0, open)) || !path.ends_with(end)) return false;
+  if (path.size() <= open + end.size()) return false;
+  return path.substr(open, path.size() - open - end.size()).find('/') == std::string_view::npos;
+}
+
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned char difference = 0;
@@ -87,6 +81,8 @@ struct Service::Route {
   http::Reply (Service::*handle)(http::HttpRequest&);
   http::Admission::Place place;
   bool generates = false;
+  const char* needs = "";
+  bool (*served)(const ServiceOptions& options) = [](const ServiceOptions&) { return true; };
 };
 
 const std::vector<Service::Route>& Service::routes() {
@@ -94,6 +90,9 @@ const std::vector<Service::Route>& Service::routes() {
   static const std::vector<Route> kRoutes = {
       {"POST", "/v1/completions", &Service::completions, kWorker, true},
       {"POST", "/v1/chat/completions", &Service::chat_completions, kWorker, true},
+      {"POST", "/v1/responses", &Service::responses, kWorker, true},
+      {"GET", "/v1/responses/{response_id}", &Service::no_response, kIoThread},
+      {"POST", "/v1/responses/{response_id}/cancel", &Service::no_response, kIoThread},
       {"GET", "/v1/models", &Service::models, kIoThread},
       {"POST", "/tokenize", &Service::tokenize, kWorker},
       {"POST", "/detokenize", &Service::detokenize, kWorker},
@@ -103,13 +102,40 @@ const std::vector<Service::Route>& Service::routes() {
       {"GET", "/version", &Service::version, kIoThread},
       {"GET", "/load", &Service::load, kIoThread},
       {"GET", "/metrics", &Service::metrics, kIoThread},
+      {"POST", "/invocations", &Service::invocations, kWorker, true},
+      {"GET", "/tokenizer_info", &Service::tokenizer_info, kIoThread, false,
+       "--enable-tokenizer-info-endpoint",
+       [](const ServiceOptions& options) { return !options.tokenizer_info.empty(); }},
+      {"GET", "/server_info", &Service::server_info, kIoThread, false, "VLLM_SERVER_DEV_MODE=1",
+       [](const ServiceOptions& options) { return !options.server_info.empty(); }},
   };
   return kRoutes;
 }
 
-const Service::Route* Service::find_route(const http::HttpRequest& request) {
+std::vector<ServedRoute> served_routes() {
+  std::vector<ServedRoute> served;
+  for (const Service::Route& route : Service::routes()) {
+    served.push_back({.method = route.method, .path = route.path, .needs = route.needs});
+  }
+  return served;
+}
+
+/// Without what a proxy left in front.
+std::string_view Service::path_of(const http::HttpRequest& request) const {
+  std::string_view path = request.path;
+  if (!options_.root_path.empty() && path.starts_with(options_.root_path)) {
+    path.remove_prefix(options_.root_path.size());
+  }
+  return path;
+}
+
+bool Service::serves(const Route& route) const { return route.served(options_); }
+
+const Service::Route* Service::find_route(const http::HttpRequest& request) const {
   for (const Route& route : routes()) {
-    if (route.path == request.path && route.method == request.method) return &route;
+    if (matches(route.path, path_of(request)) && route.method == request.method && serves(route)) {
+      return &route;
+    }
   }
   return nullptr;
 }
@@ -124,6 +150,7 @@ Service::Service(const ServiceOptions& options, const Clock& clock, const api::A
       engine_(engine),
       telemetry_(telemetry),
       log_(log),
+      structured_output_(context, engine),
       ids_(options.seed ^ static_cast<uint64_t>(clock.unix_ns()), "response ids") {}
 
 http::Admission Service::admit(const http::HttpRequest& head) {
@@ -133,8 +160,10 @@ http::Admission Service::admit(const http::HttpRequest& head) {
     if (route != nullptr && route->generates && admission.refusal->response.status == 401) {
       record_refusal(head, {.status = 401, .type = "Unauthorized", .message = {}, .param = {}});
     }
-    for (auto& header : common_headers(head)) {
-      admission.refusal->response.headers.push_back(std::move(header));
+    if (!is_preflight(head)) {
+      for (auto& header : common_headers(head)) {
+        admission.refusal->response.headers.push_back(std::move(header));
+      }
     }
   } else {
     admission.place = route->place;
@@ -144,12 +173,14 @@ http::Admission Service::admit(const http::HttpRequest& head) {
 
 /// What needs no body: preflights, a missing key, an unknown route or method.
 std::optional<http::Reply> Service::refusal(const http::HttpRequest& head) const {
-  if (is_preflight(head)) return preflight(head);
+  if (is_preflight(head)) {
+    return http::Reply{.response = preflight(head, options_.cors), .pending = nullptr, .route = {}};
+  }
   if (!authorized(head)) return reply(401, api::kJsonContentType, api::unauthorized_body());
   if (find_route(head) != nullptr) return std::nullopt;
   std::vector<std::string> allowed;
   for (const Route& route : routes()) {
-    if (route.path == head.path) allowed.emplace_back(route.method);
+    if (matches(route.path, path_of(head)) && serves(route)) allowed.emplace_back(route.method);
   }
   const int status = allowed.empty() ? 404 : 405;
   http::Reply answer = reply(status, api::kJsonContentType, api::detail_body(status));
@@ -173,7 +204,8 @@ http::Reply Service::handle(http::HttpRequest& request) {
 bool Service::authorized(const http::HttpRequest& request) const {
   const bool open = options_.api_keys.empty() && options_.tenant_keys.empty();
   if (open || request.method == "OPTIONS") return true;
-  if (request.path != "/v1" && !request.path.starts_with("/v1/")) return true;
+  const std::string_view path = path_of(request);
+  if (path != "/v1" && !path.starts_with("/v1/")) return true;
   const std::string given = request.header("authorization").value_or("");
   const std::string_view token = bearer_token(given);
   bool known = options_.tenant_keys.owner(token) != nullptr;
@@ -182,9 +214,7 @@ bool Service::authorized(const http::HttpRequest& request) const {
 }
 
 http::HttpHeaders Service::common_headers(const http::HttpRequest& request) {
-  http::HttpHeaders headers;
-  if (request.header("origin")) headers.emplace_back("access-control-allow-origin", "*");
-  headers.emplace_back("vary", "Origin");
+  http::HttpHeaders headers = cors_headers(request, options_.cors);
   if (options_.enable_request_id_headers) {
     const auto given = request.header("x-request-id");
     headers.emplace_back("x-request-id", given ? *given : random_hex(32));
@@ -245,7 +275,7 @@ std::optional<records::TraceContext> Service::trace_of(const http::HttpRequest& 
 
 records::RequestRecord Service::refusal_record(const http::HttpRequest& request,
                                                const api::ApiError& error) {
-  const bool completions = request.path == "/v1/completions";
+  const bool completions = path_of(request) == "/v1/completions";
   const auto prefix = api::response_id_prefix(completions ? api::Endpoint::kCompletions
                                                           : api::Endpoint::kChatCompletions);
   records::RequestRecord record = refused_record(
@@ -305,6 +335,20 @@ http::Reply Service::chat_completions(http::HttpRequest& request) {
   return generate(request, api::parse_chat);
 }
 
+http::Reply Service::responses(http::HttpRequest& request) {
+  if (const auto refused = take_memory(request, parsing_bytes(request.body, 2 * kChatCopies))) {
+    return refuse(request, *refused);
+  }
+  return generate(request, api::parse_responses);
+}
+
+/// None is stored, so none is found.
+http::Reply Service::no_response(http::HttpRequest& request) {
+  std::string_view id = path_of(request);
+  id.remove_prefix(std::string_view("/v1/responses/").size());
+  return error_reply(api::no_such_response(id.substr(0, id.find('/'))));
+}
+
 http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse) {
   const int64_t parse_start_ns = clock_.monotonic_ns();
   api::ParsedGeneration parsed = api::overloaded("The server is shutting down.");
@@ -321,8 +365,8 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   }
   start.tenant = options_.tenants.tenant_of(request, generation.user, options_.tenant_keys);
   if (auto answer = limited(request, generation, start.tenant)) return *std::move(answer);
-  start.response_id = std::string(api::response_id_prefix(generation.endpoint)) +
-                      (generation.request_id_base ? *generation.request_id_base : random_hex(16));
+  if (const auto refused = start_grammar(generation, start)) return refuse(request, *refused);
+  start.response_id = response_id(generation);
   start.request = std::make_shared<const api::GenerationRequest>(std::move(generation));
   start.arrival_unix_ns = request.arrival_unix_ns;
   start.arrival_ns = request.arrival_ns;
@@ -379,6 +423,34 @@ void Service::add_extension(GenerationStart& start) {
   };
 }
 
+/// The client's name for it, or one of ours. A response's own id is what the client gave.
+std::string Service::response_id(const api::GenerationRequest& request) {
+  const auto& given = request.request_id_base;
+  if (request.responses != nullptr) return given ? *given : "resp_" + random_hex(32);
+  return std::string(api::response_id_prefix(request.endpoint)) + (given ? *given : random_hex(16));
+}
+
+/// What the answer must look like is compiled while the request goes on.
+std::optional<api::ApiError> Service::start_grammar(const api::GenerationRequest& request,
+                                                    ArrivedRequest& arrived) {
+  if (!request.grammar) return std::nullopt;
+  grammar::GrammarSpec spec = *request.grammar;
+  spec.any_whitespace = spec.any_whitespace && !options_.disable_any_whitespace;
+  std::vector<int32_t> stops = request.eos_token_ids;
+  stops.insert(stops.end(), request.stop_token_ids.begin(), request.stop_token_ids.end());
+  auto source = structured_output_.start(spec, std::move(stops));
+  if (source) {
+    arrived.constraint = *std::move(source);
+    return std::nullopt;
+  }
+  const Error& error = source.error();
+  if (error.code == ErrorCode::kUnavailable) return api::overloaded(error.message);
+  if (!grammar::is_built_in()) {
+    return api::ApiError{501, "NotImplementedError", error.message, std::nullopt};
+  }
+  return api::bad_request(error.message);
+}
+
 http::Reply Service::tokenize(http::HttpRequest& request) {
   if (const auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
     return error_reply(*refused);
@@ -403,6 +475,21 @@ http::Reply Service::detokenize(http::HttpRequest& request) {
   tell_of_unknown(std::get<api::DetokenizeRequest>(parsed).unknown_fields);
   return reply(200, api::kJsonContentType,
                api::detokenize_response(std::get<api::DetokenizeRequest>(parsed), context_));
+}
+
+/// SageMaker's one path for everything: what the body is decides.
+http::Reply Service::invocations(http::HttpRequest& request) {
+  const nlohmann::json body = nlohmann::json::parse(request.body, nullptr, false);
+  return body.is_object() && body.contains("messages") ? chat_completions(request)
+                                                       : completions(request);
+}
+
+http::Reply Service::tokenizer_info(http::HttpRequest&) {
+  return reply(200, api::kJsonContentType, options_.tokenizer_info);
+}
+
+http::Reply Service::server_info(http::HttpRequest&) {
+  return reply(200, api::kJsonContentType, options_.server_info);
 }
 
 http::Reply Service::models(http::HttpRequest&) {

@@ -19,8 +19,11 @@
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/generation_request.h"
+#include "reference_engine/server/cors.h"
 #include "reference_engine/server/rate_limits.h"
 #include "reference_engine/server/server_log.h"
+#include "reference_engine/server/structured_output.h"
+#include "reference_engine/server/submission_of.h"
 #include "reference_engine/server/tenant.h"
 #include "telemetry/cost/price_table.h"
 
@@ -42,7 +45,12 @@ struct ServiceOptions {
   /// From the process environment: adopts every request without a traceparent, as in vLLM.
   std::optional<records::TraceContext> process_trace;
   int32_t block_size = 16;
-  uint64_t seed = 0;  ///< of the ids that it makes
+  CorsOptions cors;
+  bool disable_any_whitespace = false;  ///< structured JSON has no optional white space
+  std::string root_path;                ///< taken from the front of paths
+  std::string tokenizer_info;           ///< JSON of GET /tokenizer_info; empty: it is not there
+  std::string server_info;              ///< JSON of GET /server_info; empty: it is not there
+  uint64_t seed = 0;                    ///< of the ids that it makes
 };
 
 /// The text of GET /metrics and its media type.
@@ -65,6 +73,15 @@ class ServiceTelemetry {
 
 struct GenerationStart;
 
+/// What GET /docs of vLLM would list: method and path of every route, and the setting that it
+/// needs.
+struct ServedRoute {
+  std::string_view method;
+  std::string_view path;
+  const char* needs;  ///< a flag or variable; "": it is always there
+};
+std::vector<ServedRoute> served_routes();
+
 class Service final : public http::HttpHandler {
  public:
   /// All references outlive the service and its pending replies.
@@ -77,12 +94,17 @@ class Service final : public http::HttpHandler {
   void drain() { draining_.store(true); }
 
  private:
+  friend std::vector<ServedRoute> served_routes();
   struct Route;
   static const std::vector<Route>& routes();
-  static const Route* find_route(const http::HttpRequest& request);
+  const Route* find_route(const http::HttpRequest& request) const;
+  std::string_view path_of(const http::HttpRequest& request) const;
+  bool serves(const Route& route) const;
   std::optional<http::Reply> refusal(const http::HttpRequest& head) const;
   http::Reply completions(http::HttpRequest& request);
   http::Reply chat_completions(http::HttpRequest& request);
+  http::Reply responses(http::HttpRequest& request);
+  http::Reply no_response(http::HttpRequest& request);
   http::Reply tokenize(http::HttpRequest& request);
   http::Reply detokenize(http::HttpRequest& request);
   http::Reply models(http::HttpRequest& request);
@@ -90,10 +112,15 @@ class Service final : public http::HttpHandler {
   http::Reply version(http::HttpRequest& request);
   http::Reply load(http::HttpRequest& request);
   http::Reply metrics(http::HttpRequest& request);
+  http::Reply invocations(http::HttpRequest& request);
+  http::Reply tokenizer_info(http::HttpRequest& request);
+  http::Reply server_info(http::HttpRequest& request);
   using ParseGeneration = api::ParsedGeneration (*)(std::string_view body,
                                                     const api::RequestHeaders& headers,
                                                     const api::ApiContext& context);
   http::Reply generate(http::HttpRequest& request, ParseGeneration parse);
+  std::optional<api::ApiError> start_grammar(const api::GenerationRequest& request,
+                                             ArrivedRequest& arrived);
   /// The answer to a refused generation request, which goes on the record.
   http::Reply refuse(const http::HttpRequest& request, const api::ApiError& error);
   void record_refusal(const http::HttpRequest& request, const api::ApiError& error);
@@ -119,6 +146,7 @@ class Service final : public http::HttpHandler {
   http::Reply reply(int status, std::string_view content_type, std::string body) const;
   http::Reply error_reply(const api::ApiError& error) const;
   std::string random_hex(size_t digits);
+  std::string response_id(const api::GenerationRequest& request);
 
   const ServiceOptions options_;
   const Clock& clock_;
@@ -126,6 +154,7 @@ class Service final : public http::HttpHandler {
   engine::Engine& engine_;
   ServiceTelemetry& telemetry_;
   ServerLog& log_;
+  StructuredOutput structured_output_;
   std::atomic<bool> draining_{false};
   Mutex ids_mutex_;
   RandomStream ids_ GUARDED_BY(ids_mutex_);

@@ -53,9 +53,13 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
   submission.eos_token_ids = request.eos_token_ids;
   submission.stop_token_ids = request.stop_token_ids;
   submission.ignore_eos = request.ignore_eos;
+  submission.allowed_token_ids = request.allowed_token_ids;
+  submission.constraint = arrived.constraint;
   submission.priority = request.priority;
   submission.cache_salt = request.cache_salt;
-  submission.record.endpoint = completions ? "/v1/completions" : "/v1/chat/completions";
+  submission.record.endpoint = request.responses != nullptr ? "/v1/responses"
+                               : completions                ? "/v1/completions"
+                                                            : "/v1/chat/completions";
   submission.record.model = request.model;
   submission.record.trace = arrived.trace;
   submission.record.http_span_id = arrived.http_span_id;

@@ -23,6 +23,8 @@ struct ArrivedRequest {
   std::optional<TraceId> own_trace_id;   ///< without `trace`: of the trace that it begins
   std::string tenant;                    ///< empty: not known
   int64_t content_bytes_max = 0;         ///< 0: no content is captured
+  /// What request->grammar came to; null when it has none.
+  std::shared_ptr<const engine::ConstraintSource> constraint;
   int64_t arrival_unix_ns = 0;
   int64_t arrival_ns = 0;              ///< monotonic
   std::optional<int64_t> tokenize_ns;  ///< from the body to the prompts' tokens

@@ -82,7 +82,7 @@ Labels cache_config_labels(const VllmMetricsConfig& config) {
           {"prefix_match_unit", "None"},
           {"replayssm_buffer_len", "16"},
           {"skip_page_size_padded", "None"},
-          {"sliding_window", "None"},
+          {"sliding_window", python_int(cache.sliding_window)},
           {"swa_bounded_replay", "True"},
           {"use_kda_recoverssm", "False"},
           {"use_replayssm", "False"},

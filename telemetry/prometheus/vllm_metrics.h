@@ -33,6 +33,7 @@ struct CacheConfigInfo {
   std::string prefix_caching_hash_algo = "sha256";
   double gpu_memory_utilization = 0.92;
   std::optional<int64_t> kv_cache_memory_bytes;
+  std::optional<int64_t> sliding_window;  ///< tokens; absent: every layer sees all
 };
 
 struct VllmMetricsConfig {

@@ -22,7 +22,7 @@ TEST_F(Parsing, DefaultsComeFromTheModelThenFromVllm) {
                        .top_k = 40,
                        .min_p = 0.1,
                        .repetition_penalty = 1.2,
-                       .max_tokens = 9};
+                       .max_new_tokens = 9};
   const auto defaulted = completion({});
   EXPECT_EQ(defaulted.sampling.temperature, 0.8);
   EXPECT_EQ(defaulted.sampling.top_p, 0.95);
@@ -238,12 +238,6 @@ TEST_F(Parsing, RefusalsNameWhatIsWrong) {
        "NotImplementedError",
        std::nullopt,
        "use_beam_search is not supported"},
-      {{{"allowed_token_ids", {1}}}, 501, "NotImplementedError", std::nullopt, "allowed_token_ids"},
-      {{{"response_format", {{"type", "json_object"}}}},
-       501,
-       "NotImplementedError",
-       std::nullopt,
-       "json_object"},
       {{{"truncate_prompt_tokens", 600}},
        400,
        "BadRequestError",

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "reference_engine/model/loaded_model.h"
 #include "tests/support/paths.h"
 
 namespace touchstone::server::api {
@@ -17,7 +18,9 @@ RecordedContext::RecordedContext() {
   context_.vocab_size = 2048;
   context_.enable_prompt_tokens_details = true;
   context_.system_fingerprint = "vllm-0.32.0-f6e05c0e";
-  const Status loaded = load_model_defaults(folder, context_);
+  const auto config = model::load_config(folder, &context_.defaults);
+  BASE_CHECK(config.has_value(), config.error().message);
+  const Status loaded = load_special_tokens(folder, config->eos_token_ids, context_);
   BASE_CHECK(loaded.has_value(), loaded.error().message);
 }
 

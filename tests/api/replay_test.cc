@@ -18,8 +18,7 @@ using nlohmann::json;
 
 // What this engine refuses and the recorded server did not.
 const std::set<std::string> kKnownDifferences = {
-    "chat json_object",  // structured output
-    "lora",              // LoRA adapters
+    "lora",  // LoRA adapters
 };
 
 RequestHeaders request_headers(const test::Exchange& exchange) {

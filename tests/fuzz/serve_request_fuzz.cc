@@ -15,6 +15,7 @@
 #include "reference_engine/backend/cpu/cpu_backend.h"
 #include "reference_engine/chat_template/chat_template.h"
 #include "reference_engine/engine/engine.h"
+#include "reference_engine/model/loaded_model.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/server_log.h"
 #include "reference_engine/server/service.h"
@@ -64,7 +65,8 @@ struct Server {
     made.served_model_names = {"tiny"};
     made.tokenizer = tokenizer.get();
     made.chat_template = chat_template.get();
-    BASE_CHECK(server::api::load_model_defaults(kModel, made));
+    const auto config = model::load_config(kModel, &made.defaults);
+    BASE_CHECK(config && server::api::load_special_tokens(kModel, config->eos_token_ids, made));
     made.max_model_len = small_config().max_model_len;
     made.vocab_size = backend->model().vocab_size;
     made.max_choices = 12;

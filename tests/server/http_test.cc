@@ -100,8 +100,8 @@ TEST_F(Http, UnknownRoutesAndMethodsAreAnswered) {
   const HttpAnswer preflight = client.exchange(
       "OPTIONS", "/v1/completions", "",
       {{"origin", "http://example.org"}, {"access-control-request-method", "POST"}});
-  EXPECT_EQ(preflight.status, 200);
-  EXPECT_EQ(preflight.header("access-control-allow-origin"), "*");
+  EXPECT_EQ(preflight.status, 400) << "no origin is allowed unless --allowed-origins says so";
+  EXPECT_EQ(preflight.body, "Disallowed CORS origin");
 }
 
 TEST_F(Http, MalformedRequestsGetA400AndTheConnectionEnds) {

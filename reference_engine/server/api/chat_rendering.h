@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -14,8 +15,9 @@ namespace touchstone::server::api {
 struct ChatOptions {
   bool add_generation_prompt = true;
   bool continue_final_message = false;
-  bool has_own_template = false;  ///< the body carries one: refused
+  std::optional<std::string> own_template;  ///< the body's: refused unless the server trusts it
   nlohmann::json template_arguments = nlohmann::json::object();
+  nlohmann::ordered_json tools;  ///< null: none
 };
 
 void read_chat_options(Body& body, ChatOptions& options);

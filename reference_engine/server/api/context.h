@@ -10,19 +10,20 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "reference_engine/chat_template/chat_template.h"
+#include "reference_engine/model/config.h"
 #include "reference_engine/tokenizer/tokenizer.h"
 
 namespace touchstone::server::api {
 
-/// Sampling defaults of generation_config.json; absent values keep vLLM's own.
-struct GenerationDefaults {
-  std::optional<double> temperature;
-  std::optional<double> top_p;
-  std::optional<int32_t> top_k;
-  std::optional<double> min_p;
-  std::optional<double> repetition_penalty;
-  std::optional<int32_t> max_tokens;  ///< max_new_tokens
+/// What "content" of a message is for the chat template.
+enum class ContentFormat {
+  kAuto,    ///< a list of parts if the template loops over it, else one text
+  kString,  ///< one text
+  kParts    ///< vLLM's "openai"
 };
+
+struct ToolParserRow;
+struct ReasoningParserRow;
 
 struct ApiContext {
   /// At least one. Responses carry the first, whichever alias the client used.
@@ -31,6 +32,14 @@ struct ApiContext {
   std::string model_root;
   const tokenizer::Tokenizer* tokenizer = nullptr;             ///< outlives the context
   const chat_template::ChatTemplate* chat_template = nullptr;  ///< null: chat is refused
+  ContentFormat content_format = ContentFormat::kAuto;
+  bool trust_request_chat_template = false;  ///< requests may bring a template of their own
+  std::string default_template_kwargs;       ///< a JSON object; empty: none
+  std::string response_role = "assistant";
+  bool enable_auto_tool_choice = false;
+  bool exclude_tools_when_tool_choice_none = false;
+  const ToolParserRow* tool_parser = nullptr;            ///< null: calls are not looked for
+  const ReasoningParserRow* reasoning_parser = nullptr;  ///< null: everything is content
   const Clock* clock = nullptr;  ///< today, for chat templates; null: they do not know it
   std::string bos_token;         ///< text, for the chat template
   std::string eos_token;
@@ -38,7 +47,7 @@ struct ApiContext {
   std::optional<int32_t> eos_token_id;
   /// Other ends of generation_config.json: finish with "stop" and their id as stop_reason.
   std::vector<int32_t> extra_eos_token_ids;
-  GenerationDefaults defaults;
+  model::GenerationDefaults defaults;  ///< absent values keep vLLM's own
   int32_t max_model_len = 2048;
   int32_t vocab_size = 0;           ///< the model's: ids below it may be sent
   int32_t max_chars_per_token = 1;  ///< longest token's text, in characters
@@ -50,13 +59,14 @@ struct ApiContext {
   bool enable_force_include_usage = false;
   bool return_tokens_as_token_ids = false;
   bool keep_messages = false;  ///< requests keep their messages' texts, for who captures content
+  int32_t stream_interval = 1;     ///< tokens of a streamed event, at least
   std::string system_fingerprint;  ///< "vllm-<version>-<8 hex>"; empty: null
 };
 
-/// Fills bos_token, eos_token, eos_token_id, extra_eos_token_ids, defaults (from
-/// tokenizer_config.json, generation_config.json and config.json of `folder`) and
-/// max_chars_per_token (from context.tokenizer, which must be set).
-/// ERRORS: kMalformed. A missing file is not an error.
-Status load_model_defaults(const std::string& folder, ApiContext& context);
+/// Fills bos_token, eos_token, eos_token_id and extra_eos_token_ids (from tokenizer_config.json of
+/// `folder`, which need not be there, and `end_ids`, those of the model's configuration) and
+/// max_chars_per_token. REQUIRES: context.tokenizer. ERRORS: kMalformed.
+Status load_special_tokens(const std::string& folder, const std::vector<int32_t>& end_ids,
+                           ApiContext& context);
 
 }  // namespace touchstone::server::api

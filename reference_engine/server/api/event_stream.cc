@@ -114,28 +114,93 @@ void EventStream::completion_delta(const Choice& choice, size_t prompt_index, st
   out += "}]";
 }
 
-void EventStream::chat_delta(const Choice& choice, std::string& out) {
-  out += "{\"index\":" + std::to_string(choice.index) + ",\"delta\":{\"content\":";
-  append_json_string(out, choice.text);
+/// The members that are there, in the order of vLLM's model.
+void EventStream::append_parsed(const ParsedText& parsed, int32_t choice, std::string& out) const {
+  std::string separator;
+  const auto member = [&](const char* name, const std::string& text) {
+    if (text.empty()) return;
+    out += separator + "\"" + name + "\":";
+    append_json_string(out, text);
+    separator = ",";
+  };
+  member("content", parsed.content);
+  member("reasoning", parsed.reasoning);
+  for (size_t i = 0; i < parsed.calls.size(); ++i) {
+    const ToolCallDelta& call = parsed.calls[i];
+    out += i == 0 ? separator + "\"tool_calls\":[{" : ",{";
+    if (!call.name.empty()) {
+      out += "\"id\":";
+      append_json_string(out, tool_call_id(request_.format, head_.id, choice, call.index));
+      out += ",\"type\":\"function\",";
+    }
+    out += "\"index\":" + std::to_string(call.index) + ",\"function\":{";
+    if (!call.name.empty()) {
+      out += "\"name\":";
+      append_json_string(out, call.name);
+    }
+    if (!call.arguments.empty()) {
+      out += call.name.empty() ? "\"arguments\":" : ",\"arguments\":";
+      append_json_string(out, call.arguments);
+    }
+    out += "}}";
+  }
+  if (!parsed.calls.empty()) out += "]";
+}
+
+void EventStream::chat_delta(const Choice& choice, const ParsedText* parsed, std::string& out) {
+  const bool hidden = hides_tokens(request_.format);
+  const ChoiceState& state = choices_[static_cast<size_t>(choice.index)];
+  out += "{\"index\":" + std::to_string(choice.index) + ",\"delta\":{";
+  if (parsed != nullptr) {
+    append_parsed(*parsed, choice.index, out);
+  } else {
+    out += "\"content\":";
+    append_json_string(out, choice.text);
+  }
   out += "},\"logprobs\":";
-  if (request_.logprobs) {
+  if (request_.logprobs && !hidden) {
     append_chat_logprobs(out, choice.logprobs, request_, context_);
   } else {
     out += "null";
   }
   out += ",\"finish_reason\":";
-  append_json_optional(out, choice.finish_reason);
   if (choice.finish_reason) {
+    const bool called = state.parser != nullptr && state.parser->called();
+    append_json_string(out, finish_reason_of(request_.format, called, *choice.finish_reason));
     out += ",\"stop_reason\":";
     append_stop_reason(out, choice.stop_reason);
+  } else {
+    out += "null";
   }
   out += ",\"token_ids\":";
-  if (request_.return_token_ids) {
+  if (request_.return_token_ids && !hidden) {
     append_json_integers(out, choice.token_ids);
   } else {
     out += "null";
   }
   out += "}]";
+}
+
+/// What the new text turns out to be; nothing when the request has its text as it is.
+std::optional<ParsedText> EventStream::parse_delta(const Choice& choice) {
+  ChoiceState& state = choices_[static_cast<size_t>(choice.index)];
+  if (request_.format.plain()) return std::nullopt;
+  if (state.parser == nullptr) state.parser = std::make_unique<AnswerParser>(request_.format);
+  ParsedText parsed = state.parser->add(choice.text);
+  if (choice.finish_reason) {
+    ParsedText rest = state.parser->finish();
+    parsed.reasoning += rest.reasoning;
+    parsed.content += rest.content;
+    for (ToolCallDelta& call : rest.calls) parsed.calls.push_back(std::move(call));
+  }
+  return parsed;
+}
+
+/// Nothing can be told yet, and no tokens or their likelihoods are asked for.
+bool EventStream::keeps_silent(const Choice& choice, const ParsedText& parsed) const {
+  const bool tokens_told =
+      (request_.logprobs || request_.return_token_ids) && !hides_tokens(request_.format);
+  return parsed.empty() && !choice.finish_reason && !tokens_told;
 }
 
 std::string EventStream::delta(const Choice& choice) {
@@ -144,9 +209,14 @@ std::string EventStream::delta(const Choice& choice) {
   const size_t prompt_index = index / static_cast<size_t>(request_.n);
   choices_[index].completion_tokens += static_cast<int64_t>(choice.token_ids.size());
   std::string out;
+  std::optional<ParsedText> parsed;
+  if (request_.endpoint == Endpoint::kChatCompletions) {
+    parsed = parse_delta(choice);
+    if (parsed && keeps_silent(choice, *parsed)) return out;
+  }
   open_event(out);
   if (request_.endpoint == Endpoint::kChatCompletions) {
-    chat_delta(choice, out);
+    chat_delta(choice, parsed ? &*parsed : nullptr, out);
   } else {
     completion_delta(choice, prompt_index, out);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,9 +12,11 @@
 #include <variant>
 #include <vector>
 
+#include "reference_engine/grammar/grammar_spec.h"
 #include "reference_engine/sampling/params.h"
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
+#include "reference_engine/server/api/parsers/answer_parser.h"
 
 namespace touchstone::server::api {
 
@@ -48,7 +51,12 @@ struct GenerationRequest {
   bool skip_special_tokens = true;
   bool spaces_between_special_tokens = true;
 
+  AnswerFormat format;                          ///< chat: how the answer is read
+  std::optional<grammar::GrammarSpec> grammar;  ///< what the answer must look like
+  std::vector<int32_t> allowed_token_ids;       ///< nothing else is said; empty: everything may
+
   bool stream = false;
+  int32_t stream_interval = 1;          ///< tokens of an event, except the first and the last
   bool include_usage = false;           ///< a usage chunk at the end of the stream
   bool continuous_usage_stats = false;  ///< usage in every chunk
   bool echo = false;
@@ -65,6 +73,8 @@ struct GenerationRequest {
   /// answer.
   std::string chat_echo;
   bool return_prompt_text = false;
+  /// JSON that a response of /v1/responses repeats of its request; null: this is no such request.
+  std::shared_ptr<const std::string> responses;
   int64_t priority = 0;    ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
   std::string user;

@@ -16,7 +16,13 @@
 
 namespace touchstone::server::api {
 
-enum class BodyKind : uint8_t { kCompletion = 1, kChat = 2, kTokenize = 4, kDetokenize = 8 };
+enum class BodyKind : uint8_t {
+  kCompletion = 1,
+  kChat = 2,
+  kTokenize = 4,
+  kDetokenize = 8,
+  kResponses = 16
+};
 
 struct KnownField {
   const char* name;

@@ -11,6 +11,7 @@ namespace touchstone::server::api {
 namespace {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 // The alternatives of a message, in the order in which pydantic tries and reports them.
 struct Variant {
@@ -137,6 +138,38 @@ std::optional<std::string> part_text(const json& part) {
   return std::nullopt;
 }
 
+/// Templates want the arguments of earlier calls as objects; the API has them as text.
+std::optional<ApiError> normalize_tool_calls(ordered_json& message) {
+  const auto calls = message.find("tool_calls");
+  if (calls == message.end() || message.value("role", "") != "assistant" || !calls->is_array()) {
+    return std::nullopt;
+  }
+  if (calls->empty()) {
+    message.erase("tool_calls");
+    return std::nullopt;
+  }
+  for (ordered_json& call : *calls) {
+    if (!call.is_object()) {
+      return parameter_error("assistant tool_calls entries must be objects.", "tool_calls");
+    }
+    const auto function = call.find("function");
+    if (call.value("type", "function") != "function" || function == call.end() ||
+        !function->is_object()) {
+      return parameter_error(
+          "chat completions only support assistant tool_calls of type 'function'.", "tool_calls");
+    }
+    ordered_json& arguments = (*function)["arguments"];
+    if (arguments.is_string()) {
+      ordered_json parsed =
+          ordered_json::parse(arguments.get_ref<const std::string&>(), nullptr, false);
+      arguments = parsed.is_object() ? std::move(parsed) : ordered_json::object();
+    } else if (!arguments.is_object()) {
+      arguments = ordered_json::object();
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void check_messages(const Body& body) {
@@ -165,14 +198,15 @@ std::string content_text(const json& content) {
   return text;
 }
 
-std::optional<ApiError> normalize_messages(const json& messages, const ApiContext& context,
-                                           json& out) {
-  out = json::array();
+std::optional<ApiError> normalize_messages(const json& messages, bool as_parts,
+                                           const ApiContext& context, ordered_json& out) {
+  out = ordered_json::array();
   for (const json& message : messages) {
-    json normal = message;
+    ordered_json normal = message;
+    if (auto error = normalize_tool_calls(normal)) return error;
     const json& content = member(message, "content");
     if (content.is_array()) {
-      json parts = json::array();
+      ordered_json parts = ordered_json::array();
       for (const json& part : content) {
         const auto text = part_text(part);
         if (!text) {
@@ -180,7 +214,7 @@ std::optional<ApiError> normalize_messages(const json& messages, const ApiContex
         }
         parts.push_back({{"type", "text"}, {"text", *text}});
       }
-      if (context.chat_template->loops_over_content()) {
+      if (as_parts) {
         normal["content"] = parts;
       } else {
         normal["content"] = content_text(content);

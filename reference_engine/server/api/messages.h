@@ -15,10 +15,11 @@ namespace touchstone::server::api {
 /// Adds what is wrong with "messages" of the body to its errors.
 void check_messages(const Body& body);
 
-/// The messages as the template wants them: text parts joined by line ends, or kept as parts when
-/// the template loops over them. Fills `out`. ERRORS: content that is not text.
-std::optional<ApiError> normalize_messages(const nlohmann::json& messages,
-                                           const ApiContext& context, nlohmann::json& out);
+/// The messages as the template wants them: text parts kept as parts, or joined by line ends, and
+/// the arguments of calls as objects. Fills `out`. ERRORS: content that is not text, or calls that
+/// are none.
+std::optional<ApiError> normalize_messages(const nlohmann::json& messages, bool as_parts,
+                                           const ApiContext& context, nlohmann::ordered_json& out);
 
 /// The text of one message's content.
 std::string content_text(const nlohmann::json& content);

@@ -1,4 +1,5 @@
 // POST /v1/chat/completions: body to GenerationRequest.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -8,38 +9,17 @@
 #include "reference_engine/server/api/known_fields.h"
 #include "reference_engine/server/api/messages.h"
 #include "reference_engine/server/api/prompts.h"
-#include "reference_engine/server/api/python_text.h"
 #include "reference_engine/server/api/request_fields.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/api/schema.h"
+#include "reference_engine/server/api/structured_outputs.h"
+#include "reference_engine/server/api/tools.h"
 
 namespace touchstone::server::api {
 namespace {
 
 using nlohmann::json;
-
-std::optional<ApiError> check_tools_field(const Body& body) {
-  const json& tools = body.raw("tools");
-  if (tools.is_array() && tools.empty()) {
-    return parameter_error(
-        "`tools` must not be an empty array. Either provide at least one tool or "
-        "omit the field entirely.",
-        "tools");
-  }
-  const json& choice = body.raw("tool_choice");
-  if (choice.is_null() || choice == "none") return std::nullopt;
-  if (tools.is_null()) {
-    return parameter_error("When using `tool_choice`, `tools` must be set.", "tool_choice");
-  }
-  if (choice != "auto" && choice != "required" && !choice.is_object()) {
-    const std::string text = choice.is_string() ? choice.get<std::string>() : python_repr(choice);
-    return parameter_error(
-        "Invalid value for `tool_choice`: " + text +
-            "! Only named tools, \"none\", \"auto\" or \"required\" are supported.",
-        "tool_choice");
-  }
-  return std::nullopt;
-}
+using nlohmann::ordered_json;
 
 std::optional<ApiError> check_before_fields(const Body& body) {
   if (body.truthy("continue_final_message") && body.truthy("add_generation_prompt")) {
@@ -54,7 +34,15 @@ std::optional<ApiError> check_before_fields(const Body& body) {
                            "top_logprobs");
   }
   if (auto error = check_stream_options(body)) return error;
-  return check_response_format(body);
+  return check_structured_fields(body);
+}
+
+/// The body with its keys in the order in which they were sent, where somebody asks for it.
+ordered_json ordered_body(std::string_view text, const Body& body) {
+  for (const char* key : {"tools", "response_format", "structured_outputs"}) {
+    if (!body.raw(key).is_null()) return ordered_json::parse(text);
+  }
+  return nullptr;
 }
 
 struct ChatBody {
@@ -63,6 +51,7 @@ struct ChatBody {
   PromptLimits limits;
   ChatOptions chat;
   bool echo = false;
+  bool include_reasoning = true;
 };
 
 ChatBody read_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,
@@ -94,24 +83,30 @@ ChatBody read_fields(Body& body, const RequestHeaders& headers, const ApiContext
                                     {"none", "minimal", "low", "medium", "high", "xhigh", "max"})) {
     fields.chat.template_arguments["reasoning_effort"] = *effort;
   }
+  fields.include_reasoning = body.boolean("include_reasoning", Null::kRefused).value_or(true);
+  request.stream_interval = static_cast<int32_t>(std::min<int64_t>(
+      body.integer("stream_interval", {.low = 1}).value_or(1), context.max_model_len));
   request.return_prompt_text = body.boolean("return_prompt_text").value_or(false);
   read_common_fields(body, headers, context, request);
   read_refused_fields(body, BodyKind::kChat);
   return fields;
 }
 
-std::optional<ApiError> refuse_tools(const Body& body) {
-  const json& choice = body.raw("tool_choice");
-  if (!body.truthy("tools") || choice == "none") return std::nullopt;
-  if (choice.is_null() || choice == "auto") {
-    return bad_request(
-        "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set");
-  }
-  return ApiError{501, "NotImplementedError", "tool_choice is not supported by this server",
-                  std::nullopt};
+/// Whether the answer begins with reasoning, and how its tools are read.
+AnswerFormat answer_format(const ToolUse& use, const ChatBody& fields, const std::string& prompt,
+                           const ApiContext& context) {
+  AnswerFormat format = use.format;
+  format.include_reasoning = fields.include_reasoning;
+  const ReasoningParserRow* row = context.reasoning_parser;
+  if (row == nullptr || !reasons_after(*row, prompt)) return format;
+  const json& arguments = fields.chat.template_arguments;
+  const bool off = row->switch_argument != nullptr &&
+                   arguments.value(row->switch_argument, json()) == json(false);
+  if (!off) format.reasoning = row;
+  return format;
 }
 
-std::optional<ApiError> fill(const json& messages, const ChatBody& fields,
+std::optional<ApiError> fill(const json& messages, const ChatBody& fields, const ToolUse& use,
                              const ApiContext& context, GenerationRequest& request) {
   if (auto error = check_limits(fields.limits, context)) return error;
   auto rendered = render_chat(messages, fields.chat, context);
@@ -125,12 +120,18 @@ std::optional<ApiError> fill(const json& messages, const ChatBody& fields,
                                     content_text(message.value("content", json())));
     }
   }
+  request.format = answer_format(use, fields, request.prompts[0].text, context);
+  if (use.grammar) request.grammar = use.grammar;
   const json& last = messages.back();
+  request.response_role = context.response_role;
   if (!fields.chat.add_generation_prompt) request.response_role = last.value("role", "assistant");
   if (fields.echo && last.value("role", "") == request.response_role) {
     request.chat_echo = content_text(last.value("content", json()));
   }
   if (auto error = resolve_sampling(fields.sampling, context, request)) return error;
+  if (request.format.tools != nullptr && request.format.tools->keeps_special_tokens) {
+    request.skip_special_tokens = false;
+  }
   return check_vocabulary(request.prompts, context);
 }
 
@@ -146,13 +147,18 @@ ParsedGeneration parse_chat(std::string_view text, const RequestHeaders& headers
   if (auto error = check_before_fields(body)) return *error;
   GenerationRequest request;
   request.endpoint = Endpoint::kChatCompletions;
-  const ChatBody fields = read_fields(body, headers, context, request);
+  ChatBody fields = read_fields(body, headers, context, request);
+  const ordered_json ordered = ordered_body(text, body);
+  request.grammar = read_structured_fields(body, ordered);
+  auto tools = read_tools(body, ordered, context);
   if (!errors.empty()) return errors.to_api_error();
   if (auto error = check_model(fields.model, context)) return *error;
   request.model = context.served_model_names.front();
-  if (auto error = refuse_tools(body)) return *error;
+  if (auto* error = std::get_if<ApiError>(&tools)) return *error;
   if (auto error = refuse_unsupported(body, BodyKind::kChat)) return *error;
-  if (auto error = fill(tree["messages"], fields, context, request)) return *error;
+  const auto& use = std::get<ToolUse>(tools);
+  fields.chat.tools = use.tools;
+  if (auto error = fill(tree["messages"], fields, use, context, request)) return *error;
   request.unknown_fields = unknown_fields(body, BodyKind::kChat);
   return request;
 }

@@ -9,6 +9,7 @@
 #include "reference_engine/server/api/request_fields.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/api/schema.h"
+#include "reference_engine/server/api/structured_outputs.h"
 
 namespace touchstone::server::api {
 namespace {
@@ -35,7 +36,7 @@ std::optional<ApiError> check_before_fields(const Body& body, const ApiContext& 
   }
   if (auto error = check_stream_options(body)) return error;
   if (auto error = check_logprobs_fields(body, "logprobs")) return error;
-  return check_response_format(body);
+  return check_structured_fields(body);
 }
 
 bool is_token_id(const json& value) {
@@ -180,6 +181,10 @@ ParsedGeneration parse_completion(std::string_view text, const RequestHeaders& h
   GenerationRequest request;
   request.endpoint = Endpoint::kCompletions;
   CompletionBody fields = read_fields(body, headers, context, request);
+  const bool structured =
+      !body.raw("response_format").is_null() || !body.raw("structured_outputs").is_null();
+  request.grammar = read_structured_fields(
+      body, structured ? nlohmann::ordered_json::parse(text) : nlohmann::ordered_json());
   if (!errors.empty()) return errors.to_api_error();
   if (auto error = check_model(fields.model, context)) return *error;
   request.model = context.served_model_names.front();

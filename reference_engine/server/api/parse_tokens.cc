@@ -9,6 +9,7 @@
 #include "reference_engine/server/api/request_fields.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/api/schema.h"
+#include "reference_engine/server/api/tools.h"
 
 namespace touchstone::server::api {
 
@@ -30,6 +31,9 @@ std::variant<TokenizeRequest, ApiError> parse_tokenize(std::string_view text,
   if (chat) {
     check_messages(body);
     read_chat_options(body, options);
+    if (!body.raw("tools").is_null()) {
+      options.tools = read_tool_definitions(body, nlohmann::ordered_json::parse(text));
+    }
   } else {
     prompt = body.string("prompt", Null::kRefused);
     if (!body.has("prompt")) {

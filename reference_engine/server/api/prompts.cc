@@ -113,7 +113,7 @@ std::variant<Prompt, ApiError> make_prompt(const RawPrompt& raw, const PromptLim
   }
   int64_t room = context.max_model_len - static_cast<int64_t>(prompt.token_ids.size());
   const int64_t wanted =
-      limits.max_tokens.value_or(context.defaults.max_tokens.value_or(context.max_model_len));
+      limits.max_tokens.value_or(context.defaults.max_new_tokens.value_or(context.max_model_len));
   prompt.max_tokens = static_cast<int32_t>(std::max<int64_t>(std::min(room, wanted), INT32_MIN));
   return prompt;
 }

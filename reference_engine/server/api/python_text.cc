@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace touchstone::server::api {
 
 std::string python_repr(const nlohmann::json& value) {
@@ -33,6 +35,30 @@ std::string python_repr(const nlohmann::json& value) {
     default:
       return value.dump();
   }
+}
+
+std::string python_json(const nlohmann::ordered_json& value) {
+  std::string out;
+  if (value.is_object()) {
+    for (const auto& [key, element] : value.items()) {
+      out += out.empty() ? "{" : ", ";
+      append_json_string(out, key);
+      out += ": " + python_json(element);
+    }
+    return out.empty() ? "{}" : out + "}";
+  }
+  if (value.is_array()) {
+    for (const auto& element : value) {
+      out += out.empty() ? "[" : ", ";
+      out += python_json(element);
+    }
+    return out.empty() ? "[]" : out + "]";
+  }
+  if (value.is_string()) {
+    append_json_string(out, value.get_ref<const std::string&>());
+    return out;
+  }
+  return value.is_number_float() ? python_repr(value.get<double>()) : value.dump();
 }
 
 }  // namespace touchstone::server::api

@@ -12,5 +12,7 @@ namespace touchstone::server::api {
 using touchstone::python_repr;
 /// repr() of a JSON value.
 std::string python_repr(const nlohmann::json& value);
+/// json.dumps(value, ensure_ascii=False).
+std::string python_json(const nlohmann::ordered_json& value);
 
 }  // namespace touchstone::server::api

@@ -50,17 +50,6 @@ std::optional<ApiError> check_logprobs_fields(const Body& body, const char* logp
   return std::nullopt;
 }
 
-std::optional<ApiError> check_response_format(const Body& body) {
-  const nlohmann::json& format = body.raw("response_format");
-  if (format.is_object() && format.value("type", nlohmann::json()) == "json_schema" &&
-      format.value("json_schema", nlohmann::json()).is_null()) {
-    return parameter_error(
-        "When response_format type is 'json_schema', the 'json_schema' field must be provided.",
-        "response_format");
-  }
-  return std::nullopt;
-}
-
 void read_common_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,
                         GenerationRequest& request) {
   request.stream = body.boolean("stream").value_or(false);

@@ -15,7 +15,6 @@ namespace touchstone::server::api {
 /// "top_logprobs".
 std::optional<ApiError> check_stream_options(const Body& body);
 std::optional<ApiError> check_logprobs_fields(const Body& body, const char* logprobs_key);
-std::optional<ApiError> check_response_format(const Body& body);
 
 /// stream, user, priority, request_id, …
 void read_common_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,

@@ -54,26 +54,50 @@ void append_completion_choice(std::string& out, const GenerationRequest& request
   out += ",\"routed_experts\":null}";
 }
 
+/// The member "tool_calls", which is left out when there are none.
+void append_tool_calls(std::string& out, const GenerationRequest& request, const ResponseHead& head,
+                       int32_t choice, const ParsedAnswer& answer) {
+  for (size_t i = 0; i < answer.calls.size(); ++i) {
+    out += i == 0 ? ",\"tool_calls\":[{\"id\":" : ",{\"id\":";
+    append_json_string(out, tool_call_id(request.format, head.id, choice, i));
+    out += ",\"type\":\"function\",\"function\":{\"name\":";
+    append_json_string(out, answer.calls[i].name);
+    out += ",\"arguments\":";
+    append_json_string(out, answer.calls[i].arguments);
+    out += "}}";
+  }
+  if (!answer.calls.empty()) out += "]";
+}
+
 void append_chat_choice(std::string& out, const GenerationRequest& request,
-                        const ApiContext& context, const Choice& choice) {
+                        const ApiContext& context, const ResponseHead& head, const Choice& choice) {
+  const ParsedAnswer answer = parse_answer(request.format, choice.text);
+  const bool hidden = hides_tokens(request.format);
   out += "{\"index\":" + std::to_string(choice.index) + ",\"message\":{\"role\":";
   append_json_string(out, request.response_role);
   out += ",\"content\":";
-  append_json_string(out, request.chat_echo + choice.text);
-  out +=
-      ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,"
-      "\"reasoning\":null},\"logprobs\":";
-  if (request.logprobs) {
+  if (request.chat_echo.empty()) {
+    append_json_optional(out, answer.content);
+  } else {
+    append_json_string(out, request.chat_echo + answer.content.value_or(""));
+  }
+  out += ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null";
+  append_tool_calls(out, request, head, choice.index, answer);
+  out += ",\"reasoning\":";
+  append_json_optional(out, answer.reasoning);
+  out += "},\"logprobs\":";
+  if (request.logprobs && !hidden) {
     append_chat_logprobs(out, choice.logprobs, request, context);
   } else {
     out += "null";
   }
   out += ",\"finish_reason\":";
-  append_json_string(out, choice.finish_reason.value_or("stop"));
+  append_json_string(out, finish_reason_of(request.format, !answer.calls.empty(),
+                                           choice.finish_reason.value_or("stop")));
   out += ",\"stop_reason\":";
   append_stop_reason(out, choice.stop_reason);
   out += ",\"token_ids\":";
-  append_token_ids(out, request.return_token_ids, choice.token_ids);
+  append_token_ids(out, request.return_token_ids && !hidden, choice.token_ids);
   out += ",\"routed_experts\":null}";
 }
 
@@ -127,7 +151,7 @@ std::string full_response(const GenerationRequest& request, const ApiContext& co
   for (size_t i = 0; i < choices.size(); ++i) {
     if (i > 0) out.push_back(',');
     if (chat) {
-      append_chat_choice(out, request, context, choices[i]);
+      append_chat_choice(out, request, context, head, choices[i]);
     } else {
       append_completion_choice(out, request, context, choices[i],
                                prompts[static_cast<size_t>(choices[i].index / request.n)]);

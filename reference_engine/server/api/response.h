@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,7 +29,8 @@ struct Choice {
   /// One entry per token of `token_ids` when log-probabilities were asked for: the sampled token
   /// first, then the most likely ones; else empty.
   std::vector<std::vector<sampling::TokenLogprob>> logprobs;
-  /// "stop", "length", "abort"; absent while the choice goes on.
+  /// "stop", "length", "abort"; absent while the choice goes on. Chat answers that call a tool say
+  /// "tool_calls" in place of "stop".
   std::optional<std::string> finish_reason;
   StopReason stop_reason;
 };
@@ -64,34 +66,49 @@ std::string full_response(const GenerationRequest& request, const ApiContext& co
                           std::span<const PromptResult> prompts);
 
 /// The events of one streamed answer, as text to send as it is.
+class AnswerStream {
+ public:
+  virtual ~AnswerStream() = default;
+  /// The prompt is computed and its first token is at hand. May return an empty text.
+  virtual std::string prompt_done(size_t prompt_index, const PromptResult& result) = 0;
+  /// REQUIRES prompt_done() of its prompt. `choice` holds what is new. May return an empty text.
+  virtual std::string delta(const Choice& choice) = 0;
+  virtual std::string finish() = 0;
+  /// In place of finish() when the engine failed: the error and the end of the stream.
+  virtual std::string fail(const ApiError& error) = 0;
+};
+
+/// Completions and chats.
 ///
 ///   EventStream events(request, context, head);
 ///   send(events.prompt_done(0, result));       // before the first delta of a prompt's choices
 ///   send(events.delta(choice));                // for each engine output; also with empty text
 ///   send(events.finish());                     // usage if asked for, and [DONE]
-class EventStream final {
+class EventStream final : public AnswerStream {
  public:
   /// `request` and `context` must outlive this.
   EventStream(const GenerationRequest& request, const ApiContext& context, ResponseHead head);
 
-  /// The prompt is computed and its first token is at hand: the role chunks of a chat. May return
-  /// an empty text.
-  std::string prompt_done(size_t prompt_index, const PromptResult& result);
-  /// REQUIRES prompt_done() of its prompt. One event; `choice` holds what is new.
-  std::string delta(const Choice& choice);
+  /// The role chunks of a chat.
+  std::string prompt_done(size_t prompt_index, const PromptResult& result) override;
+  /// One event, or none where the text could still become something else.
+  std::string delta(const Choice& choice) override;
   /// The usage chunk if the client asked for it, and the end of the stream.
-  std::string finish();
-  /// In place of finish() when the engine failed: the error and the end of the stream.
-  std::string fail(const ApiError& error);
+  std::string finish() override;
+  std::string fail(const ApiError& error) override;
 
  private:
   struct ChoiceState {
     int64_t completion_tokens = 0;
-    int64_t text_characters = 0;  ///< sent so far, for logprobs.text_offset
-    bool started = false;         ///< echo and prompt_token_ids are said once
+    int64_t text_characters = 0;           ///< sent so far, for logprobs.text_offset
+    bool started = false;                  ///< echo and prompt_token_ids are said once
+    std::unique_ptr<AnswerParser> parser;  ///< null: the text is content
   };
   void completion_delta(const Choice& choice, size_t prompt_index, std::string& out);
-  void chat_delta(const Choice& choice, std::string& out);
+  void chat_delta(const Choice& choice, const ParsedText* parsed, std::string& out);
+  std::optional<ParsedText> parse_delta(const Choice& choice);
+  bool keeps_silent(const Choice& choice, const ParsedText& parsed) const;
+  void append_parsed(const ParsedText& parsed, int32_t choice, std::string& out) const;
   std::string role_event(size_t choice_index);
   /// `data: {"id":…,"model":…,"choices":[` and the end of the event after the choices.
   void open_event(std::string& out) const;

@@ -22,6 +22,16 @@ void append_fingerprint(std::string& out, const ApiContext& context) {
   }
 }
 
+bool hides_tokens(const AnswerFormat& format) {
+  return !format.include_reasoning && !format.plain();
+}
+
+std::string finish_reason_of(const AnswerFormat& format, bool called, const std::string& reason) {
+  using Calls = AnswerFormat::Calls;
+  const bool chosen = format.calls == Calls::kAuto || format.calls == Calls::kRequired;
+  return chosen && called && reason == "stop" ? "tool_calls" : reason;
+}
+
 void append_usage(std::string& out, const Usage& usage, Endpoint endpoint, Nulls nulls) {
   out += "{\"prompt_tokens\":" + std::to_string(usage.prompt_tokens) +
          ",\"total_tokens\":" + std::to_string(usage.prompt_tokens + usage.completion_tokens) +

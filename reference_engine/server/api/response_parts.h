@@ -12,6 +12,11 @@ namespace touchstone::server::api {
 void append_stop_reason(std::string& out, const StopReason& reason);
 void append_fingerprint(std::string& out, const ApiContext& context);
 
+/// Where reasoning is asked to be left out, so is what would give it away.
+bool hides_tokens(const AnswerFormat& format);
+/// As OpenAI has it: an answer that stopped with calls it chose to make says so.
+std::string finish_reason_of(const AnswerFormat& format, bool called, const std::string& reason);
+
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;

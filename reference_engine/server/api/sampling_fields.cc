@@ -16,6 +16,8 @@ constexpr int64_t kNMax = 16384;
 constexpr double kGreedyBelow = 1e-5;
 constexpr double kTemperatureFloor = 1e-2;
 constexpr double kLogitBiasMax = 100.0;
+// Each is looked at for every token of every choice, so very many would slow others down.
+constexpr size_t kListedMax = 1024;
 
 std::string integers_repr(const std::vector<int64_t>& values) {
   std::string out = "[";
@@ -198,6 +200,37 @@ std::optional<ApiError> resolve_bad_words(const SamplingFields& fields, const Ap
   return std::nullopt;
 }
 
+std::optional<ApiError> check_counts(const SamplingFields& fields) {
+  const auto check = [](const char* name, size_t count) -> std::optional<ApiError> {
+    if (count <= kListedMax) return std::nullopt;
+    return parameter_error(std::string(name) + " has " + std::to_string(count) +
+                               " entries; this server takes at most " + std::to_string(kListedMax) +
+                               ".",
+                           name);
+  };
+  if (auto error = check("stop_token_ids", fields.stop_token_ids.size())) return error;
+  return check("bad_words", fields.bad_words.size());
+}
+
+std::optional<ApiError> resolve_allowed(const SamplingFields& fields, const ApiContext& context,
+                                        GenerationRequest& request) {
+  if (!fields.allowed_token_ids) return std::nullopt;
+  if (fields.allowed_token_ids->empty()) {
+    return parameter_error("allowed_token_ids is not None and empty!", "allowed_token_ids", "[]");
+  }
+  std::vector<int64_t> outside;
+  for (const int64_t id : *fields.allowed_token_ids) {
+    if (id < 0 || id >= context.vocab_size) {
+      outside.push_back(id);
+    } else {
+      request.allowed_token_ids.push_back(static_cast<int32_t>(id));
+    }
+  }
+  if (outside.empty()) return std::nullopt;
+  return parameter_error("allowed_token_ids contains out-of-vocab token id!", "allowed_token_ids",
+                         integers_repr(outside));
+}
+
 void resolve_stops(const SamplingFields& fields, const ApiContext& context,
                    GenerationRequest& request) {
   std::vector<int32_t> all(fields.stop_token_ids.begin(), fields.stop_token_ids.end());
@@ -219,7 +252,7 @@ void resolve_stops(const SamplingFields& fields, const ApiContext& context,
   }
 }
 
-void resolve_numbers(const SamplingFields& fields, const GenerationDefaults& defaults,
+void resolve_numbers(const SamplingFields& fields, const model::GenerationDefaults& defaults,
                      sampling::Params& params) {
   params.temperature = fields.temperature.value_or(defaults.temperature.value_or(1.0));
   params.top_p = fields.top_p.value_or(defaults.top_p.value_or(1.0));
@@ -267,6 +300,9 @@ SamplingFields read_sampling_fields(Body& body, const ApiContext& context) {
   fields.spaces_between_special_tokens =
       body.boolean("spaces_between_special_tokens", Null::kRefused).value_or(true);
   fields.bad_words = body.strings("bad_words");
+  if (!body.raw("allowed_token_ids").is_null()) {
+    fields.allowed_token_ids = body.integers("allowed_token_ids");
+  }
   return fields;
 }
 
@@ -280,6 +316,7 @@ std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const Api
   if (auto error = check_ranges(params, top_k)) return error;
   if (auto error = check_lengths(fields, request.prompts)) return error;
   if (auto error = check_words(fields)) return error;
+  if (auto error = check_counts(fields)) return error;
   params.top_k =
       top_k <= 0 ? 0 : static_cast<int32_t>(std::min<int64_t>(top_k, context.vocab_size));
   if (params.temperature < kGreedyBelow) {
@@ -301,6 +338,7 @@ std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const Api
     return error;
   }
   if (auto error = resolve_bad_words(fields, context, request)) return error;
+  if (auto error = resolve_allowed(fields, context, request)) return error;
   const auto count = [&](std::optional<int64_t> wanted) -> std::optional<int32_t> {
     if (!wanted) return std::nullopt;
     return static_cast<int32_t>(*wanted == -1 ? context.vocab_size : *wanted);

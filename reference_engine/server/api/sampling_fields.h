@@ -29,6 +29,7 @@ struct SamplingFields {
   std::vector<std::string> stop;
   std::vector<int64_t> stop_token_ids;
   std::vector<std::string> bad_words;
+  std::optional<std::vector<int64_t>> allowed_token_ids;
   std::vector<std::pair<std::string, double>> logit_bias;
   bool include_stop_str_in_output = false;
   bool ignore_eos = false;
