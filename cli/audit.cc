@@ -135,8 +135,7 @@ Verb audit_verb() {
         app.add_option("--format", flags->format, "What to print on stdout")
             ->check(CLI::IsMember(reports::format_words()))
             ->capture_default_str();
-        app.add_option("--output", flags->output,
-                       "Also write the report in every format here")
+        app.add_option("--output", flags->output, "Also write the report in every format here")
             ->check(path_to_write())
             ->type_name("DIR");
         return [flags] { return run(*flags); };

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "base/text.h"
 #include "base/version.h"
@@ -29,16 +30,16 @@ std::string hint_for(const std::string& word, const std::vector<std::string>& kn
 }
 
 /// No verb, or one that does not exist.
-Exit report_verb_error(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2) {
+Exit report_verb_error(const CLI::App& app, const std::vector<std::string>& words) {
+  if (words.empty()) {
     return report_error(
         invalid_argument("command line: no verb was given", "see `touchstone --help`"));
   }
   std::vector<std::string> verbs;
   for (const CLI::App* sub : app.get_subcommands({})) verbs.push_back(sub->get_name());
   return report_error(invalid_argument(
-      "command line: got " + quote(argv[1]) + ", expected a verb: " + join(verbs, ", "),
-      hint_for(argv[1], verbs, "see `touchstone --help`")));
+      "command line: got " + quote(words[0]) + ", expected a verb: " + join(verbs, ", "),
+      hint_for(words[0], verbs, "see `touchstone --help`")));
 }
 
 /// Every flag of `app`, with its dashes, and every sub-verb.
@@ -55,10 +56,10 @@ std::vector<std::string> words_of(const CLI::App& app) {
 
 /// The first word of the command line that looks like a flag and is none of `known`, else the first
 /// that `problem` says is left over.
-std::string unknown_word(const std::vector<std::string>& known, const CLI::App& verb, int argc,
-                         char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = split(argv[i], '=')[0];
+std::string unknown_word(const std::vector<std::string>& known, const CLI::App& verb,
+                         const std::vector<std::string>& words) {
+  for (const std::string& whole : words) {
+    const std::string word = split(whole, '=')[0];
     if (word == "--") break;
     if (word.size() < 2 || word[0] != '-' || std::isdigit(word[1]) != 0) continue;
     if (std::find(known.begin(), known.end(), word) == known.end()) return word;
@@ -69,9 +70,9 @@ std::string unknown_word(const std::vector<std::string>& known, const CLI::App& 
 
 /// What is wrong with the words after a verb, with the nearest flag or sub-verb when one was
 /// mistyped.
-Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem, int argc,
-                        char** argv) {
-  if (app.get_subcommands().empty()) return report_verb_error(app, argc, argv);
+Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem,
+                        const std::vector<std::string>& words) {
+  if (app.get_subcommands().empty()) return report_verb_error(app, words);
   const CLI::App* verb = app.get_subcommands().front();
   std::string name = verb->get_name();
   while (!verb->get_subcommands().empty()) {
@@ -80,7 +81,7 @@ Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem, int
   }
   const std::vector<std::string> known = words_of(*verb);
   const std::string help = "see `touchstone " + name + " --help`";
-  const std::string unknown = unknown_word(known, *verb, argc, argv);
+  const std::string unknown = unknown_word(known, *verb, words);
   if (!unknown.empty()) {
     const char* expected = unknown[0] == '-' ? "a flag of this verb" : "nothing more";
     return report_error(
@@ -92,6 +93,18 @@ Exit report_parse_error(const CLI::App& app, const CLI::ParseError& problem, int
   return report_error(invalid_argument(name + ": " + message, help));
 }
 
+/// The words as the verb wants them parsed.
+Status rewrite(const std::vector<Verb>& verbs, CLI::App& app, std::vector<std::string>& words) {
+  for (const Verb& verb : verbs) {
+    if (words.empty() || words[0] != verb.name || !verb.rewrite) continue;
+    auto rest = verb.rewrite({words.begin() + 1, words.end()}, *app.get_subcommand(verb.name));
+    if (!rest) return std::move(rest).error();
+    words = {verb.name};
+    words.insert(words.end(), rest->begin(), rest->end());
+  }
+  return {};
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "Touchstone: proves from telemetry what an LLM server did, and predicts what it will do."};
@@ -99,18 +112,24 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("touchstone ") + kVersion);
   app.require_subcommand(1);
   std::vector<std::pair<CLI::App*, std::function<Exit()>>> runs;
-  for (const Verb& verb : all_verbs()) {
+  const std::vector<Verb> verbs = all_verbs();
+  for (const Verb& verb : verbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     runs.emplace_back(sub, verb.setup(*sub));
     sub->footer("Example:\n  " + verb.example);  // last: sub-verbs would inherit it
   }
   app.footer("Exit: 0 good, 1 findings, 2 usage, 3 could not decide.");
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (const Status status = rewrite(verbs, app, words); !status) {
+    return static_cast<int>(report_error(status.error()));
+  }
   try {
-    app.parse(argc, argv);
+    // The parser takes them from the back.
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::ParseError& problem) {
-    return static_cast<int>(report_parse_error(app, problem, argc, argv));
+    return static_cast<int>(report_parse_error(app, problem, words));
   }
   for (const auto& [sub, action] : runs) {
     if (sub->parsed()) {

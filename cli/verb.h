@@ -26,6 +26,10 @@ struct Verb {
   std::string summary;  ///< one line for `touchstone --help`
   std::string example;  ///< one command line, printed at the end of `touchstone NAME --help`
   Setup setup;
+  /// Changes the words after the verb before they are parsed; empty: they are taken as they are.
+  std::function<Result<std::vector<std::string>>(const std::vector<std::string>& words,
+                                                 const CLI::App& app)>
+      rewrite = nullptr;
 };
 
 /// Prints `touchstone: message` and `hint: …` on stderr and gives the exit code of the error:

@@ -73,7 +73,7 @@ TEST(Serve, SaysWhatItServesAndWritesEverythingBeforeItEnds) {
   const auto steps = records::read_step_log(server.path("steps.jsonl"));
   ASSERT_TRUE(steps) << steps.error().message;
   EXPECT_EQ(steps->steps.size(), 15u);
-  EXPECT_EQ(std::get<int64_t>(steps->header.config.at("block_size")), 128);
+  EXPECT_EQ(std::get<int64_t>(steps->header.config.at("block_size")), 16);
   const auto records = records::read_request_records(server.path("requests.jsonl"));
   ASSERT_TRUE(records) << records.error().message;
   ASSERT_EQ(records->size(), 3u);
