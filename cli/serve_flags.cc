@@ -8,12 +8,16 @@ namespace {
 
 using server::ServeOptions;
 
-constexpr const char* kOwnFlags[] = {"--backend-plugin",
+constexpr const char* kOwnFlags[] = {"--api-key-table",
+                                     "--backend-plugin",
+                                     "--capture-content",
+                                     "--capture-content-bytes",
                                      "--compatibility",
                                      "--device",
                                      "--gemm",
                                      "--http-idle-timeout",
                                      "--http-read-timeout",
+                                     "--http-spans",
                                      "--http-threads",
                                      "--http-write-timeout",
                                      "--kernels",
@@ -21,11 +25,19 @@ constexpr const char* kOwnFlags[] = {"--backend-plugin",
                                      "--max-choices",
                                      "--max-connections",
                                      "--max-request-memory-bytes",
+                                     "--otlp-spool",
+                                     "--otlp-spool-fsync",
+                                     "--otlp-spool-max-bytes",
                                      "--port-file",
+                                     "--price-table",
+                                     "--rate-limits",
                                      "--request-log",
                                      "--span-dialect",
+                                     "--span-log",
                                      "--step-log",
-                                     "--threads"};
+                                     "--tenant-from",
+                                     "--threads",
+                                     "--usage-extensions"};
 
 /// A flag that only some backends know; one that knows it checks the value.
 void add_backend_setting(CLI::App& app, ServeOptions& options, const std::string& name,

@@ -85,8 +85,6 @@ constexpr UnhonouredFlag kFlags[] = {
     {"--long-prefill-token-threshold-adaptive", "", Kind::kSwitch, "", "the threshold is fixed"},
     {"--disable-chunked-mm-input", "", Kind::kSwitch, "*", kNoText},
     {"--scheduler-cls", "", Kind::kValue, "", kNoPython},
-    {"--scheduler-reserve-full-isl", "", Kind::kSwitch, "",
-     "a request is admitted only when its prompt fits", true},
     {"--prefill-schedule-interval", "", Kind::kValue, "1", "prefills are planned in every step"},
     {"--disable-hybrid-kv-cache-manager", "", Kind::kSwitch, "*", "there is one KV cache manager"},
     {"--speculative-config", "-sc", Kind::kValue, "", kNoSpeculation},

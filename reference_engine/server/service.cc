@@ -12,47 +12,15 @@
 #include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/api/json_syntax.h"
 #include "reference_engine/server/api/response.h"
-#include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/generation.h"
 #include "reference_engine/server/refusal.h"
+#include "reference_engine/server/request_headers.h"
+#include "reference_engine/server/request_memory.h"
 
 namespace touchstone::server {
 namespace {
-
-api::RequestHeaders request_headers(const http::HttpRequest& request) {
-  return {.content_type = request.header("content-type").value_or(""),
-          .x_request_id = request.header("x-request-id"),
-          .x_vllm_priority = request.header("x-vllm-priority")};
-}
-
-// How often a body's values are there at a time while it is made into prompts: as read, and for a
-// chat once more normalized, as the template's values, and rendered.
-constexpr int64_t kTextCopies = 1;
-constexpr int64_t kChatCopies = 4;
-// Of each byte of text while it is tokenized: pieces, merges, ids.
-constexpr int64_t kTokenizingBytes = 16;
-// Of a choice before it has said anything: sequence, detokenizer, record, scheduler's entry.
-constexpr int64_t kChoiceBytes = 4096;
-
-int64_t parsing_bytes(std::string_view body, int64_t copies) {
-  return copies * api::json_extent(body).tree_bytes +
-         kTokenizingBytes * static_cast<int64_t>(body.size());
-}
-
-/// What a request holds while it waits and runs, and its answer until it is sent, besides what it
-/// generates.
-int64_t bytes_of(const api::GenerationRequest& request, const api::ApiContext& context) {
-  const api::PromptExtent answer = api::prompt_extent(request, context);
-  int64_t bytes = answer.stored_bytes + answer.json_bytes;
-  for (const api::Prompt& prompt : request.prompts) {
-    const int64_t ids = static_cast<int64_t>(prompt.token_ids.size() * sizeof(int32_t));
-    bytes += static_cast<int64_t>(prompt.text.size()) + 2 * ids +
-             request.n * (kChoiceBytes + ids);  // each choice is a sequence of its own
-  }
-  return bytes;
-}
 
 /// Where a route's path has {a name}, any segment may stand.
 bool matches(std::string_view route, std::string_view path) {
@@ -273,6 +241,26 @@ std::optional<records::TraceContext> Service::trace_of(const http::HttpRequest& 
   return records::parse_trace_context(*traceparent, request.header("tracestate").value_or(""));
 }
 
+template <typename Subject>
+void Service::add_http_span(Subject& subject) {
+  if (!options_.http_spans) return;
+  if (subject.trace) {
+    subject.caller_span_id = subject.trace->parent_span_id;
+  } else {
+    subject.trace.emplace();
+    subject.trace->trace_id = new_trace_id();
+    subject.trace->flags = 1;
+  }
+  SpanId id;
+  const std::string digits = random_hex(2 * id.bytes.size());
+  from_hex(digits, id.bytes.data(), id.bytes.size());
+  subject.http_span_id = id;
+  subject.trace->parent_span_id = id;
+  subject.trace->remote = false;
+}
+template void Service::add_http_span(GenerationStart& subject);
+template void Service::add_http_span(records::RequestRecord& subject);
+
 records::RequestRecord Service::refusal_record(const http::HttpRequest& request,
                                                const api::ApiError& error) {
   const bool completions = path_of(request) == "/v1/completions";
@@ -291,55 +279,9 @@ void Service::record_refusal(const http::HttpRequest& request, const api::ApiErr
   telemetry_.on_refused(refusal_record(request, error));
 }
 
-/// A request takes its prompts and all that it may generate from the bucket, whatever it uses.
-std::optional<http::Reply> Service::limited(const http::HttpRequest& request,
-                                            const api::GenerationRequest& generation,
-                                            const std::string& tenant) {
-  if (options_.rate_limits == nullptr) return std::nullopt;
-  int64_t tokens = 0;
-  for (const api::Prompt& prompt : generation.prompts) {
-    tokens += std::ssize(prompt.token_ids) + int64_t{generation.n} * prompt.max_tokens;
-  }
-  const auto refusal = options_.rate_limits->take(tenant, tokens, clock_.monotonic_ns());
-  if (!refusal) return std::nullopt;
-  const int64_t seconds = (refusal->wait_ns + kNsPerSecond - 1) / kNsPerSecond;
-  const api::ApiError error{429, "RateLimitError",
-                            std::string("Rate limit of ") + refusal->limit +
-                                " reached; try again in " + std::to_string(seconds) + " s.",
-                            std::nullopt};
-  records::RequestRecord record = refusal_record(request, error);
-  record.tenant = tenant;
-  record.rate_limit = refusal->limit;
-  telemetry_.on_refused(record);
-  http::Reply answer = error_reply(error);
-  answer.response.headers.emplace_back("retry-after", std::to_string(seconds));
-  return answer;
-}
-
 http::Reply Service::refuse(const http::HttpRequest& request, const api::ApiError& error) {
   record_refusal(request, error);
   return error_reply(error);
-}
-
-http::Reply Service::completions(http::HttpRequest& request) {
-  if (const auto refused = take_memory(request, parsing_bytes(request.body, kTextCopies))) {
-    return refuse(request, *refused);
-  }
-  return generate(request, api::parse_completion);
-}
-
-http::Reply Service::chat_completions(http::HttpRequest& request) {
-  if (const auto refused = take_memory(request, parsing_bytes(request.body, kChatCopies))) {
-    return refuse(request, *refused);
-  }
-  return generate(request, api::parse_chat);
-}
-
-http::Reply Service::responses(http::HttpRequest& request) {
-  if (const auto refused = take_memory(request, parsing_bytes(request.body, 2 * kChatCopies))) {
-    return refuse(request, *refused);
-  }
-  return generate(request, api::parse_responses);
 }
 
 /// None is stored, so none is found.
@@ -347,108 +289,6 @@ http::Reply Service::no_response(http::HttpRequest& request) {
   std::string_view id = path_of(request);
   id.remove_prefix(std::string_view("/v1/responses/").size());
   return error_reply(api::no_such_response(id.substr(0, id.find('/'))));
-}
-
-http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse) {
-  const int64_t parse_start_ns = clock_.monotonic_ns();
-  api::ParsedGeneration parsed = api::overloaded("The server is shutting down.");
-  if (!draining_.load()) parsed = parse(request.body, request_headers(request), context_);
-  const int64_t parsed_ns = clock_.monotonic_ns();
-  if (const auto* error = std::get_if<api::ApiError>(&parsed)) {
-    return refuse(request, *error);
-  }
-  GenerationStart start;
-  auto& generation = std::get<api::GenerationRequest>(parsed);
-  tell_of_unknown(generation.unknown_fields);
-  if (const auto refused = take_memory(request, bytes_of(generation, context_))) {
-    return refuse(request, *refused);
-  }
-  start.tenant = options_.tenants.tenant_of(request, generation.user, options_.tenant_keys);
-  if (auto answer = limited(request, generation, start.tenant)) return *std::move(answer);
-  if (const auto refused = start_grammar(generation, start)) return refuse(request, *refused);
-  start.response_id = response_id(generation);
-  start.request = std::make_shared<const api::GenerationRequest>(std::move(generation));
-  start.arrival_unix_ns = request.arrival_unix_ns;
-  start.arrival_ns = request.arrival_ns;
-  start.tokenize_ns = parsed_ns - parse_start_ns;
-  start.trace = trace_of(request);
-  add_http_span(start);
-  start.content_bytes_max = options_.content_bytes_max;
-  if (options_.usage_extensions) add_extension(start);
-  start.headers = common_headers(request);
-  if (options_.enable_server_load_tracking) {
-    start.in_flight = std::make_unique<InFlight>(in_flight_);
-  }
-  start.on_refusal = [&](const api::ApiError& error, engine::Engine::Admission admission) {
-    if (admission == engine::Engine::Admission::kOverloaded) telemetry_.on_rejection();
-    record_refusal(request, error);
-  };
-  return start_generation(std::move(start), engine_, context_, options_.block_size);
-}
-
-TraceId Service::new_trace_id() {
-  TraceId id;
-  const std::string digits = random_hex(2 * id.bytes.size());
-  from_hex(digits, id.bytes.data(), id.bytes.size());
-  return id;
-}
-
-template <typename Subject>
-void Service::add_http_span(Subject& subject) {
-  if (!options_.http_spans) return;
-  if (subject.trace) {
-    subject.caller_span_id = subject.trace->parent_span_id;
-  } else {
-    subject.trace.emplace();
-    subject.trace->trace_id = new_trace_id();
-    subject.trace->flags = 1;
-  }
-  SpanId id;
-  const std::string digits = random_hex(2 * id.bytes.size());
-  from_hex(digits, id.bytes.data(), id.bytes.size());
-  subject.http_span_id = id;
-  subject.trace->parent_span_id = id;
-  subject.trace->remote = false;
-}
-
-void Service::add_extension(GenerationStart& start) {
-  if (!start.trace) start.own_trace_id = new_trace_id();
-  const TraceId trace_id = start.trace ? start.trace->trace_id : *start.own_trace_id;
-  const auto price =
-      options_.prices == nullptr ? std::nullopt : options_.prices->find(start.request->model, "");
-  start.extend = [trace_id, price](const telemetry::Usage& usage) {
-    api::UsageExtension extension{.trace_id = trace_id.hex(), .estimated_cost_usd = {}};
-    if (price) extension.estimated_cost_usd = telemetry::cost_of(*price, usage).text();
-    return extension;
-  };
-}
-
-/// The client's name for it, or one of ours. A response's own id is what the client gave.
-std::string Service::response_id(const api::GenerationRequest& request) {
-  const auto& given = request.request_id_base;
-  if (request.responses != nullptr) return given ? *given : "resp_" + random_hex(32);
-  return std::string(api::response_id_prefix(request.endpoint)) + (given ? *given : random_hex(16));
-}
-
-/// What the answer must look like is compiled while the request goes on.
-std::optional<api::ApiError> Service::start_grammar(const api::GenerationRequest& request,
-                                                    ArrivedRequest& arrived) {
-  if (!request.grammar) return std::nullopt;
-  grammar::GrammarSpec spec = *request.grammar;
-  spec.any_whitespace = spec.any_whitespace && !options_.disable_any_whitespace;
-  std::vector<int32_t> stops = request.eos_token_ids;
-  stops.insert(stops.end(), request.stop_token_ids.begin(), request.stop_token_ids.end());
-  auto source = structured_output_.start(spec, std::move(stops));
-  if (source) {
-    arrived.constraint = *std::move(source);
-    return std::nullopt;
-  }
-  const Error& error = source.error();
-  if (error.code == ErrorCode::kUnavailable) return api::overloaded(error.message);
-  if (!grammar::is_built_in()) {
-    return api::ApiError{501, "NotImplementedError", error.message, std::nullopt};
-  }
-  return api::bad_request(error.message);
 }
 
 http::Reply Service::tokenize(http::HttpRequest& request) {

@@ -118,7 +118,9 @@ TEST_P(Constraints, AllowedTokensBindWithAndWithoutAConstraint) {
   Submission request = greedy(kQuestion, 5);
   request.ignore_eos = true;
   request.allowed_token_ids = {50, 51};
-  for (const int32_t token : engine.run(request)[0].token_ids) {
+  const auto outputs = engine.run(request);
+  EXPECT_EQ(outputs[0].token_ids.size(), 5u);
+  for (const int32_t token : outputs[0].token_ids) {
     EXPECT_TRUE(token == 50 || token == 51) << token;
   }
   request.allowed_token_ids = {40, 41, 42, 43, 44, 99};

@@ -52,13 +52,16 @@ struct Server {
   server::ServerLog server_log{{.access = true}, clock, log};
   server::api::ApiContext context = make_context();
   std::unique_ptr<engine::Engine> engine = make_engine();
-  server::Service service{
-      {.version = "fuzz", .api_keys = {}, .tenants = {}, .tenant_keys = {}, .process_trace = {}},
-      clock,
-      context,
-      *engine,
-      *sinks,
-      server_log};
+  server::Service service{[] {
+                            server::ServiceOptions options;
+                            options.version = "fuzz";
+                            return options;
+                          }(),
+                          clock,
+                          context,
+                          *engine,
+                          *sinks,
+                          server_log};
 
   server::api::ApiContext make_context() const {
     server::api::ApiContext made;

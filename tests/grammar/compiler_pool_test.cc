@@ -28,7 +28,7 @@ struct Asked {
   std::shared_ptr<std::promise<Outcome>> promise = std::make_shared<std::promise<Outcome>>();
   std::future<Outcome> outcome = promise->get_future();
   Compiler::Done done() {
-    return [promise = promise](Outcome outcome) { promise->set_value(std::move(outcome)); };
+    return [promise = promise](Outcome reached) { promise->set_value(std::move(reached)); };
   }
 };
 
