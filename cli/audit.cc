@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/output.h"
 #include "conformance/evidence_reader.h"
 #include "conformance/profile_set.h"
+#include "conformance/ratchet.h"
 
 namespace touchstone::cli {
 namespace {
@@ -28,6 +30,7 @@ struct Flags {
   std::string format = "text";
   std::string output;
   int64_t spans_in_memory = static_cast<int64_t>(conformance::kSpansInMemory);
+  std::string ratchet;
   bool live = false;
 };
 
@@ -42,6 +45,7 @@ std::string command_of(const Flags& flags) {
   add("--metrics", flags.metrics);
   add("--metrics-before", flags.metrics_before);
   add("--collector-metrics", flags.collector_metrics);
+  add("--ratchet", flags.ratchet);
   if (flags.live) command += " --live";
   if (flags.fail_on != "MUST") add("--fail-on", flags.fail_on);
   return command;
@@ -72,6 +76,27 @@ Result<std::map<std::string, std::string>> digests_of(const std::vector<std::str
   return digests;
 }
 
+/// Judges the coverage by the ratchet file and raises it where coverage has grown; makes it when it
+/// is not there.
+Status apply_ratchet(const std::string& path, int64_t spans, result::Report& report) {
+  if (path.empty()) return {};
+  const conformance::Ratchet now = conformance::ratchet_of(report.coverage);
+  const auto kept = conformance::read_ratchet(path);
+  if (!kept && kept.error().code != ErrorCode::kNotFound) return kept.error();
+  if (kept) {
+    report.checks.push_back(conformance::judge_ratchet(*kept, path, report.coverage));
+    if (spans > 0) {
+      result::decide(report, report.fail_on);
+      report.summary = conformance::summary_of(report, spans);
+    }
+  }
+  const conformance::Ratchet next = kept ? conformance::raised(*kept, now) : now;
+  if (spans == 0 || (kept && to_text(next) == to_text(*kept))) return {};
+  report.notes.push_back(path + (kept ? " was raised" : " was made") + ": the next audit demands " +
+                         format_count(static_cast<int64_t>(next.shares.size())) + " attributes.");
+  return write_file_atomic(path, to_text(next));
+}
+
 Exit run(const Flags& flags) {
   const Status distinct = check_files(flags.files);
   if (!distinct) return report_error(distinct.error());
@@ -90,6 +115,8 @@ Exit run(const Flags& flags) {
       conformance::judge_files(paths, RealClock().unix_ns(), *profiles, std::move(options));
   if (!judged) return report_error(judged.error());
   result::Report& report = judged->report;
+  const Status ratcheted = apply_ratchet(flags.ratchet, judged->spans, report);
+  if (!ratcheted) return report_error(ratcheted.error());
   report.title = "audit " + join(flags.files, " ");
   report.provenance.tool_version = kVersion;
   report.provenance.command = command_of(flags);
@@ -130,6 +157,11 @@ Verb audit_verb() {
             ->type_name("FILE");
         app.add_option("--collector-metrics", flags->collector_metrics,
                        "The Collector's own metrics at the end")
+            ->type_name("FILE");
+        app.add_option("--ratchet", flags->ratchet,
+                       "No attribute may be rarer than this file says; made when it is not there, "
+                       "raised when coverage grows")
+            ->check(path_to_write())
             ->type_name("FILE");
         add_fail_on_flag(app, flags->fail_on);
         app.add_option("--format", flags->format, "What to print on stdout")

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/output.h"
+#include "conformance/profile/diff.h"
 #include "conformance/profile/profile.h"
 
 namespace touchstone::cli {
@@ -12,8 +13,10 @@ namespace {
 struct Flags {
   std::string name;
   std::string file;
+  std::string other;
   const CLI::App* list = nullptr;
   const CLI::App* show = nullptr;
+  const CLI::App* diff = nullptr;
 };
 
 Exit print_text(const std::string& text) {
@@ -62,11 +65,28 @@ Exit lint(const std::string& file) {
                     " relations, " + std::to_string(profile->metrics.size()) + " metrics\n");
 }
 
+/// Exit 1 when they differ, as diff(1).
+Exit diff(const std::string& before, const std::string& after) {
+  const auto first = conformance::load_profile(before);
+  if (!first) return report_error(first.error());
+  const auto second = conformance::load_profile(after);
+  if (!second) return report_error(second.error());
+  std::string text;
+  for (const conformance::ProfileDifference& one : conformance::diff(*first, *second)) {
+    const char* sign = one.before.empty() ? "+ " : one.after.empty() ? "- " : "~ ";
+    text += sign + one.rule + ": " + one.before + (one.before.empty() ? "" : " ") +
+            (one.before.empty() || one.after.empty() ? "" : "-> ") + one.after + "\n";
+  }
+  const Status printed = print(text);
+  if (!printed) return report_error(printed.error());
+  return text.empty() ? Exit::kGood : Exit::kFindings;
+}
+
 }  // namespace
 
 Verb profile_verb() {
   return {.name = "profile",
-          .summary = "List, show and check conformance profiles",
+          .summary = "List, show, check and compare conformance profiles",
           .example =
               "touchstone profile show vllm-v1 > mine.yaml && "
               "touchstone profile lint mine.yaml",
@@ -84,7 +104,16 @@ Verb profile_verb() {
                 app.add_subcommand("lint", "Check a profile file, naming line and field");
             lint_app->footer("Example:\n  touchstone profile lint my.yaml");
             lint_app->add_option("FILE", flags->file, "A .yaml file")->required();
+            CLI::App* diff_app = app.add_subcommand(
+                "diff",
+                "What the second demands that the first does not (+), or no more (-), or "
+                "otherwise (~)");
+            diff_app->footer("Example:\n  touchstone profile diff vllm-v1 mine.yaml");
+            diff_app->add_option("BEFORE", flags->name, "Name or file")->required();
+            diff_app->add_option("AFTER", flags->other, "Name or file")->required();
+            flags->diff = diff_app;
             return [flags] {
+              if (flags->diff->parsed()) return diff(flags->name, flags->other);
               if (flags->list->parsed()) return list();
               if (flags->show->parsed()) return show(flags->name);
               return lint(flags->file);

@@ -1,4 +1,4 @@
-// `touchstone profile list|show|lint`: the shipped profiles, and checking one's own.
+// `touchstone profile list|show|lint|diff`: the shipped profiles, and checking one's own.
 #pragma once
 
 #include "cli/verb.h"

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "conformance/charts.h"
 #include "conformance/checks/check.h"
+#include "conformance/clock_offset.h"
 #include "conformance/hash.h"
 
 namespace touchstone::conformance {
@@ -199,8 +200,11 @@ Status Judge::State::add_span(const telemetry::Span& span) {
     view.known = known;
     view.seen = sighting->seen;
     view.first_trace = sighting->first;
-    const bool is_mine = view.type != nullptr || (!known && !view.other_service);
-    if (is_mine) relevant[i] = true;
+    const bool is_mine = view.type != nullptr ||
+                         (!known && !view.other_service && compiled[i].owns(span, *view.scope));
+    // A profile without span types is about resources, whatever the spans are.
+    const bool any = compiled[i].types().empty() && !view.other_service;
+    if (is_mine || any) relevant[i] = true;
     observed[i]->match(view);
     if (view.type != nullptr) checks[i].on_span(view);
     RETURN_IF_ERROR(observed[i]->add(view, is_mine));
@@ -278,6 +282,12 @@ void Judge::State::add_primary_figures(Report& report) {
       main.phases.add_unanswered(std::max<int64_t>(0, match.all - match.found));
     }
     report.tables = accounting_tables(main, run.spans);
+    const auto offsets = clock_offsets(*main.matching, main.profile().time.clock_skew_ns);
+    for (const auto& [subject, offset] : offsets) {
+      report.notes.push_back("Server's clock minus client's" +
+                             (subject.empty() ? "" : " (" + subject + ")") + ": " +
+                             to_string(offset) + ".");
+    }
   }
   for (const Budget& budget : options.budgets) {
     report.budgets.push_back(judge_budget(budget, main.phases.of(budget.phase)));
@@ -340,7 +350,13 @@ Result<Report> Judge::finish() {
                            " lines of the span input hold metrics or logs and were not judged.");
   }
   decide(report, state.options.fail_on);
-  if (state.run.spans == 0) report.verdict = Verdict::kUnknown;
+  // Without spans a profile of metrics alone has something to judge all the same.
+  const bool wants_spans =
+      std::any_of(state.compiled.begin(), state.compiled.end(),
+                  [](const CompiledProfile& profile) { return !profile.types().empty(); });
+  if (state.run.spans == 0 && (wants_spans || !state.evidence.metrics)) {
+    report.verdict = Verdict::kUnknown;
+  }
   report.summary = summary_of(report, state.run.spans);
   return report;
 }

@@ -84,6 +84,15 @@ RequestClass RequestMatch::kind() const {
   return RequestClass::kMissing;
 }
 
+void RequestMatch::bound_offset(const telemetry::Span& span) {
+  if (entry->sent_unix_ns == 0) return;
+  offset_most_ns = std::min(offset_most_ns, span.start_unix_ns - entry->sent_unix_ns);
+  // A server may go on after its client hung up, so only whole responses bound the end.
+  if (entry->outcome != records::ClientOutcome::kCompleted || entry->done_ns <= 0) return;
+  const int64_t done_unix_ns = entry->sent_unix_ns + entry->done_ns;
+  offset_least_ns = std::max(offset_least_ns, span.end_unix_ns - done_unix_ns);
+}
+
 Matching::Matching(const std::vector<records::LedgerEntry>& ledger, const Profile& profile) {
   BASE_CHECK(profile.accounting.has_value());
   requests_.reserve(ledger.size());
@@ -139,6 +148,7 @@ RequestMatch* Matching::add(const telemetry::Span& span,
   match->first = match->found == 0 ? span.span_id : std::min(match->first, span.span_id);
   match->last = match->found == 0 ? span.span_id : std::max(match->last, span.span_id);
   ++match->found;
+  match->bound_offset(span);
   return match;
 }
 

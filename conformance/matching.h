@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,12 +46,17 @@ struct RequestMatch {
   /// By position in Profile::reconciliations: what its spans add to a counter.
   std::vector<SumRange> sums;
   double completion_tokens = 0;
+  /// The server's clock minus the client's: what its spans leave open, each beginning after the
+  /// request was sent and ending before the response was whole. See clock_offset.h.
+  int64_t offset_least_ns = std::numeric_limits<int64_t>::min();
+  int64_t offset_most_ns = std::numeric_limits<int64_t>::max();
   /// Request id (hashed) and prompt tokens, each pair once.
   std::vector<std::pair<uint64_t, double>> prompts;
 
   RequestClass kind() const;
   int64_t missing() const { return std::max<int64_t>(0, least - found); }
   int64_t surplus() const { return std::max<int64_t>(0, found - most); }
+  void bound_offset(const telemetry::Span& span);
 };
 
 class Matching final {

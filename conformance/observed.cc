@@ -78,6 +78,7 @@ Status Observed::add(const SpanView& view, bool is_mine) {
     ++duplicate_requests;
     return {};
   }
+  failed_requests += view.span->status == telemetry::StatusCode::kError;
   reconciled.add(view);
   phases.add(view);
   examples.add(view);

@@ -62,6 +62,7 @@ class Observed final {
   Examples examples;
   int64_t request_spans = 0;       ///< duplicates included
   int64_t duplicate_requests = 0;  ///< of these
+  int64_t failed_requests = 0;     ///< of the others, those with status ERROR
 
  private:
   std::unordered_map<uint64_t, Twins> twins_;  // with a ledger, by hash

@@ -128,6 +128,7 @@ CheckTable content_checks();
 CheckTable resource_checks();
 CheckTable identity_checks();
 CheckTable time_checks();
+CheckTable client_time_checks();
 CheckTable topology_checks();
 CheckTable family_checks();
 CheckTable completeness_checks();

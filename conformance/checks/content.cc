@@ -1,4 +1,4 @@
-// Values that must not stand anywhere: every string of every signal is searched.
+// Keys and values that must not stand anywhere: every string of every signal is searched.
 #include <algorithm>
 
 #include "base/text.h"
@@ -9,6 +9,14 @@ namespace {
 
 using telemetry::Attributes;
 using telemetry::Value;
+
+/// True when `place` is `key`, of which one `*` stands for any part.
+bool fits(std::string_view key, std::string_view place) {
+  const size_t star = key.find('*');
+  if (star == std::string_view::npos) return key == place;
+  return place.size() + 1 >= key.size() && place.starts_with(key.substr(0, star)) &&
+         place.ends_with(key.substr(star + 1));
+}
 
 /// Searches texts for the forbidden values of all profiles.
 class Search {
@@ -23,8 +31,18 @@ class Search {
       const auto& rules = observed->profile().forbidden_values;
       for (size_t i = 0; i < rules.size(); ++i) {
         const auto& except = rules[i].except;
-        if (std::find(except.begin(), except.end(), place) != except.end()) continue;
+        if (std::any_of(except.begin(), except.end(),
+                        [&](const auto& key) { return fits(key, place); })) {
+          continue;
+        }
         if (observed->compiled.forbidden_values()[i].matches(text)) found(rules[i], place);
+      }
+    }
+  }
+  void key(std::string_view key) {
+    for (const auto& observed : input_.profiles) {
+      for (const ForbiddenKey& rule : observed->profile().forbidden_keys) {
+        if (covers(rule, key)) found_key(rule, std::string(key));
       }
     }
   }
@@ -40,6 +58,7 @@ class Search {
   }
   void attributes(const Attributes& attributes) {
     for (const telemetry::KeyValue& attribute : attributes) {
+      key(attribute.key);
       text("attribute key", attribute.key);
       value(attribute.key, attribute.value);
     }
@@ -49,7 +68,7 @@ class Search {
   /// The value itself is what must not be shown.
   void found(const ForbiddenValue& rule, const std::string& place) {
     Violation violation{.level = rule.level,
-                        .fold = rule.pattern + " " + place,
+                        .fold = rule.where + " " + place,
                         .signal = signal_,
                         .subject = std::string(signal_) + " " + place,
                         .message = place + " holds what it must not: " + rule.reason,
@@ -57,6 +76,20 @@ class Search {
                         .actual = "a match",
                         .context = {{"where", place}},
                         .rule = rule.where};
+    record(std::move(violation));
+  }
+  void found_key(const ForbiddenKey& rule, const std::string& key) {
+    record({.level = rule.level,
+            .fold = rule.where + " " + key,
+            .signal = signal_,
+            .subject = std::string(signal_) + " " + key,
+            .message = "no " + std::string(signal_) + " may carry " + key + ": " + rule.reason,
+            .expected = "absent",
+            .actual = "present",
+            .context = {{"attribute", key}},
+            .rule = rule.where});
+  }
+  void record(Violation violation) {
     if (view_ != nullptr) {
       recorder_.violation(*view_, std::move(violation));
     } else {
@@ -72,7 +105,8 @@ class Search {
 
 bool any_rule(const CheckInput& input) {
   return std::any_of(input.profiles.begin(), input.profiles.end(), [](const auto& observed) {
-    return !observed->profile().forbidden_values.empty();
+    return !observed->profile().forbidden_values.empty() ||
+           !observed->profile().forbidden_keys.empty();
   });
 }
 
@@ -110,19 +144,24 @@ void in_metrics(const CheckInput& input, Recorder& recorder) {
   for (const telemetry::MetricFamily& family : input.evidence.metrics->families) {
     for (const telemetry::Sample& sample : family.samples) {
       recorder.examined();
-      for (const auto& [label, value] : sample.labels) search.text(label, value);
+      for (const auto& [label, value] : sample.labels) {
+        search.key(label);
+        search.text(label, value);
+      }
     }
   }
 }
 
 constexpr CheckRow kRows[] = {
     {.id = "content.forbidden",
-     .title = "No forbidden value in any text",
+     .title = "No forbidden key and no forbidden value in any text",
      .group = "content",
      .of = CheckRow::Of::kRun,
      .demanded_by = CheckRow::Source::kTheProfile,
-     .source = "the profile's forbidden_values at its pinned version, each with its reason.",
-     .nothing = "the profile forbids no values",
+     .source =
+         "the profile's forbidden_keys and forbidden_values at its pinned version, each with its "
+         "reason.",
+     .nothing = "the profile forbids no key everywhere and no value",
      .on_span = in_span,
      .on_resource = in_resource,
      .at_end = in_metrics}};

@@ -1,4 +1,5 @@
 // Ids that are no ids, spans that came twice, requests that were recorded twice.
+#include "base/clock.h"
 #include "base/text.h"
 #include "conformance/checks/check.h"
 
@@ -52,9 +53,11 @@ void recorded_once(const CheckInput& input, const SpanView& view, Recorder& reco
   const auto id = view.text("request_id");
   if (!id) return;
   recorder.examined();
-  // The choices of one request share its id and start, and those that end in one engine step may
-  // share the end too: so many equal ones are no repetition. Only the ledger knows how many.
-  const int64_t allowed = view.request == nullptr ? 1 : view.request->all;
+  // The choices of one request share its id and start. On a coarse clock those that end in one
+  // engine step share the end too, and so many equal ones are no repetition; only the ledger knows
+  // how many. On a clock that tells nanoseconds no two end alike.
+  const bool fine = view.span->end_unix_ns % kNsPerUs != 0;
+  const int64_t allowed = fine || view.request == nullptr ? 1 : view.request->all;
   if (view.twins == nullptr || view.twins->count <= allowed) return;
   recorder.violation(
       view, {.fold = "",

@@ -81,8 +81,9 @@ void add_unrecorded(const Reconciliation& rule, const records::LedgerEntry& entr
   }
 }
 
-int64_t distinct_request_spans(const CheckInput& input) {
-  return input.observed.request_spans - input.observed.duplicate_requests;
+/// Without a page from before the load nobody knows what the server had counted then.
+void open_without_before(const CheckInput& input, Range& range) {
+  if (!input.evidence.metrics_before) range.high = kUnbounded;
 }
 
 Range expected_counter(const CheckInput& input, size_t index) {
@@ -94,6 +95,7 @@ Range expected_counter(const CheckInput& input, size_t index) {
     range.add(sum.all.least, kUnbounded);
     return range;
   }
+  open_without_before(input, range);
   for (const RequestMatch& match : input.observed.matching->requests()) {
     if (match.sums[index].values >= match.all) {
       range.add(match.sums[index].least, match.sums[index].most);
@@ -110,6 +112,7 @@ Range other_observations(const CheckInput& input, size_t index) {
   const Reconciliation& rule = input.profile().reconciliations[index];
   Range more;
   more.add(0, static_cast<double>(input.observed.reconciled.sum(index).maybe));
+  open_without_before(input, more);
   if (!input.observed.matching) {
     more.add(0, kUnbounded);
     return more;
@@ -263,8 +266,12 @@ struct Endings {
 
 Endings endings_of(const CheckInput& input) {
   Endings endings;
+  open_without_before(input, endings.all);
   if (!input.observed.matching) {
-    endings.all.add(static_cast<double>(distinct_request_spans(input)), kUnbounded);
+    // Whether a request that ended in an error is counted, nobody says.
+    const int64_t ended_well = input.observed.request_spans - input.observed.duplicate_requests -
+                               input.observed.failed_requests;
+    endings.all.add(static_cast<double>(ended_well), kUnbounded);
     return endings;
   }
   for (const RequestMatch& match : input.observed.matching->requests()) {
@@ -297,7 +304,8 @@ void requests_by_reason(const CheckInput& input, Recorder& recorder) {
                                    endings.all.text(), *total));
     }
     for (const auto& [reason, known] : endings.by_reason) {
-      const Range range{known, known + endings.unknown};
+      Range range{known, known + endings.unknown};
+      open_without_before(input, range);
       const double grown = growth(input.evidence, rule.metric, {{rule.label, reason}}).value_or(0);
       if (range.holds(grown)) continue;
       const std::string series = rule.metric + "{" + rule.label + "=" + quote(reason) + "}";

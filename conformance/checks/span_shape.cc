@@ -38,19 +38,20 @@ void differs(const SpanView& view, const char* what, const std::string& actual,
              .rule = view.rules().where});
 }
 
-/// The strictest level of the profiles; nullopt: all of them allow other spans.
-std::optional<result::Level> unknown_span_level(const CheckInput& input) {
+/// The strictest level of the profiles whose business it is; nullopt: all of them allow the span.
+std::optional<result::Level> unknown_span_level(const CheckInput& input, const SpanView& view) {
   std::optional<result::Level> strictest;
   for (const auto& observed : input.profiles) {
     const auto level = observed->profile().unknown_spans;
     if (observed->profile().spans.empty() || !level) continue;
+    if (!observed->compiled.owns(*view.span, *view.scope)) continue;
     strictest = strictest ? std::min(*strictest, *level) : *level;
   }
   return strictest;
 }
 
 void known_type(const CheckInput& input, const SpanView& view, Recorder& recorder) {
-  const auto level = unknown_span_level(input);
+  const auto level = unknown_span_level(input, view);
   if (!level || view.other_service) return;
   recorder.examined();
   if (view.known) return;

@@ -1,4 +1,4 @@
-// Times of spans: in order, sane, within what the client saw, and no latency longer than its span.
+// Times of spans: in order, sane, with their events inside and no latency longer than the span.
 #include <algorithm>
 
 #include "base/clock.h"
@@ -10,6 +10,8 @@ namespace {
 
 // Spans older than OpenTelemetry itself are clock errors: 2019-01-01T00:00:00Z.
 constexpr int64_t kEarliestUnixNs = 1'546'300'800 * kNsPerSecond;
+// The clock of a host that judges may be this far behind that of a server.
+constexpr int64_t kAheadNs = 3600 * kNsPerSecond;
 // A latency may exceed its span by what reading two clocks costs.
 constexpr double kLatencySlackS = 0.005;
 
@@ -36,7 +38,7 @@ void bounds(const CheckInput& input, const SpanView& view, Recorder& recorder) {
                               .expected = "a time after 2019",
                               .actual = format_utc(span.start_unix_ns)});
   }
-  if (now > 0 && span.end_unix_ns > now + rules.clock_skew_ns) {
+  if (now > 0 && span.end_unix_ns > now + kAheadNs) {
     recorder.violation(view, {.fold = "late",
                               .message = "the span ends at " + format_utc(span.end_unix_ns) +
                                          ", after it was judged",
@@ -52,30 +54,24 @@ void bounds(const CheckInput& input, const SpanView& view, Recorder& recorder) {
   }
 }
 
-void client_window(const CheckInput& input, const SpanView& view, Recorder& recorder) {
-  if (!input.observed.matching) {
-    recorder.not_applicable("no ledger to compare with");
-    return;
+void events_within(const CheckInput&, const SpanView& view, Recorder& recorder) {
+  if (view.rules().events.empty()) return;
+  const telemetry::Span& span = *view.span;
+  constexpr auto kSlackNs = static_cast<int64_t>(kLatencySlackS * kNsPerSecond);
+  for (const telemetry::Event& event : span.events) {
+    recorder.examined();
+    const int64_t early = span.start_unix_ns - event.time_unix_ns;
+    const int64_t late = event.time_unix_ns - span.end_unix_ns;
+    if (std::max(early, late) <= kSlackNs) continue;
+    const std::string how = early > late ? format_duration(early) + " before its span starts"
+                                         : format_duration(late) + " after its span ends";
+    recorder.violation(view, {.fold = event.name + (early > late ? " early" : " late"),
+                              .message = "the event " + quote(event.name) + " is " + how,
+                              .expected = "within its span",
+                              .actual = how,
+                              .context = {{"event", event.name}},
+                              .rule = view.rules().where});
   }
-  if (view.request == nullptr || view.request->entry->sent_unix_ns == 0) return;
-  recorder.examined();
-  const records::LedgerEntry& entry = *view.request->entry;
-  const int64_t skew = input.profile().time.clock_skew_ns;
-  const int64_t early = entry.sent_unix_ns - view.span->start_unix_ns;
-  // A server may go on after its client hung up, so only whole responses bound the end.
-  const bool bounded = entry.outcome == records::ClientOutcome::kCompleted && entry.done_ns > 0;
-  const int64_t late = bounded ? view.span->end_unix_ns - (entry.sent_unix_ns + entry.done_ns) : 0;
-  const int64_t off = std::max(early, late);
-  if (off <= skew) return;
-  const std::string how =
-      early > skew ? "starts " + format_duration(early) + " before the client sent the request"
-                   : "ends " + format_duration(late) + " after the client had the whole response";
-  recorder.violation(
-      view, {.fold = early > skew ? "early" : "late",
-             .message = describe(entry) + ": the span " + how,
-             .expected = "within what the client saw, give or take " + format_duration(skew),
-             .actual = format_duration(off) + " outside",
-             .place = {.trace_id = "", .span_id = "", .request = describe(entry), .input = {}}});
 }
 
 void latency_within_span(const CheckInput&, const SpanView& view, Recorder& recorder) {
@@ -118,13 +114,14 @@ constexpr CheckRow kRows[] = {
      .source = "opentelemetry-proto v1.11.0, trace.proto: times are UNIX epoch nanoseconds.",
      .nothing = "no span",
      .on_span = bounds},
-    {.id = "time.client_window",
-     .title = "Spans lie within what the client saw",
+    {.id = "time.event_within_span",
+     .title = "Events lie within their span",
      .group = "time",
-     .source = "Touchstone 0.1: a server works on a request between its sending and its response, "
-               "within the clock skew the profile grants.",
-     .nothing = "no span that belongs to a request of the ledger",
-     .on_span = client_window},
+     .demanded_by = CheckRow::Source::kTheProfile,
+     .source = "the profile's span types (events) at its pinned version: each is a moment of its "
+               "span.",
+     .nothing = "no span of a type for which the profile names events",
+     .on_span = events_within},
     {.id = "time.latency_within_span",
      .title = "No latency is longer than its span",
      .group = "time",

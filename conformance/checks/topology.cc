@@ -7,7 +7,21 @@
 namespace touchstone::conformance {
 namespace {
 
-void parent_is_client(const CheckInput& input, const SpanView& view, Recorder& recorder) {
+/// True when the row's parent is a client's span, or has one above it: a web framework's span may
+/// stand between client and request.
+bool is_below_client(const ObservedRun& run, const TraceRows& trace, const SpanRow& row) {
+  constexpr int kBetweenMax = 32;  // also ends a cycle, which another check tells
+  const SpanRow* at = &row;
+  for (int i = 0; i < kBetweenMax && at->parent.is_valid(); ++i) {
+    if (run.is_client_span(at->trace, at->parent)) return true;
+    const size_t parent = trace.position(at->parent);
+    if (parent == trace.size()) return false;
+    at = &trace[parent];
+  }
+  return false;
+}
+
+void parent_is_client(const CheckInput& input, const TraceRows& trace, Recorder& recorder) {
   const auto& topology = input.profile().topology;
   if (!topology || topology->parent != ParentRule::kClientSpan) {
     recorder.not_applicable("the profile does not say whose child a request's span is");
@@ -17,21 +31,21 @@ void parent_is_client(const CheckInput& input, const SpanView& view, Recorder& r
     recorder.not_applicable("no ledger: the clients' spans are not known");
     return;
   }
-  if (view.request == nullptr) return;
-  const records::LedgerEntry& entry = *view.request->entry;
-  if (!entry.trace_id.is_valid() || !entry.span_id.is_valid()) return;
-  recorder.examined();
-  const SpanId parent = view.span->parent_span_id;
-  if (parent == entry.span_id) return;
-  const bool root = !parent.is_valid();
-  recorder.violation(
-      view, {.fold = root ? "root" : "other",
-             .message = describe(entry) + ": the span is " +
-                        (root ? std::string("a root") : "a child of " + parent.hex()) +
-                        ", expected a child of the client's span " + entry.span_id.hex(),
-             .expected = entry.span_id.hex(),
-             .actual = root ? "none" : parent.hex(),
-             .place = {.trace_id = "", .span_id = "", .request = describe(entry), .input = {}}});
+  if (!trace.id().is_valid() || !input.run.client_traces.contains(trace.id())) return;
+  for (const SpanRow& row : trace) {
+    if ((row.request_of & input.observed.bit) == 0) continue;
+    recorder.examined();
+    if (is_below_client(input.run, trace, row)) continue;
+    const bool root = !row.parent.is_valid();
+    recorder.violation(
+        input.run, row,
+        {.fold = root ? "root" : "other",
+         .message = "the span of trace " + row.trace.hex() + " is " +
+                    (root ? std::string("a root") : "a child of " + row.parent.hex()) +
+                    ", expected the client's span as parent, or above it",
+         .expected = "below the client's span",
+         .actual = root ? "none" : row.parent.hex()});
+  }
 }
 
 void no_orphan(const CheckInput& input, const TraceRows& trace, Recorder& recorder) {
@@ -42,8 +56,11 @@ void no_orphan(const CheckInput& input, const TraceRows& trace, Recorder& record
   for (const SpanRow& row : trace) {
     if (!row.parent.is_valid()) continue;
     recorder.examined();
-    // A remote parent lives in the client's process, whose spans need not be collected.
-    const bool known = says_remote(row.flags) || input.run.is_client_span(row.trace, row.parent) ||
+    // A remote parent lives in the client's process, whose spans need not be collected; so may that
+    // of a request's span whose sender says nothing of it.
+    const bool silent = (row.flags & telemetry::kFlagHasIsRemote) == 0 && row.request_of != 0;
+    const bool known = silent || says_remote(row.flags) ||
+                       input.run.is_client_span(row.trace, row.parent) ||
                        trace.contains(row.parent);
     if (known) continue;
     recorder.violation(input.run, row,
@@ -65,7 +82,8 @@ void one_root(const CheckInput& input, const TraceRows& trace, Recorder& recorde
   const bool has_client = input.run.client_traces.contains(trace.id());
   int64_t roots = has_client ? 1 : 0;
   for (const SpanRow& row : trace) {
-    if (row.parent.is_valid() || ++roots < 2 || !in_request) continue;
+    if (row.parent.is_valid() || input.run.is_client_span(row.trace, row.id)) continue;
+    if (++roots < 2 || !in_request) continue;
     recorder.violation(input.run, row,
                        {.fold = has_client ? "client" : "",
                         .message = has_client ? "the span is a second root beside the client's"
@@ -134,7 +152,7 @@ constexpr CheckRow kRows[] = {
      .source = "W3C Trace Context level 2, section 3.2.2.4: parent-id is the id of this request "
                "as known by the caller.",
      .nothing = "no span of a request that was sent with a traceparent",
-     .on_span = parent_is_client},
+     .on_trace = parent_is_client},
     {.id = "topology.orphan",
      .title = "Every parent exists",
      .group = "topology",

@@ -150,7 +150,11 @@ bool CompiledType::matches(const telemetry::Span& span, const telemetry::Scope& 
 
 CompiledProfile::CompiledProfile(const Profile& profile) : profile_(&profile) {
   for (size_t i = 0; i < profile.spans.size(); ++i) {
-    types_.emplace_back(profile, profile.spans[i], i);
+    const SpanType& type = profile.spans[i];
+    types_.emplace_back(profile, type, i);
+    if (type.match.scope) scopes_.push_back(*type.match.scope);
+    if (type.scope) scopes_.push_back(*type.scope);
+    if (type.is_request && type.match.name) request_names_.push_back(*type.match.name);
   }
   for (const AttributeRule& rule : profile.resource) resource_rules_.emplace_back(rule);
   for (const ForbiddenValue& value : profile.forbidden_values) {
@@ -194,6 +198,13 @@ const CompiledType* CompiledProfile::classify(const telemetry::Span& span,
     if (type.matches(span, scope, resource)) return &type;
   }
   return nullptr;
+}
+
+bool CompiledProfile::owns(const telemetry::Span& span, const telemetry::Scope& scope) const {
+  const auto has = [](const std::vector<std::string>& texts, const std::string& text) {
+    return std::find(texts.begin(), texts.end(), text) != texts.end();
+  };
+  return scopes_.empty() || has(scopes_, scope.name) || has(request_names_, span.name);
 }
 
 bool CompiledProfile::is_other_service(const telemetry::Resource& resource) const {

@@ -131,6 +131,9 @@ class CompiledProfile final {
   /// The first type whose match holds; null: none.
   const CompiledType* classify(const telemetry::Span& span, const telemetry::Scope& scope,
                                const telemetry::Resource& resource) const;
+  /// True when a span that is of no type is the profile's business all the same: its types name the
+  /// span's scope, or no scope at all, or the span has the name of a request's.
+  bool owns(const telemetry::Span& span, const telemetry::Scope& scope) const;
   /// True when the profile names its service and this is another.
   bool is_other_service(const telemetry::Resource& resource) const;
 
@@ -139,6 +142,8 @@ class CompiledProfile final {
   std::vector<CompiledType> types_;
   std::vector<CompiledRule> resource_rules_;
   std::vector<Pattern> forbidden_values_;
+  std::vector<std::string> scopes_;           // that its types name
+  std::vector<std::string> request_names_;    // of spans that stand for a request
   mutable std::vector<std::string> allowed_;  // short texts that were, by hash
   std::optional<Pattern> service_;
 };

@@ -54,7 +54,8 @@ struct AttributeRule {
   std::string where;                ///< file:line
 };
 
-/// A key that must not appear, and why.
+/// A key that must not appear, and why: on the spans of a type, on resources, or (forbidden_keys)
+/// anywhere.
 struct ForbiddenKey {
   std::string key;  ///< a trailing `*` matches any rest
   result::Level level = result::Level::kMust;
@@ -67,7 +68,7 @@ bool covers(const ForbiddenKey& forbidden, std::string_view key);
 /// status message or metric label.
 struct ForbiddenValue {
   std::string pattern;              ///< PCRE; found anywhere in the text
-  std::vector<std::string> except;  ///< attribute keys that may hold it
+  std::vector<std::string> except;  ///< attribute keys that may hold it; one `*` matches any part
   result::Level level = result::Level::kMust;
   std::string reason;
   std::string where;
@@ -205,7 +206,9 @@ struct Topology {
 };
 
 struct TimeRules {
-  int64_t clock_skew_ns = 1'000'000'000;  ///< between client's and server's wall clock
+  /// How far the client's and the server's clock may part during a run, beside the one offset that
+  /// fits it.
+  int64_t clock_skew_ns = 100'000'000;
   std::optional<int64_t> max_duration_ns;
 };
 
@@ -251,6 +254,7 @@ struct Profile {
   std::vector<ProfileSource> sources;  ///< its own text, then those of the profiles it extends
   std::vector<AttributeRule> resource;
   std::vector<ForbiddenKey> resource_forbidden;
+  std::vector<ForbiddenKey> forbidden_keys;  ///< of no span, event, link, scope, resource, metric
   std::vector<ForbiddenValue> forbidden_values;
   std::vector<SpanType> spans;
   /// Level at which a span that is of no type is a finding; nullopt: allowed.

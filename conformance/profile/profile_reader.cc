@@ -157,6 +157,7 @@ void read_rest(const Fields& root, Profile& profile) {
   read_time(root.object("time"), profile.time);
   read_services(root.object("service"), profile);
   profile.redelivery = level_or_allow(root, "redelivery", profile.redelivery);
+  read_forbidden(root, "forbidden_keys", profile.forbidden_keys);
   read_forbidden_values(root, profile.forbidden_values);
   read_keyed(root, "metrics", profile.metrics, "name", &MetricRule::name, read_metric);
   read_list(
@@ -222,12 +223,16 @@ Result<Profile> parse(const std::string& file, std::string_view yaml, size_t dep
   for (const std::string& name : names.keys()) profile.names[name] = names.required_string(name);
   const Fields resource = root.object("resource");
   read_attributes(resource, profile.resource);
-  read_forbidden(resource, profile.resource_forbidden);
+  read_forbidden(resource, "forbidden", profile.resource_forbidden);
   read_span_types(root, profile.spans);
   profile.unknown_spans = level_or_allow(root, "unknown_spans", profile.unknown_spans);
   read_rest(root, profile);
-  if (profile.spans.empty() && profile.metrics.empty()) {
-    document->fail("", "has neither `spans` nor `metrics`: it would check nothing");
+  const bool judges_spans = !profile.spans.empty() || !profile.resource.empty() ||
+                            !profile.forbidden_keys.empty() || !profile.forbidden_values.empty();
+  if (!judges_spans && profile.metrics.empty()) {
+    document->fail("",
+                   "has no `spans`, `resource`, `metrics` or forbidden keys or values: it would "
+                   "check nothing");
   }
   RETURN_IF_ERROR(document->finish());
   return profile;

@@ -76,9 +76,10 @@ void read_keyed(const Fields& fields, const std::string& key, std::vector<T>& it
       });
 }
 
-/// `attributes` and `forbidden` of a span type or of the resource.
+/// `attributes` of a span type or of the resource.
 void read_attributes(const Fields& fields, std::vector<AttributeRule>& rules);
-void read_forbidden(const Fields& fields, std::vector<ForbiddenKey>& keys);
+/// The forbidden keys at `list`: "forbidden" of these, "forbidden_keys" of the profile.
+void read_forbidden(const Fields& fields, const std::string& list, std::vector<ForbiddenKey>& keys);
 /// `spans`.
 void read_span_types(const Fields& root, std::vector<SpanType>& types);
 

@@ -135,7 +135,7 @@ void read_span_type(const Fields& fields, SpanType& type) {
     read_children(fields.object("children"), *type.children);
   }
   read_attributes(fields, type.attributes);
-  read_forbidden(fields, type.forbidden);
+  read_forbidden(fields, "forbidden", type.forbidden);
   for (const AttributeRule& rule : type.attributes) {
     for (const ForbiddenKey& forbidden : type.forbidden) {
       if (rule.key != forbidden.key) continue;
@@ -175,8 +175,9 @@ void read_attributes(const Fields& fields, std::vector<AttributeRule>& rules) {
   read_keyed(fields, "attributes", rules, "key", &AttributeRule::key, read_attribute);
 }
 
-void read_forbidden(const Fields& fields, std::vector<ForbiddenKey>& keys) {
-  read_keyed(fields, "forbidden", keys, "key", &ForbiddenKey::key,
+void read_forbidden(const Fields& fields, const std::string& list,
+                    std::vector<ForbiddenKey>& keys) {
+  read_keyed(fields, list, keys, "key", &ForbiddenKey::key,
              [](const Fields& item, ForbiddenKey& key) {
                key.level = level_of(item, key.level);
                if (key.reason.empty() || item.has("reason")) {

@@ -97,11 +97,10 @@ telemetry::StatusCode status_of(const std::string& word) {
 }
 
 telemetry::ResourceSpans read_span(const json& item) {
-  only_keys(item, {"trace",  "span",       "parent",   "flags",    "name",
-                   "kind",   "status",     "events",   "links",    "status_message",
-                   "scope",  "schema_url", "start_ms", "end_ms",   "start_unix_ns",
-                   "set",    "add",        "clear",    "resource", "resource_add",
-                   "dropped"});
+  only_keys(item, {"trace",    "span",     "parent",        "flags",          "name",  "kind",
+                   "status",   "events",   "links",         "status_message", "scope", "schema_url",
+                   "start_ms", "end_ms",   "start_unix_ns", "end_unix_ns",    "set",   "add",
+                   "clear",    "resource", "resource_add",  "dropped"});
   Span span;
   span.trace_id = trace_of(item.value("trace", 1));
   span.span_id = span_of(item.value("span", 1));
@@ -112,9 +111,6 @@ telemetry::ResourceSpans read_span(const json& item) {
   span.status = status_of(item.value("status", "unset"));
   const json events = item.value("events", json(0));
   if (events.is_number()) span.events.resize(events.get<size_t>());
-  for (const json& name : events.is_array() ? events : json::array()) {
-    span.events.push_back({.time_unix_ns = 0, .name = name, .attributes = {}});
-  }
   span.links.resize(item.value("links", size_t{0}));
   const std::string dropped = item.value("dropped", "");
   if (dropped == "attributes") span.dropped_attributes_count = 3;
@@ -122,7 +118,13 @@ telemetry::ResourceSpans read_span(const json& item) {
   if (dropped == "links") span.dropped_links_count = 3;
   span.status_message = item.value("status_message", "");
   span.start_unix_ns = item.value("start_unix_ns", at_ms(item.value("start_ms", json(0))));
-  span.end_unix_ns = at_ms(item.value("end_ms", json(200)));
+  span.end_unix_ns = item.value("end_unix_ns", at_ms(item.value("end_ms", json(200))));
+  for (const json& event : events.is_array() ? events : json::array()) {
+    const bool is_name = event.is_string();
+    const int64_t time = is_name ? span.start_unix_ns : at_ms(event.at("at_ms"));
+    const std::string name = is_name ? event : event.at("name");
+    span.events.push_back({.time_unix_ns = time, .name = name, .attributes = {}});
+  }
   if (!item.value("clear", false)) span.attributes = good_attributes();
   change(span.attributes, item.value("set", json::object()));
   for (const json& pair : item.value("add", json::array())) {
@@ -158,8 +160,8 @@ records::ClientOutcome client_outcome_of(const std::string& word) {
 
 records::LedgerEntry read_entry(const json& item) {
   only_keys(item, {"i", "trace", "span", "sampled", "outcome", "status", "expect_status", "choices",
-                   "done_ms", "usage", "prompt_tokens", "output_tokens", "finish_reasons",
-                   "response_id", "parameters"});
+                   "done_ms", "first_chunk_ms", "sent_ms", "subject", "usage", "prompt_tokens",
+                   "output_tokens", "finish_reasons", "response_id", "parameters"});
   records::LedgerEntry entry;
   entry.index = item.value("i", 0);
   entry.trace_id = trace_of(item.value("trace", 1));
@@ -169,7 +171,11 @@ records::LedgerEntry read_entry(const json& item) {
   entry.status = item.value("status", 200);
   if (item.contains("expect_status")) entry.expect_status = item["expect_status"];
   entry.outcome = client_outcome_of(item.value("outcome", "completed"));
-  entry.sent_unix_ns = kBaseUnixNs - kNsPerMs;
+  entry.subject = item.value("subject", "");
+  entry.sent_unix_ns = at_ms(item.value("sent_ms", json(-1)));
+  if (item.contains("first_chunk_ms")) {
+    entry.first_chunk_ns = item["first_chunk_ms"].get<int64_t>() * kNsPerMs;
+  }
   entry.done_ns = item.value("done_ms", int64_t{210}) * kNsPerMs;
   entry.prompt_tokens = item.value("prompt_tokens", 0);
   entry.output_tokens = item.value("output_tokens", 0);
@@ -186,7 +192,7 @@ records::LedgerEntry read_entry(const json& item) {
 }
 
 std::optional<telemetry::MetricsPage> read_page(const json& input, const char* key) {
-  if (!input.contains(key)) return std::nullopt;
+  if (!input.contains(key) || input[key].is_null()) return std::nullopt;
   const auto lines = input[key].get<std::vector<std::string>>();
   auto page = telemetry::parse_prometheus_text(key, join(lines, "\n") + "\n");
   BASE_CHECK(page.has_value(), page ? "" : page.error().message);
@@ -253,7 +259,9 @@ CaseInput read_case_input(const json& input) {
     for (const json& item : input["ledger"]) evidence.ledger->push_back(read_entry(item));
   }
   evidence.metrics = read_page(input, "metrics");
+  // A server that was started for the case, unless it says null.
   evidence.metrics_before = read_page(input, "metrics_before");
+  if (evidence.metrics && !input.contains("metrics_before")) evidence.metrics_before.emplace();
   evidence.collector_metrics = read_page(input, "collector_metrics");
   evidence.now_unix_ns = at_ms(input.value("now_ms", json(86'400'000)));
   result.options.answered_share = input.value("answered_share", 1.0);

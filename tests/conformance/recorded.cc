@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "telemetry/otlp/file.h"
+#include "conformance/evidence_reader.h"
 #include "tests/support/paths.h"
 
 namespace touchstone::conformance {
@@ -80,7 +80,9 @@ records::LedgerEntry entry_of(const json& exchange, int64_t index) {
   return entry;
 }
 
-std::vector<records::LedgerEntry> recorded_ledger() {
+}  // namespace
+
+std::vector<records::LedgerEntry> ledger_of_exchanges() {
   std::vector<records::LedgerEntry> ledger;
   const std::string path = kFixtures + "captures/vllm-0.32.0/exchanges.jsonl";
   const Status read = for_each_line(path, [&](int64_t, std::string_view line) -> Status {
@@ -95,21 +97,23 @@ std::vector<records::LedgerEntry> recorded_ledger() {
   return ledger;
 }
 
-}  // namespace
-
 Evidence recorded_evidence() {
-  Evidence evidence;
-  auto spans = telemetry::read_otlp_file(kFixtures + "spans/vllm-0.32.0/spans.otlp.jsonl");
-  BASE_CHECK(spans.has_value(), spans ? "" : spans.error().message);
-  evidence.spans.push_back(std::move(spans->batch));
-  evidence.span_problems = spans->summary.problems;
-  evidence.ledger = recorded_ledger();
-  const Result<std::string> page = read_file(kFixtures + "spans/vllm-0.32.0/metrics.txt");
-  BASE_CHECK(page.has_value(), page ? "" : page.error().message);
-  auto metrics = telemetry::parse_prometheus_text("metrics.txt", *page);
-  BASE_CHECK(metrics.has_value(), metrics ? "" : metrics.error().message);
-  evidence.metrics = *std::move(metrics);
-  return evidence;
+  const std::string folder = kFixtures + "spans/vllm-0.32.0/";
+  EvidencePaths paths;
+  paths.ledger = folder + "requests.jsonl";
+  paths.metrics = folder + "metrics.txt";
+  paths.metrics_before = folder + "metrics_before.txt";
+  Result<Evidence> evidence = read_evidence(paths, 0);
+  BASE_CHECK(evidence.has_value(), evidence ? "" : evidence.error().message);
+  const Status read = read_spans({folder + "spans.otlp.jsonl"}, *evidence,
+                                 [&](const telemetry::TraceBatch& batch) -> Status {
+                                   if (evidence->spans.empty()) evidence->spans.emplace_back();
+                                   telemetry::TraceBatch& all = evidence->spans.front();
+                                   all.insert(all.end(), batch.begin(), batch.end());
+                                   return {};
+                                 });
+  BASE_CHECK(read.has_value(), folder);
+  return *std::move(evidence);
 }
 
 Profile vllm_v1() {

@@ -1,9 +1,12 @@
 // The real vLLM 0.32.0, recorded, under the profile made for it.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <vector>
 
+#include "base/files.h"
 #include "tests/conformance/recorded.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -154,6 +157,21 @@ TEST(RecordedVllm, WithoutItsSpansNothingIsDecided) {
   EXPECT_EQ(report.verdict, Verdict::kUnknown);
   EXPECT_EQ(exit_code(report), 3);
   EXPECT_EQ(outcome_of(report, "input.received").verdict, Verdict::kUnknown);
+}
+
+/// With TOUCHSTONE_UPDATE_DOCS=1 in the environment the file is written instead of compared.
+TEST(RecordedVllm, TheLedgerIsThatOfTheExchanges) {
+  std::string lines;
+  for (const records::LedgerEntry& entry : ledger_of_exchanges()) {
+    lines += records::to_json_line(entry) + "\n";
+  }
+  const std::string path = support::source_dir() + "/fixtures/spans/vllm-0.32.0/requests.jsonl";
+  if (std::getenv("TOUCHSTONE_UPDATE_DOCS") != nullptr) {
+    ASSERT_TRUE(write_file_atomic(path, lines));
+  }
+  const Result<std::string> kept = read_file(path);
+  ASSERT_TRUE(kept) << kept.error().message;
+  EXPECT_EQ(*kept, lines);
 }
 
 }  // namespace
