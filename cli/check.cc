@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/collector_search.h"
 #include "cli/output.h"
+#include "cli/self_test.h"
 #include "cli/server_access.h"
 #include "harness/assess.h"
 #include "harness/budget_outlook.h"
@@ -44,6 +45,7 @@ struct Flags {
   bool keep = false;
   bool list = false;
   bool dry_run = false;
+  bool self_test = false;
 };
 
 /// DIR/run, which a new run replaces; with --keep the first of run, run-2, run-3, … that is free.
@@ -211,6 +213,7 @@ Exit run_and_judge(Flags& flags) {
 
 Exit run(Flags& flags) {
   if (flags.list) return list_suites();
+  if (flags.self_test) return self_test(flags.options.profiles, flags.format);
   return flags.run.empty() ? run_and_judge(flags) : judge_again(flags);
 }
 
@@ -245,6 +248,9 @@ std::function<Exit()> set_up(CLI::App& app) {
                "Keep the run folders of former runs and of interrupted ones");
   app.add_flag("--list", flags->list, "List the shipped suites");
   app.add_flag("--dry-run", flags->dry_run, "Say what would be done");
+  app.add_flag("--self-test", flags->self_test,
+               "Judge the checks: damage good telemetry in every way and see what they find; with "
+               "--profile, of the telemetry that this profile judges");
   return [flags] { return run(*flags); };
 }
 
