@@ -211,11 +211,16 @@ std::string to_markdown(const SelfTest& test) {
   text += "\n## Not exercised\n\nChecks that found nothing here: ";
   const std::vector<std::string> checks = idle_checks(test);
   text += checks.empty() ? "none" : "`" + join(checks, "`, `") + "`";
-  text += ". Rules of the profiles that found nothing: " +
-          format_count(static_cast<int64_t>(idle_rules(test).size())) + " of " +
-          format_count(static_cast<int64_t>(test.rules.size())) +
-          ", of telemetry that none of the folders has:\n\n";
-  for (const std::string& rule : idle_rules(test)) text += "* `" + rule + "`\n";
+  std::map<std::string, int64_t> rules;  // by profile: lines move
+  for (const std::string& rule : idle_rules(test)) ++rules[rule.substr(0, rule.find(':'))];
+  std::vector<std::string> by_profile;
+  for (const auto& [profile, count] : rules) {
+    by_profile.push_back("`" + profile + "` " + format_count(count));
+  }
+  text += ". Rules that found nothing, of telemetry that none of the folders has, of " +
+          format_count(static_cast<int64_t>(test.rules.size())) + ": " +
+          (by_profile.empty() ? "none" : join(by_profile, ", ")) +
+          "; `check --self-test` names their lines.\n";
   return text;
 }
 

@@ -48,7 +48,9 @@ TEST(SelfTest, AProfileOfOnesOwnStandsInForWhatItExtends) {
   EXPECT_FALSE(test.good()) << "a renamed span is no longer told";
   for (const auto& score : test.operators) {
     const bool renames = std::string(score.row->id) == "span.rename";
-    if (renames) EXPECT_FALSE(score.survivors.empty());
+    if (renames) {
+      EXPECT_FALSE(score.survivors.empty());
+    }
   }
 }
 
