@@ -27,7 +27,7 @@ SpillFile::~SpillFile() { ::close(descriptor_); }
 Result<std::unique_ptr<SpillFile>> SpillFile::make() {
   std::error_code error;
   const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
-  if (error) return io_error("temporary folder: " + error.message(), kHint);
+  if (error) return io_error("TMPDIR: " + error.message(), kHint);
   std::string path = (folder / "touchstone-XXXXXX").string();
   const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
   if (descriptor < 0) {

@@ -81,7 +81,7 @@ TEST_F(AuditCli, WithoutAFolderForTemporaryFilesAFewSpansAreJudgedAndManyAreOneE
   EXPECT_EQ(run("audit --file " + kSpans, "", none).exit_code, 0);
   const Ran many = run("audit --file " + kSpans + " --spans-in-memory 10", "", none);
   EXPECT_EQ(many.exit_code, 3) << many.output;
-  EXPECT_EQ(many.output.find("touchstone: temporary folder: "), 0u) << many.output;
+  EXPECT_EQ(many.output.find("touchstone: TMPDIR: "), 0u) << many.output;
   EXPECT_NE(many.output.find("hint: set TMPDIR"), std::string::npos) << many.output;
 }
 
