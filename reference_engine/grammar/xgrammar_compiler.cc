@@ -1,6 +1,7 @@
 // Grammars by xgrammar. The only file that includes it.
 #include <xgrammar/xgrammar.h>
 
+#include <algorithm>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,9 +29,27 @@ DLTensor tensor_of(std::span<int32_t> words, int64_t& shape) {
   return tensor;
 }
 
+using Mask = std::shared_ptr<const std::vector<int32_t>>;
+
+/// The tokens that JSON may have: xgrammar lets a string of limited length hold raw control
+/// characters, which no JSON string does. Line ends it keeps out of strings itself.
+Mask json_tokens(const Vocabulary& vocabulary) {
+  const auto is_control = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r';
+  };
+  auto mask = std::make_shared<std::vector<int32_t>>((vocabulary.size + 31) / 32, -1);
+  for (size_t token = 0; token < vocabulary.bytes.size(); ++token) {
+    if (!std::ranges::any_of(vocabulary.bytes[token], is_control)) continue;
+    (*mask)[token / 32] &= static_cast<int32_t>(~(1U << (token % 32)));
+  }
+  return mask;
+}
+
 class XgrammarMatcher final : public Matcher {
  public:
-  explicit XgrammarMatcher(xgrammar::GrammarMatcher matcher) : matcher_(std::move(matcher)) {}
+  /// `mask`: the only tokens there are; null: all.
+  XgrammarMatcher(xgrammar::GrammarMatcher matcher, Mask mask)
+      : matcher_(std::move(matcher)), mask_(std::move(mask)) {}
 
   void fill(std::span<int32_t> words) override {
     std::ranges::fill(words, -1);
@@ -38,6 +57,8 @@ class XgrammarMatcher final : public Matcher {
     int64_t shape = 0;
     DLTensor tensor = tensor_of(words, shape);
     matcher_.FillNextTokenBitmask(&tensor);
+    if (!mask_) return;
+    for (size_t i = 0; i < std::min(words.size(), mask_->size()); ++i) words[i] &= (*mask_)[i];
   }
 
   bool accept(int32_t token) override {
@@ -46,20 +67,23 @@ class XgrammarMatcher final : public Matcher {
 
  private:
   xgrammar::GrammarMatcher matcher_;
+  const Mask mask_;
 };
 
 class XgrammarGrammar final : public CompiledGrammar {
  public:
-  explicit XgrammarGrammar(xgrammar::CompiledGrammar grammar) : grammar_(std::move(grammar)) {}
+  XgrammarGrammar(xgrammar::CompiledGrammar grammar, Mask mask)
+      : grammar_(std::move(grammar)), mask_(std::move(mask)) {}
 
   std::unique_ptr<Matcher> matcher(const std::vector<int32_t>& stop_tokens) const override {
     std::optional<std::vector<int>> stops;
     if (!stop_tokens.empty()) stops = std::vector<int>(stop_tokens.begin(), stop_tokens.end());
-    return std::make_unique<XgrammarMatcher>(xgrammar::GrammarMatcher(grammar_, stops));
+    return std::make_unique<XgrammarMatcher>(xgrammar::GrammarMatcher(grammar_, stops), mask_);
   }
 
  private:
   xgrammar::CompiledGrammar grammar_;
+  const Mask mask_;
 };
 
 std::string ebnf_of(const std::vector<std::string>& choices) {
@@ -83,6 +107,7 @@ class XgrammarCompiler final : public Compiler {
  public:
   XgrammarCompiler(const Vocabulary& vocabulary, const CompilerOptions& options)
       : options_(options),
+        json_tokens_(json_tokens(vocabulary)),
         compiler_(
             xgrammar::TokenizerInfo(vocabulary.bytes, xgrammar::VocabType::RAW, vocabulary.size,
                                     std::vector<int32_t>(vocabulary.stop_tokens)),
@@ -158,7 +183,9 @@ class XgrammarCompiler final : public Compiler {
     try {
       xgrammar::CompiledGrammar compiled = compiler_.CompileGrammar(*grammar);
       const auto bytes = static_cast<int64_t>(compiled.MemorySizeBytes());
-      return Compiled{.grammar = std::make_shared<XgrammarGrammar>(std::move(compiled)),
+      const bool is_json = spec.kind == Kind::kJsonSchema || spec.kind == Kind::kJsonObject;
+      return Compiled{.grammar = std::make_shared<XgrammarGrammar>(
+                          std::move(compiled), is_json ? json_tokens_ : nullptr),
                       .bytes = bytes};
     } catch (const std::exception& problem) {
       return error_of(problem.what());
@@ -166,6 +193,7 @@ class XgrammarCompiler final : public Compiler {
   }
 
   const CompilerOptions options_;
+  const Mask json_tokens_;
   xgrammar::GrammarCompiler compiler_;  // thread-safe
   CompilerPool pool_;                   // last: its threads use the rest
 };
