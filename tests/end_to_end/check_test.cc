@@ -49,7 +49,7 @@ TEST_F(Check, TheQuickstartPasses) {
   ASSERT_TRUE(evidence);
   EXPECT_EQ(evidence->ledger->size(), 64u);
   EXPECT_TRUE(evidence->span_problems.empty());
-  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 55) << "one screen";
+  EXPECT_LE(std::count(ran.output.begin(), ran.output.end(), '\n'), 57) << "one screen";
   const auto html = read_file(path("report/report.html"));
   ASSERT_TRUE(html);
   for (const auto& [name, file] :
@@ -334,7 +334,7 @@ TEST_F(Check, ARecordedLoadCanBeSimulatedAsItIs) {
   harness::PortReservation ports;
   const auto port = ports.take();
   ASSERT_TRUE(port);
-  const auto server = serve(*port, *ports.take(), {"--api-key", "secret"});
+  const auto server = serve(*port, *ports.take(), {"--api-key", "secret", "--block-size", "128"});
   const std::string url = "http://127.0.0.1:" + std::to_string(*port) + "/v1";
   const auto run_verb = [&](std::vector<std::string> argv) {
     argv.insert(argv.begin(), support::touchstone_binary());
