@@ -28,7 +28,7 @@ void draw(const char* latency, const std::optional<LatencyError>& error, Draws& 
   draws[name + "_p95_error"].push_back(error->p95);
 }
 
-void draw(const Errors& errors, const Trial& trial, Draws& draws) {
+void draw(const Errors& errors, const SimulatedLoad& trial, Draws& draws) {
   draw("ttft", errors.ttft, draws);
   draw("tpot", errors.tpot, draws);
   draw("e2e", errors.e2e, draws);
@@ -103,7 +103,7 @@ result::Chart distributions(const char* latency, const std::vector<double>& meas
           .series = {distribution("measured", measured), distribution("simulated", simulated)}};
 }
 
-void add_latencies(const MeasuredLoad& load, const Trial& trial, size_t from,
+void add_latencies(const MeasuredLoad& load, const SimulatedLoad& trial, size_t from,
                    result::Report& report) {
   result::ComparisonTable table{
       .title = "Simulated, and what was measured", .baseline = "measured", .value = "simulated"};
@@ -116,7 +116,7 @@ void add_latencies(const MeasuredLoad& load, const Trial& trial, size_t from,
   };
   for (size_t i = from; i < load.requests.size(); ++i) {
     const MeasuredTimes& m = load.requests[i].times;
-    const TrialTimes& s = trial.requests[i];
+    const SimulatedTimes& s = trial.requests[i];
     if (!m.e2e_s || !s.completed) continue;
     add(0, m.ttft_s, s.ttft_s());
     if (s.output_tokens > 1) add(1, m.tpot_s, s.tpot_s());
@@ -153,7 +153,7 @@ Status add_load_comparison(const MeasuredLoad& load, const scheduler::Config& co
   Draws draws;
   int64_t requests = 0;
   for (int i = 0; i < kCompareSeeds; ++i) {
-    const auto trial = run_trial(load, config, model, options.seed + static_cast<uint64_t>(i));
+    const auto trial = simulate_load(load, config, model, options.seed + static_cast<uint64_t>(i));
     if (!trial) return trial.error();
     const Errors errors = judge(load, *trial, options.from);
     requests = errors.requests;

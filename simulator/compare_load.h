@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 #include "result/result_model.h"
-#include "simulator/calibrate/trial.h"
+#include "simulator/calibrate/simulated_load.h"
 
 namespace touchstone::simulator {
 
@@ -19,7 +19,7 @@ struct LoadComparison {
 };
 
 /// Appends the tables "Errors" and "Measured beside simulated" and the figures tpot_mean_error,
-/// ttft_mean_error, e2e_mean_error, … to `report`. ERRORS: those of run_trial().
+/// ttft_mean_error, e2e_mean_error, … to `report`. ERRORS: those of simulate_load().
 Status add_load_comparison(const MeasuredLoad& load, const scheduler::Config& config,
                            const StepTimeModel& model, const LoadComparison& options,
                            result::Report& report);

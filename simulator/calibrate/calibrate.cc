@@ -54,7 +54,7 @@ std::vector<FitLoad> parts_of(const std::vector<MeasuredLoad>& loads, double sha
 Result<Errors> errors_of(const FitLoad& fit, const ModelFile& file, size_t from) {
   ModelFile quiet = file;
   quiet.noise = {};
-  const auto trial = run_trial(*fit.load, fit.load->config, *make_step_time(quiet), 0);
+  const auto trial = simulate_load(*fit.load, fit.load->config, *make_step_time(quiet), 0);
   if (!trial) return trial.error();
   return judge(*fit.load, *trial, from);
 }

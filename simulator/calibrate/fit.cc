@@ -29,7 +29,7 @@ void add_row(LeastSquares& rows, std::vector<double> work, double time_ns) {
   if (time_ns > 0) rows.add(std::move(work), time_ns, 1 / (time_ns + kClockNs));
 }
 
-void add_marks(const FitLoad& fit, const Trial& trial, const FitProblem& problem,
+void add_marks(const FitLoad& fit, const SimulatedLoad& trial, const FitProblem& problem,
                LeastSquares& rows) {
   const WorkLine work(trial.steps, problem.columns);
   for (const MarkedInterval& i : marked_intervals(fit, trial, problem.steps_of_row)) {
@@ -37,12 +37,12 @@ void add_marks(const FitLoad& fit, const Trial& trial, const FitProblem& problem
   }
 }
 
-void add_requests(const FitLoad& fit, const Trial& trial, const FitProblem& problem,
+void add_requests(const FitLoad& fit, const SimulatedLoad& trial, const FitProblem& problem,
                   LeastSquares& rows) {
   const WorkLine work(trial.steps, problem.columns);
   for (size_t i = 0; i < fit.requests; ++i) {
     const MeasuredTimes& measured = fit.load->requests[i].times;
-    const TrialTimes& simulated = trial.requests[i];
+    const SimulatedTimes& simulated = trial.requests[i];
     if (!simulated.completed) continue;
     if (measured.prefill_s) {
       add_row(rows, work.between(simulated.scheduled_ns, simulated.first_token_ns),
@@ -71,7 +71,7 @@ double finest(const LeastSquares& rows) {
 
 /// The rows of all loads with the work of `trials`.
 LeastSquares rows_of(std::span<const FitLoad> loads, const FitProblem& problem,
-                     const std::vector<Trial>& trials) {
+                     const std::vector<SimulatedLoad>& trials) {
   LeastSquares rows;
   for (size_t i = 0; i < loads.size(); ++i) {
     if (loads[i].load->steps.empty()) {
@@ -84,10 +84,10 @@ LeastSquares rows_of(std::span<const FitLoad> loads, const FitProblem& problem,
 }
 
 Status simulate(std::span<const FitLoad> loads, const StepTimeModel& model,
-                std::vector<Trial>& trials) {
+                std::vector<SimulatedLoad>& trials) {
   trials.clear();
   for (const FitLoad& fit : loads) {
-    auto trial = run_trial(*fit.load, fit.load->config, model, 0);
+    auto trial = simulate_load(*fit.load, fit.load->config, model, 0);
     if (!trial) return std::move(trial).error().with_context(fit.load->path);
     trials.push_back(std::move(*trial));
   }
@@ -151,7 +151,7 @@ double misfit(std::span<const FitLoad> loads, const Fit& fit) {
     Distance e2e;
     for (size_t i = 0; i < loads[l].requests; ++i) {
       const MeasuredTimes& m = loads[l].load->requests[i].times;
-      const TrialTimes& s = fit.trials[l].requests[i];
+      const SimulatedTimes& s = fit.trials[l].requests[i];
       if (!s.completed) continue;
       ttft.add(m.ttft_s, s.ttft_s());
       e2e.add(m.e2e_s, s.e2e_s());

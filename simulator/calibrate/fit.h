@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "simulator/calibrate/fit_load.h"
-#include "simulator/calibrate/trial.h"
+#include "simulator/calibrate/simulated_load.h"
 #include "simulator/steptime/model.h"
 
 namespace touchstone::simulator {
@@ -39,15 +39,15 @@ struct Fit {
   std::vector<double> costs_ns;  ///< by column
   unsigned identified = 0;       ///< bit i: column i
   int rounds = 0;
-  bool settled = false;       ///< the last round changed next to nothing
-  std::vector<Trial> trials;  ///< of each load, with the costs
+  bool settled = false;               ///< the last round changed next to nothing
+  std::vector<SimulatedLoad> trials;  ///< of each load, with the costs
 };
 
 /// How far the simulated requests are from the measured ones that may be looked at: distances of
 /// means and of single requests, relative, summed over TTFT, TPOT and e2e.
 double misfit(std::span<const FitLoad> loads, const Fit& fit);
 
-/// ERRORS: kInvalidArgument when there is no measured time to learn from; those of run_trial().
+/// ERRORS: kInvalidArgument when there is no measured time to learn from; those of simulate_load().
 Result<Fit> fit_costs(std::span<const FitLoad> loads, const FitProblem& problem);
 
 }  // namespace touchstone::simulator

@@ -14,30 +14,30 @@ constexpr double kFinestNs = 0.2e6;
 constexpr size_t kFewest = 10;
 
 /// The step that runs at a time, or null.
-const TrialStep* step_at(const Trial& trial, int64_t time_ns) {
+const SimulatedStep* step_at(const SimulatedLoad& trial, int64_t time_ns) {
   const auto step = std::upper_bound(
       trial.steps.begin(), trial.steps.end(), time_ns,
-      [](int64_t time, const TrialStep& candidate) { return time < candidate.end_ns; });
+      [](int64_t time, const SimulatedStep& candidate) { return time < candidate.end_ns; });
   return step == trial.steps.end() || step->start_ns > time_ns ? nullptr : &*step;
 }
 
 /// The step whose end is `end_ns`.
-const TrialStep* step_ending_at(const Trial& trial, int64_t end_ns) {
+const SimulatedStep* step_ending_at(const SimulatedLoad& trial, int64_t end_ns) {
   const auto step = std::lower_bound(
       trial.steps.begin(), trial.steps.end(), end_ns,
-      [](const TrialStep& candidate, int64_t time) { return candidate.end_ns < time; });
+      [](const SimulatedStep& candidate, int64_t time) { return candidate.end_ns < time; });
   return step == trial.steps.end() ? nullptr : &*step;
 }
 
-void add_rows(const FitLoad& fit, const Trial& trial, LeastSquares& rows) {
+void add_rows(const FitLoad& fit, const SimulatedLoad& trial, LeastSquares& rows) {
   for (size_t i = 0; i < fit.requests; ++i) {
     const MeasuredTimes& m = fit.load->requests[i].times;
-    const TrialTimes& s = trial.requests[i];
+    const SimulatedTimes& s = trial.requests[i];
     if (!s.completed || !m.ttft_s || !m.queue_s || !m.prefill_s) continue;
     const double outside_ns = (*m.ttft_s - *m.queue_s - *m.prefill_s) * kNsPerS;
     const auto waited_ns = static_cast<double>(s.queued_ns - s.arrival_ns);
-    const TrialStep* running = step_at(trial, s.arrival_ns);
-    const TrialStep* first = step_ending_at(trial, s.first_token_ns);
+    const SimulatedStep* running = step_at(trial, s.arrival_ns);
+    const SimulatedStep* first = step_ending_at(trial, s.first_token_ns);
     // Where in a step it came is chance, and the simulation's steps are not the server's.
     const double spread_ns =
         kFinestNs +
@@ -51,7 +51,8 @@ void add_rows(const FitLoad& fit, const Trial& trial, LeastSquares& rows) {
 
 }  // namespace
 
-FrontendLatency fit_frontend(std::span<const FitLoad> loads, std::span<const Trial> trials) {
+FrontendLatency fit_frontend(std::span<const FitLoad> loads,
+                             std::span<const SimulatedLoad> trials) {
   LeastSquares rows;
   for (size_t i = 0; i < loads.size(); ++i) add_rows(loads[i], trials[i], rows);
   if (rows.rows.size() < kFewest) return {};

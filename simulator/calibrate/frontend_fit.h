@@ -10,6 +10,6 @@ namespace touchstone::simulator {
 /// From what of TTFT is neither queue nor prefill, less the time that a request waits in the
 /// simulation for the engine to look. Requests that find the engine idle say most. `trials`: of a
 /// model without a frontend. All zero when no load has the times.
-FrontendLatency fit_frontend(std::span<const FitLoad> loads, std::span<const Trial> trials);
+FrontendLatency fit_frontend(std::span<const FitLoad> loads, std::span<const SimulatedLoad> trials);
 
 }  // namespace touchstone::simulator

@@ -34,7 +34,7 @@ std::optional<LatencyError> error_of(const Pairs& pairs) {
 
 }  // namespace
 
-Errors judge(const MeasuredLoad& load, const Trial& trial, size_t from) {
+Errors judge(const MeasuredLoad& load, const SimulatedLoad& trial, size_t from) {
   Errors errors;
   Pairs ttft;
   Pairs tpot;
@@ -42,7 +42,7 @@ Errors judge(const MeasuredLoad& load, const Trial& trial, size_t from) {
   Pairs short_ttft;
   for (size_t i = from; i < load.requests.size(); ++i) {
     const MeasuredTimes& measured = load.requests[i].times;
-    const TrialTimes& simulated = trial.requests[i];
+    const SimulatedTimes& simulated = trial.requests[i];
     if (!measured.e2e_s || !simulated.completed) continue;
     ++errors.requests;
     e2e.add(*measured.e2e_s, simulated.e2e_s());

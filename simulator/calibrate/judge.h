@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "simulator/calibrate/trial.h"
+#include "simulator/calibrate/simulated_load.h"
 #include "simulator/measured/load.h"
 
 namespace touchstone::simulator {
@@ -29,6 +29,6 @@ struct Errors {
 
 /// Over requests [from, size) of the load. A latency that nobody measured is nullopt, and so is
 /// short_ttft of fewer than 30.
-Errors judge(const MeasuredLoad& load, const Trial& trial, size_t from);
+Errors judge(const MeasuredLoad& load, const SimulatedLoad& trial, size_t from);
 
 }  // namespace touchstone::simulator

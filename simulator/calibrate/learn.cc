@@ -82,21 +82,21 @@ Status check_identified(unsigned identified, std::vector<std::string>& unidentif
 }
 
 /// Nine tenths of the steps had more than half of the most decode requests.
-bool never_light(std::span<const Trial> trials) {
+bool never_light(std::span<const SimulatedLoad> trials) {
   std::vector<double> requests;
-  for (const Trial& trial : trials) {
-    for (const TrialStep& step : trial.steps) {
+  for (const SimulatedLoad& trial : trials) {
+    for (const SimulatedStep& step : trial.steps) {
       requests.push_back(static_cast<double>(step.features.decode_requests));
     }
   }
   return quantile(requests, 0.1) > 0.5 * quantile(requests, 1);
 }
 
-Validity range_of(std::span<const Trial> trials) {
+Validity range_of(std::span<const SimulatedLoad> trials) {
   Validity range;
   bool first = true;
-  for (const Trial& trial : trials) {
-    for (const TrialStep& step : trial.steps) {
+  for (const SimulatedLoad& trial : trials) {
+    for (const SimulatedStep& step : trial.steps) {
       if (first) range.low = range.high = step.features;
       range.include(step.features);
       first = false;
@@ -148,8 +148,8 @@ FitProblem problem_of_anchor(const std::shared_ptr<const StepShape>& shape,
 double badness(std::span<const FitLoad> loads, const Fit& fit, bool has_terms) {
   int64_t busy_ns = 0;
   size_t steps = 0;
-  for (const Trial& trial : fit.trials) {
-    for (const TrialStep& step : trial.steps) busy_ns += step.end_ns - step.start_ns;
+  for (const SimulatedLoad& trial : fit.trials) {
+    for (const SimulatedStep& step : trial.steps) busy_ns += step.end_ns - step.start_ns;
     steps += trial.steps.size();
   }
   const double mean_ns = static_cast<double>(busy_ns) / static_cast<double>(steps);
@@ -197,7 +197,7 @@ Result<Fit> fit_with_frontend(std::span<const FitLoad> loads, const ModelFile* b
   const std::unique_ptr<StepTimeModel> model = problem(nullptr).model(best->costs_ns);
   best->trials.clear();
   for (const FitLoad& load : loads) {
-    auto trial = run_trial(*load.load, load.load->config, *model, 0);
+    auto trial = simulate_load(*load.load, load.load->config, *model, 0);
     if (!trial) return std::move(trial).error();
     best->trials.push_back(std::move(*trial));
   }

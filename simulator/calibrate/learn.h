@@ -12,8 +12,8 @@
 namespace touchstone::simulator {
 
 struct Learned {
-  ModelFile file;             ///< without origins and held-out errors
-  std::vector<Trial> trials;  ///< of each load, with the model, without noise
+  ModelFile file;                     ///< without origins and held-out errors
+  std::vector<SimulatedLoad> trials;  ///< of each load, with the model, without noise
   int rounds = 0;
   bool settled = false;
 };

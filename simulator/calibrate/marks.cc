@@ -14,7 +14,7 @@ constexpr double kClockNs = 0.5e6;
 /// Where no step ran.
 class IdleTime final {
  public:
-  explicit IdleTime(std::span<const TrialStep> steps) {
+  explicit IdleTime(std::span<const SimulatedStep> steps) {
     for (size_t i = 1; i < steps.size(); ++i) {
       if (steps[i].start_ns > steps[i - 1].end_ns) starts_.push_back(steps[i - 1].end_ns);
     }
@@ -34,12 +34,12 @@ struct Mark {
   int64_t simulated_ns = 0;
 };
 
-std::vector<Mark> marks_of(const FitLoad& fit, const Trial& trial) {
+std::vector<Mark> marks_of(const FitLoad& fit, const SimulatedLoad& trial) {
   std::vector<Mark> marks;
   for (size_t i = 0; i < fit.requests; ++i) {
     const MeasuredRequest& request = fit.load->requests[i];
     const MeasuredTimes& m = request.times;
-    const TrialTimes& s = trial.requests[i];
+    const SimulatedTimes& s = trial.requests[i];
     if (!s.completed || !m.ttft_s || !m.prefill_s || !m.decode_s) continue;
     const double first_ns = static_cast<double>(request.request.arrival_ns) + *m.ttft_s * kNsPerS;
     marks.push_back({first_ns - *m.prefill_s * kNsPerS, s.scheduled_ns});
@@ -54,7 +54,7 @@ std::vector<Mark> marks_of(const FitLoad& fit, const Trial& trial) {
 
 }  // namespace
 
-std::vector<MarkedInterval> marked_intervals(const FitLoad& fit, const Trial& trial,
+std::vector<MarkedInterval> marked_intervals(const FitLoad& fit, const SimulatedLoad& trial,
                                              size_t fewest_steps) {
   const WorkLine count(trial.steps, [](const StepFeatures&) { return std::vector<double>{1.0}; });
   const IdleTime idle(trial.steps);

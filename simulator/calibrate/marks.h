@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "simulator/calibrate/fit_load.h"
-#include "simulator/calibrate/trial.h"
+#include "simulator/calibrate/simulated_load.h"
 
 namespace touchstone::simulator {
 
@@ -20,7 +20,7 @@ struct MarkedInterval {
 
 /// One after the other, each over `fewest_steps` or more. Marks in another order than measured say
 /// nothing and are passed over. Of the requests of `fit` that may be looked at.
-std::vector<MarkedInterval> marked_intervals(const FitLoad& fit, const Trial& trial,
+std::vector<MarkedInterval> marked_intervals(const FitLoad& fit, const SimulatedLoad& trial,
                                              size_t fewest_steps);
 
 }  // namespace touchstone::simulator

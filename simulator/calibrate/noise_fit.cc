@@ -56,7 +56,7 @@ NoiseLevel noise_of_steps(std::span<const FitLoad> loads, const StepTimeModel& m
 
 }  // namespace
 
-NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const Trial> trials,
+NoiseLevel fit_noise(std::span<const FitLoad> loads, std::span<const SimulatedLoad> trials,
                      const StepTimeModel& model) {
   const NoiseLevel of_steps = noise_of_steps(loads, model);
   if (of_steps.sigma > 0) return of_steps;

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "simulator/calibrate/operation_tables.h"
-#include "simulator/steptime/hardware.h"
+#include "simulator/steptime/model_shape.h"
 
 namespace touchstone::simulator {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "simulator/calibrate/csv.h"
-#include "simulator/steptime/hardware.h"
+#include "simulator/steptime/model_shape.h"
 
 namespace touchstone::simulator {
 namespace {

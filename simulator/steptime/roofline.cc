@@ -89,7 +89,7 @@ Result<RooflineOptions> parse_roofline(std::string_view text) {
                             "for example roofline:h100_sxm,config.json");
   }
   RooflineOptions options;
-  auto card = find_hardware(parts[0]);
+  auto card = find_card(parts[0]);
   if (!card) return std::move(card).error().with_context("steptime");
   options.card = *card;
   auto model = read_model_shape(parts[1]);

@@ -6,14 +6,15 @@
 #include <memory>
 
 #include "base/result.h"
-#include "simulator/steptime/hardware.h"
+#include "simulator/steptime/card.h"
 #include "simulator/steptime/model.h"
+#include "simulator/steptime/model_shape.h"
 #include "simulator/steptime/shape.h"
 
 namespace touchstone::simulator {
 
 struct RooflineOptions {
-  HardwareRow card;
+  Card card;
   ModelShape model;
   int64_t weight_bytes = 2;  ///< of a parameter: 2 bfloat16, 1 fp8
   int64_t tensor_parallel = 1;

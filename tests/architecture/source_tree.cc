@@ -5,6 +5,9 @@
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <regex>
+
+#include "base/text.h"
 
 namespace touchstone::architecture {
 
@@ -127,6 +130,35 @@ std::vector<std::pair<std::string, int>> long_functions(const SourceFile& file, 
     }
   }
   return found;
+}
+
+std::vector<std::string> types_defined_twice(const std::vector<SourceFile>& files) {
+  static const std::regex kNamespace(R"(^namespace ([\w:]+) \{)");
+  // What is defined within another type, `struct Outer::Inner {`, is that type's.
+  static const std::regex kType(
+      R"(^(?:enum class|enum|struct|class) (?:alignas\(\w+\) |TOUCHSTONE_\w+\(\S*\)+ )?(\w+)(?!\w|::)[^;]*\{)");
+  std::map<std::string, std::set<std::string>> files_of;
+  for (const SourceFile& file : files) {
+    std::string name_space;
+    bool unnamed = false;
+    for (const std::string& line : file.lines) {
+      std::smatch match;
+      if (line == "namespace {") unnamed = true;
+      if (line.starts_with("}  // namespace") && unnamed) {
+        unnamed = false;
+      } else if (std::regex_search(line, match, kNamespace)) {
+        name_space = match[1];
+      } else if (!unnamed && std::regex_search(line, match, kType)) {
+        files_of[name_space + "::" + match[1].str()].insert(file.path);
+      }
+    }
+  }
+  std::vector<std::string> twice;
+  for (const auto& [name, paths] : files_of) {
+    if (paths.size() < 2) continue;
+    twice.push_back(name + ": " + join({paths.begin(), paths.end()}, ", "));
+  }
+  return twice;
 }
 
 }  // namespace touchstone::architecture

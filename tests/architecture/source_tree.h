@@ -33,6 +33,11 @@ std::vector<std::string> wrong_arrows(const Arrows& arrows, const std::vector<So
 /// The files of one include circle, first repeated at the end; empty when there is none.
 std::vector<std::string> include_circle(const std::vector<SourceFile>& files);
 
+/// Types that two files define under one name in one namespace, as "namespace::Name: path, path":
+/// the linker takes either's functions for both. By the Google layout, as below; what is in an
+/// unnamed namespace does not count.
+std::vector<std::string> types_defined_twice(const std::vector<SourceFile>& files);
+
 /// Functions longer than `limit` lines as "path:line: N lines", by the Google layout: a definition
 /// starts at column 0 (or in a class at column 2 and 4) and its closing brace stands in the same
 /// column.

@@ -134,5 +134,22 @@ TEST(Tidy, EveryHeaderSaysWhatItIs) {
   }
 }
 
+TEST(Tidy, ATypeHasOneDefinition) {
+  EXPECT_EQ(join(types_defined_twice(read_sources(support::source_dir(), kCode)), "\n"), "");
+}
+
+TEST(Tidy, ATypeWithTwoDefinitionsIsFound) {
+  const std::vector<SourceFile> files = {
+      {"simulator/a.h", {"namespace touchstone::simulator {", "struct Row {", "};"}},
+      {"simulator/b.h", {"namespace touchstone::simulator {", "class Row final {", "};"}},
+      {"simulator/c.cc",
+       {"namespace touchstone::simulator {", "namespace {", "struct Row {", "};",
+        "}  // namespace"}},
+      {"simulator/d.h", {"namespace touchstone::simulator {", "struct Row;"}},
+      {"base/e.h", {"namespace touchstone {", "struct Row {", "};"}}};
+  EXPECT_EQ(types_defined_twice(files),
+            (std::vector<std::string>{"touchstone::simulator::Row: simulator/a.h, simulator/b.h"}));
+}
+
 }  // namespace
 }  // namespace touchstone::architecture

@@ -41,10 +41,10 @@ MeasuredLoad measure(const StepTimeModel& model, int requests, uint64_t seed) {
     const double mean_s = i % 60 < 30 ? 4 : 0.4;
     arrival_ns += static_cast<int64_t>(random.exponential(mean_s) * 1e9);
   }
-  const auto trial = run_trial(load, load.config, model, seed);
+  const auto trial = simulate_load(load, load.config, model, seed);
   EXPECT_TRUE(trial.has_value());
   for (size_t i = 0; i < load.requests.size(); ++i) {
-    const TrialTimes& t = trial->requests[i];
+    const SimulatedTimes& t = trial->requests[i];
     load.requests[i].times = {.ttft_s = t.ttft_s(),
                               .tpot_s = t.tpot_s(),
                               .e2e_s = t.e2e_s(),
@@ -65,7 +65,7 @@ double distance(double got, double expected) { return std::abs(got / expected - 
 Errors predict(const MeasuredLoad& load, const ModelFile& file) {
   ModelFile quiet = file;
   quiet.noise = {};
-  return judge(load, *run_trial(load, load.config, *make_step_time(quiet), 0), 0);
+  return judge(load, *simulate_load(load, load.config, *make_step_time(quiet), 0), 0);
 }
 
 TEST(Learn, FindsTheCostsThatMadeTheTimes) {

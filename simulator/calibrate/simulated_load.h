@@ -14,7 +14,7 @@
 namespace touchstone::simulator {
 
 /// What became of one request of the load; nanoseconds of the load's clock.
-struct TrialTimes {
+struct SimulatedTimes {
   bool completed = false;
   int64_t arrival_ns = 0;
   int64_t queued_ns = 0;
@@ -29,15 +29,15 @@ struct TrialTimes {
   double tpot_s() const;  ///< REQUIRES: output_tokens > 1
 };
 
-struct TrialStep {
+struct SimulatedStep {
   int64_t start_ns = 0;
   int64_t end_ns = 0;
   StepFeatures features;
 };
 
-struct Trial {
-  std::vector<TrialTimes> requests;  ///< as those of the load
-  std::vector<TrialStep> steps;      ///< in order
+struct SimulatedLoad {
+  std::vector<SimulatedTimes> requests;  ///< as those of the load
+  std::vector<SimulatedStep> steps;      ///< in order
   int64_t extrapolated_steps = 0;
   int64_t preemptions = 0;
   int64_t prefix_hit_tokens = 0;
@@ -45,22 +45,22 @@ struct Trial {
 };
 
 /// ERRORS: those of run_simulation().
-Result<Trial> run_trial(const MeasuredLoad& load, const scheduler::Config& config,
-                        const StepTimeModel& model, uint64_t seed);
+Result<SimulatedLoad> simulate_load(const MeasuredLoad& load, const scheduler::Config& config,
+                                    const StepTimeModel& model, uint64_t seed);
 
 /// How much of each column was done between two times, a step's work being spread evenly over it.
 class WorkLine final {
  public:
   using Columns = std::function<std::vector<double>(const StepFeatures&)>;
   /// REQUIRES: steps do not overlap; they outlive it.
-  WorkLine(std::span<const TrialStep> steps, const Columns& columns);
+  WorkLine(std::span<const SimulatedStep> steps, const Columns& columns);
   /// REQUIRES: from_ns <= to_ns.
   std::vector<double> between(int64_t from_ns, int64_t to_ns) const;
 
  private:
   std::vector<double> until(int64_t time_ns) const;
 
-  std::span<const TrialStep> steps_;
+  std::span<const SimulatedStep> steps_;
   std::vector<std::vector<double>> before_;  // sums over the steps before each, and over all
 };
 

@@ -1,28 +1,13 @@
-// Cards by name, as data, and the shapes of models, for step times of what nobody here has
-// measured. Values; thread-safe.
+// The shapes of models, from their config.json, for step times without weights. Values;
+// thread-safe.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 
 namespace touchstone::simulator {
-
-struct HardwareRow {
-  const char* name;           ///< as AIConfigurator names systems: "h100_sxm"
-  double memory_bytes_per_s;  ///< of the datasheet
-  double memory_bytes;
-  double flops_16bit;       ///< dense tensor-core rate for bfloat16, per second
-  double flops_8bit;        ///< 0: the card has none
-  double link_bytes_per_s;  ///< between cards of a server, one direction
-};
-
-std::span<const HardwareRow> hardware_rows();
-/// ERRORS: kInvalidArgument with the names there are.
-Result<HardwareRow> find_hardware(std::string_view name);
 
 /// Of a decoder without experts, as its config.json has it.
 struct ModelShape {

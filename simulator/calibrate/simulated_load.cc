@@ -1,4 +1,4 @@
-#include "simulator/calibrate/trial.h"
+#include "simulator/calibrate/simulated_load.h"
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ namespace {
 
 class TrialObserver final : public Observer {
  public:
-  explicit TrialObserver(Trial& trial) : trial_(trial) {}
+  explicit TrialObserver(SimulatedLoad& trial) : trial_(trial) {}
 
   void on_step(const StepView& step) override {
     trial_.steps.push_back(
@@ -24,7 +24,7 @@ class TrialObserver final : public Observer {
   }
 
   void on_request(int32_t, const records::RequestRecord& r) override {
-    TrialTimes& times = trial_.requests[r.id - 1];
+    SimulatedTimes& times = trial_.requests[r.id - 1];
     trial_.prefix_hit_tokens += r.cached_tokens;
     times.arrival_ns = r.arrival_ns;
     times.output_tokens = r.completion_tokens;
@@ -39,20 +39,20 @@ class TrialObserver final : public Observer {
   }
 
  private:
-  Trial& trial_;
+  SimulatedLoad& trial_;
 };
 
 }  // namespace
 
-double TrialTimes::ttft_s() const { return to_seconds(first_token_ns - arrival_ns); }
-double TrialTimes::e2e_s() const { return to_seconds(finished_ns - arrival_ns); }
-double TrialTimes::tpot_s() const {
+double SimulatedTimes::ttft_s() const { return to_seconds(first_token_ns - arrival_ns); }
+double SimulatedTimes::e2e_s() const { return to_seconds(finished_ns - arrival_ns); }
+double SimulatedTimes::tpot_s() const {
   return to_seconds(last_token_ns - first_token_ns) / static_cast<double>(output_tokens - 1);
 }
 
-Result<Trial> run_trial(const MeasuredLoad& load, const scheduler::Config& config,
-                        const StepTimeModel& model, uint64_t seed) {
-  Trial trial;
+Result<SimulatedLoad> simulate_load(const MeasuredLoad& load, const scheduler::Config& config,
+                                    const StepTimeModel& model, uint64_t seed) {
+  SimulatedLoad trial;
   trial.requests.resize(load.requests.size());
   TrialObserver observer(trial);
   FrontendObserver frontend(model.frontend(), observer);
@@ -64,10 +64,10 @@ Result<Trial> run_trial(const MeasuredLoad& load, const scheduler::Config& confi
   return trial;
 }
 
-WorkLine::WorkLine(std::span<const TrialStep> steps, const Columns& columns) : steps_(steps) {
+WorkLine::WorkLine(std::span<const SimulatedStep> steps, const Columns& columns) : steps_(steps) {
   before_.reserve(steps.size() + 1);
   std::vector<double> sum;
-  for (const TrialStep& step : steps) {
+  for (const SimulatedStep& step : steps) {
     const std::vector<double> work = columns(step.features);
     sum.resize(work.size());
     before_.push_back(sum);
@@ -80,7 +80,7 @@ std::vector<double> WorkLine::until(int64_t time_ns) const {
   // The first step that ends after it.
   const auto step = std::upper_bound(
       steps_.begin(), steps_.end(), time_ns,
-      [](int64_t time, const TrialStep& candidate) { return time < candidate.end_ns; });
+      [](int64_t time, const SimulatedStep& candidate) { return time < candidate.end_ns; });
   const auto index = static_cast<size_t>(step - steps_.begin());
   std::vector<double> sum = before_[index];
   if (step == steps_.end() || time_ns <= step->start_ns) return sum;
