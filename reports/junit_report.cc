@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "reports/escape.h"
 #include "reports/reports.h"
+#include "reports/summary.h"
 
 namespace touchstone::reports {
 namespace {
@@ -88,11 +89,8 @@ void add_check(const CheckOutcome& check, const Report& report, Suite& suite) {
 
 void add_budget(const result::BudgetRow& budget, Suite& suite) {
   ++suite.counts.tests;
-  const std::string name = budget.phase + " p" + format_double(budget.quantile * 100) + " within " +
-                           format_double(budget.threshold_s) + " s";
-  const std::string measured = budget.measured_s ? format_double(*budget.measured_s) + " s over " +
-                                                       format_count(budget.samples) + " samples"
-                                                 : "no sample";
+  const std::string name = budget_name(budget);
+  const std::string measured = budget_measured(budget);
   suite.cases +=
       "    <testcase" + attribute("classname", "touchstone.budgets") + attribute("name", name);
   if (budget.verdict == Verdict::kFail) {

@@ -1,11 +1,11 @@
 // Markdown for step summaries and pull requests: what failed first, tables that stay short.
 // Source: GitHub Flavored Markdown 0.29; a step summary holds at most 1 MiB, a comment 64 KiB.
 #include <algorithm>
-#include <map>
 
 #include "base/text.h"
 #include "reports/escape.h"
 #include "reports/reports.h"
+#include "reports/summary.h"
 #include "reports/wording.h"
 
 namespace touchstone::reports {
@@ -55,26 +55,10 @@ const char* mark_of(Verdict verdict) {
 }
 
 std::string groups_table(const Report& report) {
-  struct Counts {
-    int64_t failed = 0, warned = 0, unknown = 0, passed = 0, skipped = 0;
-  };
-  std::vector<std::string> order;
-  std::map<std::string, Counts> groups;
-  for (const CheckOutcome& check : report.checks) {
-    if (!groups.contains(check.group)) order.push_back(check.group);
-    Counts& counts = groups[check.group];
-    counts.passed += check.verdict == Verdict::kPass;
-    counts.unknown += check.verdict == Verdict::kUnknown;
-    counts.skipped += check.verdict == Verdict::kSkip;
-    if (check.verdict == Verdict::kFail) {
-      ++(result::fails_report(check, report) ? counts.failed : counts.warned);
-    }
-  }
   std::vector<std::vector<std::string>> rows;
   const auto number = [](int64_t n) { return n == 0 ? std::string("·") : format_count(n); };
-  for (const std::string& group : order) {
-    const Counts& counts = groups[group];
-    rows.push_back({cell(group), number(counts.failed), number(counts.warned),
+  for (const GroupCounts& counts : counts_by_group(report)) {
+    rows.push_back({cell(counts.group), number(counts.failed), number(counts.warned),
                     number(counts.unknown), number(counts.passed), number(counts.skipped)});
   }
   return table("Checks", {"group", "failed", "warned", "undecided", "passed", "not applicable"},
@@ -82,19 +66,13 @@ std::string groups_table(const Report& report) {
 }
 
 std::string findings_table(const Report& report) {
-  std::vector<std::pair<const CheckOutcome*, const Finding*>> findings;
   std::vector<std::vector<std::string>> rows;
   for (const CheckOutcome& check : report.checks) {
-    for (const Finding& finding : check.findings) findings.emplace_back(&check, &finding);
     if (check.verdict == Verdict::kUnknown) {
       rows.push_back({mark_of(check.verdict), cell(check.id), cell(check.reason), "", ""});
     }
   }
-  std::stable_sort(findings.begin(), findings.end(), [](const auto& a, const auto& b) {
-    if (a.second->level != b.second->level) return a.second->level < b.second->level;
-    return a.second->count > b.second->count;
-  });
-  for (const auto& [check, finding] : findings) {
+  for (const auto& [check, finding] : findings_by_weight(report)) {
     const std::string place =
         finding->places.empty() ? finding->subject : result::to_string(finding->places.front());
     rows.push_back({cell(result::to_string(finding->level)), cell(check->id),

@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "reports/reports.h"
+#include "reports/summary.h"
 
 namespace touchstone::reports {
 namespace {
@@ -116,12 +117,8 @@ void add_budgets(const Report& report, ordered_json& rules, ordered_json& result
                  ordered_json& notifications) {
   for (const result::BudgetRow& budget : report.budgets) {
     if (budget.verdict == Verdict::kPass || budget.verdict == Verdict::kSkip) continue;
-    const std::string text =
-        budget.phase + " p" + format_double(budget.quantile * 100) + " within " +
-        format_double(budget.threshold_s) + " s: " +
-        (budget.measured_s ? "measured " + format_double(*budget.measured_s) + " s over " +
-                                 format_count(budget.samples) + " samples"
-                           : std::string("no sample"));
+    const std::string text = budget_name(budget) + ": " + (budget.measured_s ? "measured " : "") +
+                             budget_measured(budget);
     if (budget.verdict == Verdict::kUnknown) {
       notifications.push_back(
           {{"level", "warning"}, {"message", {{"text", "undecided: " + text}}}});

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "reports/escape.h"
 #include "reports/reports.h"
+#include "reports/summary.h"
 #include "reports/text_writer.h"
 #include "reports/wording.h"
 
@@ -36,31 +37,15 @@ Color color_of(Verdict verdict) {
   return Color::kGray;
 }
 
-/// How many checks of a group came to what; a warning is a failure too weak to fail the report.
-struct GroupCounts {
-  int64_t failed = 0, warned = 0, unknown = 0, passed = 0, skipped = 0;
-};
-
 void write_checks(const Report& report, TextWriter& writer) {
   if (report.checks.empty()) return;
-  std::vector<std::string> order;
-  std::map<std::string, GroupCounts> groups;
-  for (const CheckOutcome& check : report.checks) {
-    if (!groups.contains(check.group)) order.push_back(check.group);
-    GroupCounts& counts = groups[check.group];
-    if (check.verdict == Verdict::kPass) ++counts.passed;
-    if (check.verdict == Verdict::kUnknown) ++counts.unknown;
-    if (check.verdict == Verdict::kSkip) ++counts.skipped;
-    if (check.verdict == Verdict::kFail) {
-      ++(result::fails_report(check, report) ? counts.failed : counts.warned);
-    }
-  }
+  const std::vector<GroupCounts> groups = counts_by_group(report);
   writer.heading("Checks");
   const auto flow = [&](const char* label, int64_t GroupCounts::*count, Color color) {
     std::vector<std::string> items;
-    for (const std::string& group : order) {
-      if (const int64_t n = groups[group].*count; n > 0) {
-        items.push_back(group + " " + std::to_string(n));
+    for (const GroupCounts& group : groups) {
+      if (const int64_t n = group.*count; n > 0) {
+        items.push_back(group.group + " " + std::to_string(n));
       }
     }
     writer.flow(label, items, color);
@@ -92,15 +77,7 @@ std::string place_of(const Finding& finding) {
 }
 
 void write_findings(const Report& report, TextWriter& writer) {
-  std::vector<std::pair<const CheckOutcome*, const Finding*>> findings;
-  for (const CheckOutcome& check : report.checks) {
-    for (const Finding& finding : check.findings) findings.emplace_back(&check, &finding);
-  }
-  // Strongest level first, then the widest, then the order of the checks.
-  std::stable_sort(findings.begin(), findings.end(), [](const auto& a, const auto& b) {
-    if (a.second->level != b.second->level) return a.second->level < b.second->level;
-    return a.second->count > b.second->count;
-  });
+  const std::vector<CheckFinding> findings = findings_by_weight(report);
   for (const CheckOutcome& check : report.checks) {
     if (check.verdict != Verdict::kUnknown) continue;
     if (findings.empty()) writer.heading("Undecided");
