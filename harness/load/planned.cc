@@ -2,29 +2,13 @@
 
 #include <string>
 
-#include "base/random.h"
+#include "base/random_ids.h"
 #include "harness/load/exchange.h"
 
 namespace touchstone::harness {
 namespace {
 
 constexpr int64_t kPerMillion = 1'000'000;
-
-TraceId draw_trace_id(RandomStream& stream) {
-  TraceId id;
-  for (size_t half = 0; half < 2; ++half) {
-    const uint64_t bits = stream.next();
-    for (size_t i = 0; i < 8; ++i) id.bytes[half * 8 + i] = static_cast<uint8_t>(bits >> (8 * i));
-  }
-  return id;
-}
-
-SpanId draw_span_id(RandomStream& stream) {
-  SpanId id;
-  const uint64_t bits = stream.next();
-  for (size_t i = 0; i < 8; ++i) id.bytes[i] = static_cast<uint8_t>(bits >> (8 * i));
-  return id;
-}
 
 /// "load.trace_ids" of the first target, "load.trace_ids.1" of the second: equal seeds must not
 /// give equal ids twice.
@@ -42,8 +26,8 @@ std::vector<records::LedgerEntry> planned_entries(const LoadTarget& target, size
   for (const workload::Request& request : target.workload->requests) {
     records::LedgerEntry& entry = entries.emplace_back(entry_for(request, 0, target.model));
     entry.subject = target.name;
-    entry.trace_id = draw_trace_id(traces);
-    entry.span_id = draw_span_id(spans);
+    entry.trace_id = draw_id<TraceId>(traces);
+    entry.span_id = draw_id<SpanId>(spans);
     entry.sampled = samples.between(1, kPerMillion) <= target.sampled_per_million;
   }
   return entries;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/random_ids.h"
 #include "base/text.h"
 #include "harness/tap/sent_body.h"
 #include "http/asio_names.h"
@@ -152,13 +153,8 @@ std::unique_ptr<Relay::Watched> Relay::watch(beast_http::request<beast_http::buf
     entry.span_id = context->parent_span_id;
     entry.sampled = context->sampled();
   } else {
-    const auto fill = [&](auto& id) {
-      do {
-        for (uint8_t& byte : id.bytes) byte = static_cast<uint8_t>(shared_.ids.next() >> 56);
-      } while (!id.is_valid());
-    };
-    fill(entry.trace_id);
-    fill(entry.span_id);
+    entry.trace_id = draw_id<TraceId>(shared_.ids);
+    entry.span_id = draw_id<SpanId>(shared_.ids);
     head.set("traceparent", records::format_traceparent(entry.trace_id, entry.span_id, 1));
     head.erase("tracestate");
   }

@@ -77,10 +77,6 @@ class Relay final : public std::enable_shared_from_this<Relay> {
   template <typename Stream>
   boost::asio::awaitable<std::string> forward_response(Stream& upstream, bool head_only,
                                                        int client_version, bool& client_keeps);
-  boost::asio::awaitable<std::string> return_body(
-      ResponseParser& parser,
-      boost::beast::http::response_serializer<boost::beast::http::buffer_body>& serializer,
-      size_t size);
   /// 502 as the API's errors look, when nothing was sent to the client yet.
   boost::asio::awaitable<void> refuse(int status, const std::string& why);
   void watch_for_hang_up();

@@ -2,22 +2,11 @@
 
 #include <algorithm>
 
+#include "base/random_ids.h"
 #include "base/text.h"
 
 namespace touchstone::telemetry {
 namespace {
-
-template <typename Id>
-Id next_id(RandomStream& stream) {
-  Id id;
-  do {
-    for (size_t i = 0; i < id.bytes.size(); i += 8) {
-      const uint64_t word = stream.next();
-      for (size_t j = 0; j < 8; ++j) id.bytes[i + j] = static_cast<uint8_t>(word >> (8 * j));
-    }
-  } while (!id.is_valid());
-  return id;
-}
 
 Error unknown_dialect(const std::string& name) {
   std::vector<std::string> names;
@@ -30,8 +19,8 @@ Error unknown_dialect(const std::string& name) {
 
 }  // namespace
 
-TraceId SpanIds::next_trace_id() { return next_id<TraceId>(stream_); }
-SpanId SpanIds::next_span_id() { return next_id<SpanId>(stream_); }
+TraceId SpanIds::next_trace_id() { return draw_id<TraceId>(stream_); }
+SpanId SpanIds::next_span_id() { return draw_id<SpanId>(stream_); }
 
 std::unique_ptr<DialectMetrics> Dialect::make_metrics(int64_t /*created_unix_ns*/) const {
   return nullptr;
