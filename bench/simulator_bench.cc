@@ -38,7 +38,7 @@ void BM_Simulate(benchmark::State& state) {
   int64_t steps = 0;
   int64_t tokens = 0;
   for (auto _ : state) {
-    const auto source = make_generator_source(load, config);
+    const auto source = make_workload_source(generator_feed(load), config);
     const auto model = make_linear_step_time({10'000'000, 20'000, 150'000});
     Summary summary;
     const auto end = run_simulation(config, *source, *model, summary);

@@ -14,8 +14,6 @@ class SseParser final {
   /// Calls `on_data` for each event that is complete after `bytes`, with its data lines joined by
   /// a line end. `on_data` returns false to stop: the rest of `bytes` is then dropped.
   void feed(std::string_view bytes, const std::function<bool(std::string_view)>& on_data);
-  /// True when an event was begun and not ended.
-  bool mid_event() const { return !line_.empty() || has_data_; }
 
  private:
   bool end_line(const std::function<bool(std::string_view)>& on_data);

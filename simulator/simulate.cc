@@ -162,9 +162,7 @@ std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const
                                            : static_cast<MakeSource*>(&make_session_source);
   std::unique_ptr<RequestSource> source;
   if (input.generated) {
-    source = of_feed([generator = std::make_shared<workload::Generator>(*input.generated)](
-                         workload::Request& request) { return generator->next(request); },
-                     config);
+    source = of_feed(generator_feed(*input.generated), config);
   } else if (input.measured) {
     source = make_record_source(input.measured->records);
   } else if (input.load) {

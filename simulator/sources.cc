@@ -213,6 +213,12 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
   return made;
 }
 
+WorkloadFeed generator_feed(const workload::GenerateOptions& options) {
+  return
+      [generator = workload::Generator(options)](
+          workload::Request& request) mutable -> Result<bool> { return generator.next(request); };
+}
+
 std::unique_ptr<RequestSource> make_workload_source(WorkloadFeed feed,
                                                     const scheduler::Config& config) {
   return std::make_unique<WorkloadSource>(std::move(feed), config);
@@ -226,14 +232,6 @@ std::unique_ptr<RequestSource> make_workload_source(const workload::Workload& wo
         request = workload.requests[i++];
         return true;
       },
-      config);
-}
-
-std::unique_ptr<RequestSource> make_generator_source(const workload::GenerateOptions& options,
-                                                     const scheduler::Config& config) {
-  return make_workload_source(
-      [generator = workload::Generator(options)](
-          workload::Request& request) mutable -> Result<bool> { return generator.next(request); },
       config);
 }
 

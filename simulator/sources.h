@@ -27,6 +27,8 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
 
 /// Gives workload requests one after the other; false when there are no more.
 using WorkloadFeed = std::function<Result<bool>(workload::Request&)>;
+/// The requests of a generator, made one at a time. REQUIRES: workload::validate(options).
+WorkloadFeed generator_feed(const workload::GenerateOptions& options);
 
 /// The requests of a feed, so that a long workload need not be in memory.
 std::unique_ptr<RequestSource> make_workload_source(WorkloadFeed feed,
@@ -34,9 +36,6 @@ std::unique_ptr<RequestSource> make_workload_source(WorkloadFeed feed,
 /// The requests of a workload, which outlives the source.
 std::unique_ptr<RequestSource> make_workload_source(const workload::Workload& workload,
                                                     const scheduler::Config& config);
-/// The requests of a generator, made one at a time. REQUIRES: workload::validate(options).
-std::unique_ptr<RequestSource> make_generator_source(const workload::GenerateOptions& options,
-                                                     const scheduler::Config& config);
 /// The completions of a measured run by arrival: lengths, hashes and outcomes as they were; refused
 /// ones are left out. Times start at the first arrival. The records outlive the source.
 std::unique_ptr<RequestSource> make_record_source(

@@ -53,7 +53,6 @@ class BlockPool final {
   /// The block that has carried `hash` longest.
   std::optional<BlockId> find(const BlockHash& hash) const;
   bool is_free(BlockId block) const { return at(block).references == 0; }
-  bool has_hash(BlockId block) const { return at(block).hashed(); }
   int32_t references(BlockId block) const { return at(block).references; }
 
   /// Aborts the program unless counts, list and index agree (INV-1); O(blocks).

@@ -248,14 +248,11 @@ void Service::add_http_span(Subject& subject) {
     subject.caller_span_id = subject.trace->parent_span_id;
   } else {
     subject.trace.emplace();
-    subject.trace->trace_id = new_trace_id();
+    subject.trace->trace_id = random_id<TraceId>();
     subject.trace->flags = 1;
   }
-  SpanId id;
-  const std::string digits = random_hex(2 * id.bytes.size());
-  from_hex(digits, id.bytes.data(), id.bytes.size());
-  subject.http_span_id = id;
-  subject.trace->parent_span_id = id;
+  subject.http_span_id = random_id<SpanId>();
+  subject.trace->parent_span_id = *subject.http_span_id;
   subject.trace->remote = false;
 }
 template void Service::add_http_span(GenerationStart& subject);

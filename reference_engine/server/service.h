@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/mutex.h"
 #include "base/random.h"
 #include "http/http.h"
@@ -132,7 +133,6 @@ class Service final : public http::HttpHandler {
                                      const api::GenerationRequest& generation,
                                      const std::string& tenant);
   std::optional<records::TraceContext> trace_of(const http::HttpRequest& request) const;
-  TraceId new_trace_id();
   /// The server's own span between the caller's and those of `subject`, a record or what becomes
   /// one. Does nothing unless such spans are wanted.
   template <typename Subject>
@@ -146,6 +146,12 @@ class Service final : public http::HttpHandler {
   http::Reply reply(int status, std::string_view content_type, std::string body) const;
   http::Reply error_reply(const api::ApiError& error) const;
   std::string random_hex(size_t digits);
+  template <typename Id>
+  Id random_id() {
+    Id id;
+    from_hex(random_hex(2 * id.bytes.size()), id.bytes.data(), id.bytes.size());
+    return id;
+  }
   std::string response_id(const api::GenerationRequest& request);
 
   const ServiceOptions options_;

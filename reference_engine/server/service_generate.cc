@@ -74,15 +74,8 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   return start_generation(std::move(start), engine_, context_, options_.block_size);
 }
 
-TraceId Service::new_trace_id() {
-  TraceId id;
-  const std::string digits = random_hex(2 * id.bytes.size());
-  from_hex(digits, id.bytes.data(), id.bytes.size());
-  return id;
-}
-
 void Service::add_extension(GenerationStart& start) {
-  if (!start.trace) start.own_trace_id = new_trace_id();
+  if (!start.trace) start.own_trace_id = random_id<TraceId>();
   const TraceId trace_id = start.trace ? start.trace->trace_id : *start.own_trace_id;
   const auto price =
       options_.prices == nullptr ? std::nullopt : options_.prices->find(start.request->model, "");

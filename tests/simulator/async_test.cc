@@ -92,7 +92,7 @@ TEST(PlannedAhead, RecordedDurationsGiveTheRunAgain) {
                                        .prompt_tokens = {.low = 4, .high = 100},
                                        .output_tokens = {.low = 1, .high = 60}};
   const auto run = [&](const StepTimeModel& model) {
-    const auto source = make_generator_source(load, config);
+    const auto source = make_workload_source(generator_feed(load), config);
     Keeper keeper;
     EXPECT_TRUE(run_simulation(config, *source, model, keeper).has_value());
     return keeper;

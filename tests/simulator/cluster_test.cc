@@ -24,15 +24,15 @@ std::vector<SimulatedRequest> all_of(RequestSource& source) {
 /// Requests with hang-ups and shared prefixes.
 std::vector<SimulatedRequest> mixed_load(uint64_t seed, const scheduler::Config& config) {
   RandomStream random(seed, "cluster");
-  const auto source = make_generator_source({.seed = seed,
-                                             .requests = 60,
-                                             .rate_per_s = 80,
-                                             .prompt_tokens = {.low = 2, .high = 100},
-                                             .output_tokens = {.low = 1, .high = 50},
-                                             .prefixes = 2,
-                                             .prefix_tokens = 32,
-                                             .prefix_block_size = 4},
-                                            config);
+  const auto source = make_workload_source(generator_feed({.seed = seed,
+                                                           .requests = 60,
+                                                           .rate_per_s = 80,
+                                                           .prompt_tokens = {.low = 2, .high = 100},
+                                                           .output_tokens = {.low = 1, .high = 50},
+                                                           .prefixes = 2,
+                                                           .prefix_tokens = 32,
+                                                           .prefix_block_size = 4}),
+                                           config);
   std::vector<SimulatedRequest> requests = all_of(*source);
   for (SimulatedRequest& r : requests) {
     if (random.chance(1, 5)) r.abort_ns = r.request.arrival_ns + random.between(0, 200'000'000);

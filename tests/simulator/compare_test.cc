@@ -15,15 +15,16 @@ class Comparison : public ::testing::Test {
   void SetUp() override {
     config_.max_model_len = 160;
     config_.num_blocks = 60;
-    const auto source = make_generator_source({.seed = 2,
-                                               .requests = 60,
-                                               .rate_per_s = 60,
-                                               .prompt_tokens = {.low = 2, .high = 100},
-                                               .output_tokens = {.low = 1, .high = 50},
-                                               .prefixes = 2,
-                                               .prefix_tokens = 32,
-                                               .prefix_block_size = 4},
-                                              config_);
+    const auto source =
+        make_workload_source(generator_feed({.seed = 2,
+                                             .requests = 60,
+                                             .rate_per_s = 60,
+                                             .prompt_tokens = {.low = 2, .high = 100},
+                                             .output_tokens = {.low = 1, .high = 50},
+                                             .prefixes = 2,
+                                             .prefix_tokens = 32,
+                                             .prefix_block_size = 4}),
+                             config_);
     const auto model = make_linear_step_time({3'000'000, 40'000, 300'000});
     ASSERT_TRUE(run_simulation(config_, *source, *model, keeper_).has_value());
   }

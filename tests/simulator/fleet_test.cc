@@ -302,7 +302,7 @@ TEST(MoreRouters, KeepingPrefixesTogetherHitsMoreOften) {
   std::map<std::string, int64_t> hits;
   for (const char* name : {"round-robin", "prefix"}) {
     const std::vector<ReplicaOptions> replicas(4, {small_config(), *model});
-    const auto source = make_generator_source(load, small_config());
+    const auto source = make_workload_source(generator_feed(load), small_config());
     const auto router = make_router(name, {.cache_blocks = 100, .block_size = 4});
     Summary summary;
     const auto end = run_simulation(replicas, **router, *source, summary, 0);

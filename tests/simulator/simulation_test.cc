@@ -51,7 +51,7 @@ TEST(Queueing, LittlesLawHoldsExactly) {
                                        .rate_per_s = 40,
                                        .prompt_tokens = {.low = 4, .high = 60},
                                        .output_tokens = {.low = 1, .high = 30}};
-  const auto source = make_generator_source(load, small_config());
+  const auto source = make_workload_source(generator_feed(load), small_config());
   const auto model = make_linear_step_time({3'000'000, 50'000, 400'000});
   Keeper keeper;
   ASSERT_TRUE(run_simulation(small_config(), *source, *model, keeper).has_value());
@@ -121,7 +121,7 @@ TEST(Simulation, EqualInputsGiveAnEqualFingerprint) {
   config.num_blocks = 400;
   std::vector<uint64_t> prints;
   for (const int64_t base_ns : {5'000'000, 5'000'000, 5'000'001}) {
-    const auto source = make_generator_source(load, config);
+    const auto source = make_workload_source(generator_feed(load), config);
     const auto model = make_linear_step_time({base_ns, 50'000, 400'000});
     Keeper keeper;
     prints.push_back(run_simulation(config, *source, *model, keeper)->fingerprint);

@@ -21,8 +21,6 @@ class JsonValueEnd final {
     kPast   ///< the value ended before the character
   };
   Step add(char c);
-  /// Of a number or word that nothing followed: it is over when the text is.
-  bool is_scalar() const { return started_ && depth_ == 0 && !quoted_; }
   bool started() const { return started_; }
 
  private:
