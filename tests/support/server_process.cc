@@ -1,8 +1,11 @@
 #include "tests/support/server_process.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <limits>
 
+#include "base/check.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "telemetry/prometheus/text.h"
@@ -110,5 +113,11 @@ bool ServerProcess::wait_for_log(const std::string& text, int timeout_s) const {
 }
 
 std::string capture_model() { return support::source_dir() + "/fixtures/models/vllm-capture"; }
+
+TemporaryDirectory full_disk(const std::string& name) {
+  auto folder = *TemporaryDirectory::make("touchstone-full-disk");
+  BASE_CHECK(::symlink("/dev/full", (folder.path() + "/" + name).c_str()) == 0, name);
+  return folder;
+}
 
 }  // namespace touchstone::testing

@@ -60,6 +60,9 @@ class ServerProcess final {
   std::string problem_;
 };
 
+/// A folder in which `name` is a disk without space: every write gives ENOSPC.
+TemporaryDirectory full_disk(const std::string& name);
+
 /// The recorded vLLM's own small model.
 std::string capture_model();
 
