@@ -100,8 +100,9 @@ std::string_view Service::path_of(const http::HttpRequest& request) const {
 bool Service::serves(const Route& route) const { return route.served(options_); }
 
 const Service::Route* Service::find_route(const http::HttpRequest& request) const {
+  const std::string_view path = path_of(request);
   for (const Route& route : routes()) {
-    if (matches(route.path, path_of(request)) && route.method == request.method && serves(route)) {
+    if (route.method == request.method && matches(route.path, path) && serves(route)) {
       return &route;
     }
   }
@@ -146,9 +147,10 @@ std::optional<http::Reply> Service::refusal(const http::HttpRequest& head) const
   }
   if (!authorized(head)) return reply(401, api::kJsonContentType, api::unauthorized_body());
   if (find_route(head) != nullptr) return std::nullopt;
+  const std::string_view path = path_of(head);
   std::vector<std::string> allowed;
   for (const Route& route : routes()) {
-    if (matches(route.path, path_of(head)) && serves(route)) allowed.emplace_back(route.method);
+    if (matches(route.path, path) && serves(route)) allowed.emplace_back(route.method);
   }
   const int status = allowed.empty() ? 404 : 405;
   http::Reply answer = reply(status, api::kJsonContentType, api::detail_body(status));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/parallel.h"
 #include "simulator/planner/plan.h"
@@ -182,6 +183,36 @@ TEST(TraceOfAPlan, CopiesShareNoBlocks) {
     ASSERT_TRUE(result.has_value());
     EXPECT_EQ(result->cached_share, 0) << replication;
   }
+}
+
+/// Constant steps behind a frontend that takes its time.
+class BehindAFrontend final : public StepTimeModel {
+ public:
+  int64_t duration_ns(const StepFeatures&, StepNoise&) const override { return 10 * kNsPerMs; }
+  Validity validity() const override { return {}; }
+  FrontendLatency frontend() const override {
+    return {.in_ns = 3e8, .in_ns_per_prompt_token = 0, .out_ns = 1e8, .out_ns_per_stream = 0};
+  }
+  std::string describe() const override { return "10 ms"; }
+};
+
+TEST(TraceOfAPlan, LimitsAreJudgedAsClientsSeeThem) {
+  std::vector<workload::Request> requests(3);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].arrival_ns = static_cast<int64_t>(i) * kNsPerSecond;
+    requests[i].prompt_tokens = 16;
+    requests[i].output_tokens = 2;
+  }
+  const Trace trace = Trace::of(requests, "list").value();
+  const BehindAFrontend model;
+  const auto hardware = make_hardware(row_of("one", "constant:10ms", 1), {});
+  const auto ttft_s = [&](const StepTimeModel& of) {
+    const auto result = run_trial(trace, {.config = hardware->config, .model = &of},
+                                  {.limits = {{Phase::kTtft, 0.95, 1}}});
+    return result->attainment.rows[0].value_s;
+  };
+  EXPECT_NEAR(ttft_s(*hardware->model), 0.01, 1e-6) << "one step";
+  EXPECT_NEAR(ttft_s(model), 0.41, 1e-6) << "the way in, a step, the way out";
 }
 
 /// The answer, found by asking every fleet.
