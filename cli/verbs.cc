@@ -6,6 +6,7 @@
 #include "cli/calibrate.h"
 #include "cli/check.h"
 #include "cli/collector.h"
+#include "cli/diff.h"
 #include "cli/load.h"
 #include "cli/plan.h"
 #include "cli/profile.h"
@@ -23,7 +24,7 @@ std::vector<Verb> all_verbs() {
   return {
       serve_verb(),    check_verb(),     audit_verb(),  profile_verb(), load_verb(),
       simulate_verb(), collector_verb(), report_verb(), tap_verb(),     calibrate_verb(),
-      workload_verb(), plan_verb(),      sweep_verb(),  bench_verb(),
+      workload_verb(), plan_verb(),      sweep_verb(),  bench_verb(),   diff_verb(),
   };
 }
 

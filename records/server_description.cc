@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/json_text.h"
 #include "base/nvml.h"
 #include "base/text.h"
 #include "records/field_table.h"
@@ -34,6 +35,21 @@ Setting typed(const std::string& text) {
 }
 
 }  // namespace
+
+std::string setting_json(const Setting& value) {
+  std::string text;
+  JsonText json(text);
+  if (const auto* flag = std::get_if<bool>(&value)) {
+    json.boolean(*flag);
+  } else if (const auto* number = std::get_if<int64_t>(&value)) {
+    json.integer(*number);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    json.number(*real);
+  } else {
+    json.string(std::get<std::string>(value));
+  }
+  return text;
+}
 
 Settings flags_of_command(const std::vector<std::string>& command) {
   Settings flags;

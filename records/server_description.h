@@ -12,7 +12,8 @@
 
 namespace touchstone::records {
 
-using Settings = std::map<std::string, std::variant<bool, int64_t, double, std::string>>;
+using Setting = std::variant<bool, int64_t, double, std::string>;
+using Settings = std::map<std::string, Setting>;
 
 struct ServerDescription {
   std::string engine = "unknown";
@@ -23,6 +24,8 @@ struct ServerDescription {
   Settings hardware;
 };
 
+/// A setting as JSON: a string has its quotes.
+std::string setting_json(const Setting& value);
 /// The flags of a command line, typed: `--max-num-seqs 16` is the number "max_num_seqs": 16, a bare
 /// `--enable-x` is true, `--no-x` is "x": false.
 Settings flags_of_command(const std::vector<std::string>& command);

@@ -13,18 +13,6 @@ namespace {
 
 constexpr const char* kVersionKey = "step_log";
 
-const char* to_string(StepInput::Kind kind) {
-  switch (kind) {
-    case StepInput::Kind::kArrive:
-      return "arrive";
-    case StepInput::Kind::kAbort:
-      return "abort";
-    case StepInput::Kind::kComplete:
-      return "complete";
-  }
-  BASE_CHECK(false, static_cast<int>(kind));
-}
-
 /// What its id is of.
 const char* id_key(StepInput::Kind kind) {
   return kind == StepInput::Kind::kComplete ? "step" : "id";
@@ -100,6 +88,18 @@ StepRecord read_step(const Fields& root) {
 
 }  // namespace
 
+const char* to_string(StepInput::Kind kind) {
+  switch (kind) {
+    case StepInput::Kind::kArrive:
+      return "arrive";
+    case StepInput::Kind::kAbort:
+      return "abort";
+    case StepInput::Kind::kComplete:
+      return "complete";
+  }
+  BASE_CHECK(false, static_cast<int>(kind));
+}
+
 std::string to_json_line(const StepLogHeader& header) {
   std::string line;
   JsonText json(line);
@@ -108,16 +108,7 @@ std::string to_json_line(const StepLogHeader& header) {
   json.key("engine").string(header.engine);
   json.key("clock").string(header.clock);
   for (const auto& [name, value] : header.config) {
-    json.key(name);
-    if (const auto* flag = std::get_if<bool>(&value)) {
-      json.boolean(*flag);
-    } else if (const auto* number = std::get_if<int64_t>(&value)) {
-      json.integer(*number);
-    } else if (const auto* real = std::get_if<double>(&value)) {
-      json.number(*real);
-    } else {
-      json.string(std::get<std::string>(value));
-    }
+    json.key(name).raw(setting_json(value));
   }
   json.end_object();
   return line;

@@ -49,6 +49,9 @@ struct StepInput {
   int64_t time_ns = 0;  ///< when the engine thread applied it
 };
 
+/// "arrive", "abort", "complete".
+const char* to_string(StepInput::Kind kind);
+
 struct StepRecord {
   int64_t step = 0;
   int64_t planned_ns = 0;  ///< monotonic; schedule() was called, the inputs were applied

@@ -189,7 +189,7 @@ result::CheckOutcome parity_check(const Replay& replay, size_t logged_steps) {
     check.reason = format_count(std::ssize(replay.steps)) + " steps identical";
     return check;
   }
-  const ScheduleDifference& d = *replay.difference;
+  const records::ScheduleDifference& d = *replay.difference;
   check.verdict = result::Verdict::kFail;
   check.reason = "first difference in step " + std::to_string(d.step);
   result::Finding finding{.check_id = check.id,
@@ -199,9 +199,9 @@ result::CheckOutcome parity_check(const Replay& replay, size_t logged_steps) {
                                      (d.request ? ", request " + std::to_string(*d.request) : "") +
                                      ": " + d.what,
                           .message = "The replay must give the logged schedule: " + d.what +
-                                     " logged " + d.logged + ", replayed " + d.replayed + ".",
-                          .expected = d.logged,
-                          .actual = d.replayed,
+                                     " logged " + d.before + ", replayed " + d.after + ".",
+                          .expected = d.before,
+                          .actual = d.after,
                           .context = {{"file", "steps.jsonl"}, {"step", std::to_string(d.step)}}};
   if (d.request)
     finding.places.push_back(

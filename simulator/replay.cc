@@ -19,65 +19,6 @@ namespace {
 using records::RequestRecord;
 using records::StepRecord;
 
-std::string join_ids(const std::vector<uint64_t>& ids) {
-  std::string text = "[";
-  for (const uint64_t id : ids) text += (text.size() > 1 ? ", " : "") + std::to_string(id);
-  return text + "]";
-}
-
-std::string join_finished(const std::vector<records::StepFinish>& finished) {
-  std::string text = "[";
-  for (const records::StepFinish& f : finished) {
-    text += (text.size() > 1 ? ", " : "") + std::to_string(f.id) + " " + f.reason;
-  }
-  return text + "]";
-}
-
-std::vector<uint64_t> ids_of(const records::StepRecord& step) {
-  std::vector<uint64_t> ids;
-  for (const records::StepEntry& entry : step.requests) ids.push_back(entry.id);
-  return ids;
-}
-
-std::optional<ScheduleDifference> compare_plans(const records::StepRecord& logged,
-                                                const records::StepRecord& ours) {
-  const auto differ = [&](const char* what, std::string a, std::string b,
-                          std::optional<uint64_t> request = std::nullopt) {
-    return ScheduleDifference{logged.step, request, what, std::move(a), std::move(b)};
-  };
-  if (logged.step != ours.step) {
-    return differ("step", std::to_string(logged.step), std::to_string(ours.step));
-  }
-  if (logged.preempted != ours.preempted) {
-    return differ("preempted", join_ids(logged.preempted), join_ids(ours.preempted));
-  }
-  if (ids_of(logged) != ids_of(ours)) {
-    return differ("scheduled requests", join_ids(ids_of(logged)), join_ids(ids_of(ours)));
-  }
-  for (size_t i = 0; i < ours.requests.size(); ++i) {
-    const records::StepEntry& a = logged.requests[i];
-    const records::StepEntry& b = ours.requests[i];
-    const std::tuple<const char*, int64_t, int64_t> fields[] = {
-        {"cached", a.cached, b.cached},
-        {"computed", a.computed, b.computed},
-        {"scheduled", a.scheduled, b.scheduled},
-        {"samples", a.samples, b.samples},
-        {"prefill", a.prefill, b.prefill}};
-    for (const auto& [what, x, y] : fields) {
-      if (x != y) return differ(what, std::to_string(x), std::to_string(y), a.id);
-    }
-  }
-  const std::tuple<const char*, int64_t, int64_t> gauges[] = {
-      {"running", logged.running, ours.running},
-      {"waiting", logged.waiting, ours.waiting},
-      {"free_blocks", logged.free_blocks, ours.free_blocks},
-      {"cached_blocks", logged.cached_blocks, ours.cached_blocks}};
-  for (const auto& [what, x, y] : gauges) {
-    if (x != y) return differ(what, std::to_string(x), std::to_string(y));
-  }
-  return std::nullopt;
-}
-
 class Replayer final {
  public:
   Replayer(const scheduler::Config& config, const std::vector<records::RequestRecord>& records)
@@ -175,7 +116,7 @@ class Replayer final {
                                             .duration_ns = logged.duration_ns,
                                             .inputs = logged.inputs,
                                             .finished = {}});
-    replay_.difference = compare_plans(logged, ours);
+    replay_.difference = records::plan_difference(logged, ours);
     if (replay_.difference) return {};  // ids may be unknown from here on
     lives_.planned(plan, logged.planned_ns);
     flights_.push_back({&logged, &plan, std::move(ours)});
@@ -196,8 +137,9 @@ class Replayer final {
       records::StepRecord ours;
       lifecycle::add_plan(scheduler_.schedule(), {}, ours);
       if (!ours.requests.empty()) {
-        replay_.difference = ScheduleDifference{before_step, std::nullopt, "scheduled requests",
-                                                join_ids({}), join_ids(ids_of(ours))};
+        replay_.difference = records::ScheduleDifference{
+            before_step, std::nullopt, "scheduled requests", records::join_ids({}),
+            records::join_ids(records::scheduled_ids(ours))};
         return {};
       }
     }
@@ -221,11 +163,7 @@ class Replayer final {
     for (const scheduler::FinishedRequest& f : finished) {
       finish(f.id, lifecycle::outcome_of(f.reason), end_ns);
     }
-    if (join_finished(logged.finished) != join_finished(flight.ours.finished)) {
-      replay_.difference =
-          ScheduleDifference{logged.step, std::nullopt, "finished", join_finished(logged.finished),
-                             join_finished(flight.ours.finished)};
-    }
+    replay_.difference = records::finish_difference(logged, flight.ours);
     replay_.steps.push_back(std::move(flight.ours));
   }
 

@@ -10,25 +10,18 @@
 
 #include "base/result.h"
 #include "records/request_record.h"
+#include "records/schedule_difference.h"
 #include "records/step_log.h"
 #include "simulator/request.h"
 
 namespace touchstone::simulator {
 
-/// The first place where log and replay part.
-struct ScheduleDifference {
-  int64_t step = 0;
-  std::optional<uint64_t> request;
-  std::string what;  ///< "computed", "preempted", "free_blocks", …
-  std::string logged;
-  std::string replayed;
-};
-
 struct Replay {
   std::vector<records::StepRecord> steps;        ///< as replayed, with the logged times
   std::vector<records::RequestRecord> requests;  ///< in the order in which they ended
   scheduler::Counters counters;
-  std::optional<ScheduleDifference> difference;  ///< steps after it are not replayed
+  /// The first place where log (before) and replay (after) part; steps after it are not replayed.
+  std::optional<records::ScheduleDifference> difference;
 };
 
 /// ERRORS: kInvalidArgument when the log's header is invalid, an input has no record, or a record

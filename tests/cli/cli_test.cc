@@ -48,9 +48,9 @@ Answer touchstone(std::vector<std::string> arguments,
   return run({.argv = std::move(arguments), .environment = std::move(environment)});
 }
 
-const std::vector<std::string> kVerbs = {"serve",    "check",     "audit", "profile",
-                                         "load",     "simulate",  "plan",  "sweep",
-                                         "workload", "collector", "report"};
+const std::vector<std::string> kVerbs = {"serve",    "check",     "audit",     "profile", "load",
+                                         "simulate", "tap",       "calibrate", "plan",    "sweep",
+                                         "workload", "collector", "report",    "bench",   "diff"};
 
 TEST(CommandLine, HelpNamesEveryVerbAndTheExitCodes) {
   const Answer help = touchstone({"--help"});
@@ -74,7 +74,8 @@ TEST(CommandLine, EverySubVerbHasItsOwnExample) {
       {"profile", "list"},      {"profile", "show"},     {"profile", "lint"},
       {"workload", "describe"}, {"workload", "convert"}, {"workload", "generate"},
       {"workload", "scale"},    {"workload", "thin"},    {"workload", "shift"},
-      {"workload", "splice"},   {"workload", "formats"}};
+      {"workload", "splice"},   {"workload", "formats"}, {"profile", "diff"},
+      {"bench", "run"},         {"bench", "compare"},    {"diff", "steps"}};
   for (std::vector<std::string> words : rows) {
     const std::string verb = join(words, " ");
     words.push_back("--help");
@@ -83,6 +84,29 @@ TEST(CommandLine, EverySubVerbHasItsOwnExample) {
     EXPECT_THAT(help.out, HasSubstr("Usage: touchstone " + verb)) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example:\n  touchstone " + verb)) << verb;
   }
+}
+
+TEST(CommandLine, DiffStepsEndsAsDiffDoes) {
+  const auto directory = TemporaryDirectory::make("diff-steps-test");
+  ASSERT_TRUE(directory.has_value());
+  const auto simulate = [&](const std::string& name, const std::string& seqs) {
+    const Answer made =
+        touchstone({"simulate", "--requests", "20", "--rate", "50", "--steptime", "constant:5ms",
+                    "--num-gpu-blocks-override", "200", "--max-num-seqs", seqs, "--output",
+                    directory->path() + "/" + name});
+    ASSERT_EQ(made.code, 0) << made.err;
+  };
+  simulate("a", "8");
+  simulate("b", "2");
+  const std::string a = directory->path() + "/a";
+  EXPECT_EQ(touchstone({"diff", "steps", a, a + "/steps.jsonl"}).code, 0);
+  const Answer differ = touchstone({"diff", "steps", a, directory->path() + "/b"});
+  EXPECT_EQ(differ.code, 1);
+  EXPECT_THAT(differ.out, HasSubstr("config: max_num_seqs: 8 -> 2\n"));
+  EXPECT_THAT(differ.out, ::testing::ContainsRegex("step [0-9]+: scheduled requests: "));
+  const Answer absent = touchstone({"diff", "steps", a, "/nonexistent"});
+  EXPECT_EQ(absent.code, 2);
+  EXPECT_THAT(absent.err, HasSubstr("/nonexistent"));
 }
 
 TEST(CommandLine, ColoursComeWhenAskedForAndGoWhenRefused) {

@@ -78,7 +78,7 @@ void expect_parity(const KeepingObserver& seen, const scheduler::Config& config)
   ASSERT_TRUE(replay.has_value()) << replay.error().message;
   if (replay->difference) {
     FAIL() << "step " << replay->difference->step << ": " << replay->difference->what << ": logged "
-           << replay->difference->logged << ", replayed " << replay->difference->replayed;
+           << replay->difference->before << ", replayed " << replay->difference->after;
   }
   std::vector<std::string> logged;
   for (const records::StepRecord& step : seen.steps) {

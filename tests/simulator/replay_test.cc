@@ -161,8 +161,8 @@ TEST(Replay, AStepThatCouldHaveBeenPlannedAheadAndWasNotIsFound) {
   ASSERT_TRUE(replay.has_value()) << replay.error().message;
   ASSERT_TRUE(replay->difference.has_value());
   EXPECT_EQ(replay->difference->what, "scheduled requests");
-  EXPECT_EQ(replay->difference->logged, "[]");
-  EXPECT_EQ(replay->difference->replayed, "[1]");
+  EXPECT_EQ(replay->difference->before, "[]");
+  EXPECT_EQ(replay->difference->after, "[1]");
 }
 
 TEST(Replay, ACompletionThatIsMissingOrOutOfOrderIsAnError) {
