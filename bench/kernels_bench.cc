@@ -24,13 +24,18 @@ std::vector<float> random_floats(int64_t count) {
   return values;
 }
 
+/// With bf16 weights all arithmetic is bf16's, as in a model of that type.
+Rounding rounding_of(Storage storage) {
+  return storage == Storage::kBFloat16 ? Rounding::kBFloat16 : Rounding::kNone;
+}
+
 PackedMatrix random_matrix(int64_t n, int64_t k, Storage storage) {
   const std::vector<float> values = random_floats(n * k);
   model::Tensor tensor;
   tensor.shape = {n, k};
   tensor.bytes = std::as_bytes(std::span(values));
   const model::Tensor* parts[] = {&tensor};
-  auto matrix = PackedMatrix::pack(parts, storage);
+  auto matrix = PackedMatrix::pack(parts, storage, rounding_of(storage));
   BASE_CHECK(matrix.has_value(), matrix.error().message);
   return *std::move(matrix);
 }
@@ -78,7 +83,7 @@ void decode(benchmark::State& state) {
   for (auto _ : state) {
     const PackedMatrix& matrix = matrices[turn++ % matrices.size()];
     matmul(p.kernels, pool(), {input.data(), p.m, p.k}, matrix,
-           {output.data(), p.m, matrix.columns()}, Rounding::kNone, scratch);
+           {output.data(), p.m, matrix.columns()}, rounding_of(p.storage), scratch);
     benchmark::DoNotOptimize(output.data());
   }
   state.SetLabel(p.kernels.name);
@@ -94,7 +99,7 @@ void prefill(benchmark::State& state) {
   MatmulScratch scratch;
   for (auto _ : state) {
     matmul(p.kernels, pool(), {input.data(), p.m, p.k}, matrix,
-           {output.data(), p.m, matrix.columns()}, Rounding::kNone, scratch);
+           {output.data(), p.m, matrix.columns()}, rounding_of(p.storage), scratch);
     benchmark::DoNotOptimize(output.data());
   }
   state.SetLabel(p.kernels.name);

@@ -92,7 +92,7 @@ void add_model_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--backend-plugin", flags.backend_plugins,
                  "Shared object with a backend; it stands before those of this program");
   add_backend_setting(app, options, "kernels",
-                      "CPU kernels: avx512, avx2 or portable. Default: the best of this machine");
+                      "CPU kernels: amx, avx512, avx2 or portable, of equal bits. Default: the best of this machine");
   add_backend_setting(app, options, "threads",
                       "Threads of the backend. Default: one per processor");
   add_backend_setting(app, options, "gemm",

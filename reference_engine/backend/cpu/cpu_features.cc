@@ -1,5 +1,10 @@
 #include "reference_engine/backend/cpu/cpu_features.h"
 
+#if defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "base/text.h"
 
 namespace touchstone::backend::cpu {
@@ -23,10 +28,25 @@ bool has_avx512() {
 #endif
 }
 
+/// The kernel gives a process the tiles' registers when it asks, once for all of its threads.
+bool has_amx() {
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
+  static const bool kGranted = __builtin_cpu_supports("amx-tile") &&
+                               __builtin_cpu_supports("amx-bf16") &&
+                               ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return has_avx512() && kGranted;
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 std::vector<const Kernels*> supported_kernels() {
   std::vector<const Kernels*> tables;
+  if (has_amx() && amx_kernels() != nullptr) tables.push_back(amx_kernels());
   if (has_avx512() && avx512_kernels() != nullptr) tables.push_back(avx512_kernels());
   if (has_avx2() && avx2_kernels() != nullptr) tables.push_back(avx2_kernels());
   tables.push_back(&portable_kernels());
@@ -41,13 +61,13 @@ Result<const Kernels*> choose_kernels(const std::string& name) {
     if (name == table->name) return table;
     names.emplace_back(table->name);
   }
-  if (name == "avx512" || name == "avx2") {
+  if (name == "amx" || name == "avx512" || name == "avx2") {
     return Error{ErrorCode::kUnsupported,
                  "--kernels: this processor has no " + name + ", only " + join(names, ", "),
                  "use --kernels auto"};
   }
   return invalid_argument("--kernels: got " + quote(name) +
-                          ", expected auto, avx512, avx2 or portable");
+                          ", expected auto, amx, avx512, avx2 or portable");
 }
 
 }  // namespace touchstone::backend::cpu

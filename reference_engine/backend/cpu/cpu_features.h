@@ -11,7 +11,7 @@ namespace touchstone::backend::cpu {
 
 /// The tables this processor can run, best first; portable is always the last.
 std::vector<const Kernels*> supported_kernels();
-/// `name`: "auto" (the best), "avx512", "avx2" or "portable".
+/// `name`: "auto" (the best), "amx", "avx512", "avx2" or "portable".
 /// ERRORS: kInvalidArgument for another name; kUnsupported when the processor lacks it.
 Result<const Kernels*> choose_kernels(const std::string& name);
 

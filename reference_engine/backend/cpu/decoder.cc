@@ -66,7 +66,7 @@ Result<Decoder::Linear> Decoder::pack_linear(const std::vector<const model::Affi
                                              Storage storage) const {
   std::vector<const model::Tensor*> weights;
   for (const model::Affine* part : parts) weights.push_back(&part->weight);
-  auto matrix = PackedMatrix::pack(weights, storage);
+  auto matrix = PackedMatrix::pack(weights, storage, precision_);
   if (!matrix) return std::move(matrix).error();
   Linear linear;
   linear.matrix = *std::move(matrix);
@@ -90,7 +90,7 @@ Status Decoder::pack(const model::LoadedModel& model, Storage storage) {
   };
   const auto table = [&](const model::Tensor& tensor) {
     const model::Tensor* parts[] = {&tensor};
-    return take(PackedMatrix::pack(parts, storage));
+    return take(PackedMatrix::pack(parts, storage, precision_));
   };
   embedding_ = table(model.weights.embedding);
   if (model.weights.positions) positions_ = table(*model.weights.positions);

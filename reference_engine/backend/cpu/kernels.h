@@ -1,4 +1,4 @@
-// The arithmetic of the CPU backend, one table of functions for each instruction set. All three
+// The arithmetic of the CPU backend, one table of functions for each instruction set. All
 // tables give equal bits for equal arguments (vec16.h says how), and each output element is a sum
 // in a fixed order that no argument but its own row and column changes: that is batch invariance
 // (INV-5) by construction. Thread-safe: pure functions of their arguments.
@@ -16,6 +16,9 @@ inline constexpr int kPanelWidth = 32;
 /// Positions of one group of cached keys.
 inline constexpr int kKeyGroup = 16;
 
+/// Inputs whose products are added before they join a sum, where both factors are bf16.
+inline constexpr int kChunk = 32;
+
 /// How packed weights and cached keys and values are stored.
 enum class Storage { kFloat32, kBFloat16 };
 
@@ -24,10 +27,9 @@ enum class Rounding { kNone, kBFloat16 };
 
 /// C[rows][panels * 32] (+)= A[rows][k] · B, one tile of rows against consecutive panels.
 struct GemmTile {
-  const float* a = nullptr;  ///< (k, rows) f32: the tile transposed, so that a step reads one run
-  int rows = 0;              ///< in [1, Kernels::tile_rows]
-  /// (panels, K, 32). f32: plain. bf16: 16 words a step, word j = column j | column 16 + j << 16.
-  /// Points at the first step of the first panel.
+  const void* a = nullptr;  ///< the tile's rows as Gemm::pack left them
+  int rows = 0;             ///< in [1, Gemm::tile_rows]
+  /// Points at the first step of the first panel, see Gemm.
   const void* b = nullptr;
   int64_t panel_bytes = 0;  ///< from one panel to the next
   int panels = 0;
@@ -38,6 +40,25 @@ struct GemmTile {
   Rounding rounding = Rounding::kNone;
   /// Each step asks the caches for what lies this far behind its own weights; 0: for nothing.
   int64_t prefetch_bytes = 0;
+};
+
+/// A product with weights of one layout, which also says in which order sums are taken:
+///
+/// * `f32`: panels of (K, 32) f32; one multiply-add after the other along K.
+/// * `bf16`: the same order; 16 words a step, word j = column j | column 16 + j << 16.
+/// * `pairs`: bf16 weights and activations that hold bf16 values. K in chunks of 32: products at
+///   even and at odd inputs are added apart, then both to the sum, as the matrix instruction
+///   TDPBF16PS does; what is smaller than the least normal number counts as zero. A panel is (K /
+///   32, 2 halves, 16 pairs, 16 columns) words of an even (low) and an odd (high) input's weight.
+struct Gemm {
+  int tile_rows = 0;      ///< most rows of a GemmTile
+  int element_bytes = 0;  ///< of one packed activation
+  /// `count` rows of `k` activations into count * k elements; parts of K that start at a multiple
+  /// of kChunk lie one behind the other.
+  void (*pack)(const float* rows, int64_t stride, int count, int64_t k, void* out) = nullptr;
+  void (*multiply)(const GemmTile&) = nullptr;
+  /// Where it is set, a thread calls it after its last product: what it holds for them goes.
+  void (*release)() = nullptr;
 };
 
 /// One tile of query rows that share a KV head, against that head's cache.
@@ -70,11 +91,10 @@ struct AttendTile {
 inline constexpr int kAttendRows = 8;
 
 struct Kernels {
-  const char* name = nullptr;  ///< "avx512", "avx2", "portable"
-  int tile_rows = 0;           ///< most rows of a GemmTile
-
-  void (*gemm_f32)(const GemmTile&) = nullptr;
-  void (*gemm_bf16)(const GemmTile&) = nullptr;
+  const char* name = nullptr;  ///< "amx", "avx512", "avx2", "portable"
+  Gemm f32;
+  Gemm bf16;
+  Gemm pairs;
   void (*attend)(const AttendTile&) = nullptr;
   /// residual += x (when x is not null); out = residual / rms(residual) * weight, over `width` true
   /// columns of padded rows. Rounded: the residual and the result; the norm sees the sum before it
@@ -98,5 +118,7 @@ const Kernels& portable_kernels();
 /// Null when this build has none (another processor family).
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
+/// Those of avx512 but for `pairs`, which are matrix instructions.
+const Kernels* amx_kernels();
 
 }  // namespace touchstone::backend::cpu

@@ -6,37 +6,12 @@
 #include <cstdint>
 
 #include "reference_engine/backend/cpu/kernels.h"
+#include "reference_engine/backend/cpu/kernels_blocking.h"
+#include "reference_engine/backend/cpu/kernels_pairs.h"
 #include "reference_engine/backend/cpu/kernels_rows.h"
 #include "reference_engine/backend/cpu/vec16.h"
 
 namespace touchstone::backend::cpu::TOUCHSTONE_ISA {
-
-// Register blocking. A tile of R rows holds R * P * V accumulators, where P panels go side by side
-// and V is the number of vectors taken of each panel at a time. With V = 1 a panel is done in two
-// passes, its left and its right half.
-#if defined(TOUCHSTONE_ISA_AVX512)
-constexpr int kTileRows = 14;  // 14 * 2 accumulators + 2 weights + 1 activation: 31 of 32
-constexpr int kVectors = 2;
-constexpr int kAccumulators = 28;
-constexpr int kMaxPanels = 4;
-#elif defined(TOUCHSTONE_ISA_AVX2)
-constexpr int kTileRows = 6;  // 6 * 2 registers + 2 + 1: 15 of 16
-constexpr int kVectors = 1;
-constexpr int kAccumulators = 6;
-constexpr int kMaxPanels = 4;
-#else
-constexpr int kTileRows = 4;
-constexpr int kVectors = 1;
-constexpr int kAccumulators = 4;
-constexpr int kMaxPanels = 1;
-#endif
-
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
-constexpr int larger(int a, int b) { return a > b ? a : b; }
-/// Panels side by side, so that few rows still give enough independent sums to hide latency.
-constexpr int panels_at_once(int rows) {
-  return larger(1, smaller(kMaxPanels, kAccumulators / (rows * kVectors)));
-}
 
 struct FloatPanel {
   using Element = float;
@@ -71,7 +46,7 @@ TOUCHSTONE_INLINE void gemm_block(const GemmTile& t, const typename Panel::Eleme
       }
     }
   }
-  const float* a = t.a;
+  const float* a = static_cast<const float*>(t.a);
   for (int64_t k = 0; k < t.k; ++k) {
     Vec16 weights[P * V];
 #pragma GCC unroll 8
@@ -366,9 +341,9 @@ inline void attend(const AttendTile& t) {
 inline Kernels make_kernels(const char* name) {
   Kernels kernels;
   kernels.name = name;
-  kernels.tile_rows = kTileRows;
-  kernels.gemm_f32 = gemm<FloatPanel>;
-  kernels.gemm_bf16 = gemm<Bf16Panel>;
+  kernels.f32 = {kTileRows, 4, transpose, gemm<FloatPanel>};
+  kernels.bf16 = {kTileRows, 4, transpose, gemm<Bf16Panel>};
+  kernels.pairs = {kPairRows, 4, transpose, gemm_pairs};
   kernels.attend = attend;
   kernels.add_rms_norm = add_rms_norm;
   kernels.add_layer_norm = add_layer_norm;

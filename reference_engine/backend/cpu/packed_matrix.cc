@@ -1,7 +1,8 @@
 #include "reference_engine/backend/cpu/packed_matrix.h"
 
 #include <algorithm>
-#include <cstring>
+#include <iterator>
+#include <type_traits>
 
 #include "base/check.h"
 
@@ -25,36 +26,38 @@ struct Tiling {
   int count(int64_t tile) const { return static_cast<int>(first(tile + 1) - first(tile)); }
 };
 
-/// Transposes one tile of `a` into (k, rows of the tile).
-void pack_tile(const Rows& a, int64_t first, int count, int64_t k, float* out) {
-  for (int r = 0; r < count; ++r) {
-    const float* row = a.row(first + r);
-    for (int64_t i = 0; i < k; ++i) out[i * count + r] = row[i];
-  }
+const Gemm& gemm_for(const Kernels& kernels, Layout layout) {
+  return layout == Layout::kFloat32    ? kernels.f32
+         : layout == Layout::kBFloat16 ? kernels.bf16
+                                       : kernels.pairs;
 }
 
 struct Job {
-  const Kernels& kernels;
+  const Gemm& gemm;
   const PackedMatrix& matrix;
-  const float* packed;  // tile t at packed + first(t) * k
+  const std::byte* packed;  // see at()
   Tiling tiling;
   Rows c;
   Rounding rounding;
+
+  /// A tile's activations from input `start` on.
+  const std::byte* at(int64_t tile, int64_t start) const {
+    return packed + (tiling.first(tile) * matrix.packed_k() + start * tiling.count(tile)) *
+                        gemm.element_bytes;
+  }
 };
 
 /// All rows against panels [first, last), K in parts that keep the sums' order.
 void multiply_panels(const Job& job, int64_t first, int64_t last) {
   const PackedMatrix& matrix = job.matrix;
-  const int64_t k = matrix.k();
+  const int64_t k = matrix.packed_k();
   const int64_t step_bytes = matrix.panel_bytes() / k;
   const bool one_tile = job.tiling.tiles == 1;
   const int64_t part = one_tile ? k : std::min(k, kPanelPartBytes / step_bytes);
-  const auto gemm =
-      matrix.storage() == Storage::kFloat32 ? job.kernels.gemm_f32 : job.kernels.gemm_bf16;
   GemmTile tile;
   tile.panel_bytes = matrix.panel_bytes();
   tile.ldc = job.c.stride;
-  const int64_t tiles_at_once = std::max<int64_t>(1, kRowsAtOnce / job.kernels.tile_rows);
+  const int64_t tiles_at_once = std::max<int64_t>(1, kRowsAtOnce / job.gemm.tile_rows);
   for (int64_t group = 0; group < job.tiling.tiles; group += tiles_at_once) {
     const int64_t group_end = std::min(job.tiling.tiles, group + tiles_at_once);
     for (int64_t start = 0; start < k; start += part) {
@@ -71,26 +74,33 @@ void multiply_panels(const Job& job, int64_t first, int64_t last) {
                                                      : 0;
           const int64_t row = job.tiling.first(t);
           tile.rows = job.tiling.count(t);
-          tile.a = job.packed + row * k + start * tile.rows;
+          tile.a = job.at(t, start);
           tile.c = job.c.row(row) + panel * kPanelWidth;
-          gemm(tile);
+          job.gemm.multiply(tile);
         }
       }
     }
   }
+  if (job.gemm.release != nullptr) job.gemm.release();
 }
 
 }  // namespace
 
+int64_t PackedMatrix::packed_k() const {
+  return layout_ == Layout::kPairs ? (k_ + kChunk - 1) / kChunk * kChunk : k_;
+}
+
 int64_t PackedMatrix::panel_bytes() const {
-  return k_ * kPanelWidth * (storage_ == Storage::kFloat32 ? 4 : 2);
+  return packed_k() * kPanelWidth * (layout_ == Layout::kFloat32 ? 4 : 2);
 }
 
 Result<PackedMatrix> PackedMatrix::pack(std::span<const model::Tensor* const> parts,
-                                        Storage storage) {
+                                        Storage storage, Rounding activations) {
   BASE_CHECK(!parts.empty());
   PackedMatrix matrix;
-  matrix.storage_ = storage;
+  matrix.layout_ = storage == Storage::kFloat32     ? Layout::kFloat32
+                   : activations == Rounding::kNone ? Layout::kBFloat16
+                                                    : Layout::kPairs;
   matrix.k_ = parts[0]->shape[1];
   for (const model::Tensor* part : parts) {
     BASE_CHECK(part->shape.size() == 2 && part->shape[1] == matrix.k_,
@@ -112,48 +122,73 @@ Result<PackedMatrix> PackedMatrix::pack(std::span<const model::Tensor* const> pa
   return matrix;
 }
 
-void PackedMatrix::set_row(int64_t column, std::span<const float> values) {
-  std::byte* at = buffer_.data() + column / kPanelWidth * panel_bytes();
+void PackedMatrix::visit_row(std::byte* at, int64_t column, int64_t inputs,
+                             const auto& visit) const {
+  at += column / kPanelWidth * panel_bytes();
   const int64_t lane = column % kPanelWidth;
-  if (storage_ == Storage::kFloat32) {
-    float* out = reinterpret_cast<float*>(at) + lane;
-    for (size_t i = 0; i < values.size(); ++i) out[i * kPanelWidth] = values[i];
-    return;
+  const int64_t left = lane % 16;
+  const int64_t half = lane / 16;
+  auto* const floats = reinterpret_cast<float*>(at);
+  auto* const words = reinterpret_cast<uint16_t*>(at);
+  switch (layout_) {
+    case Layout::kFloat32:
+      for (int64_t i = 0; i < inputs; ++i) visit(i, floats[i * kPanelWidth + lane]);
+      return;
+    case Layout::kBFloat16:  // words are little-endian: the left column is in the low half
+      for (int64_t i = 0; i < inputs; ++i) visit(i, words[i * kPanelWidth + left * 2 + half]);
+      return;
+    case Layout::kPairs:
+      for (int64_t i = 0; i < inputs; ++i) {
+        const int64_t chunk = i / kChunk * 2 + half;
+        visit(i, words[chunk * kChunk * 16 + i % kChunk / 2 * 32 + left * 2 + i % 2]);
+      }
+      return;
   }
-  // Column j and column 16 + j share a 32-bit word, the left one in the low half: little-endian.
-  uint16_t* out = reinterpret_cast<uint16_t*>(at) + lane % 16 * 2 + lane / 16;
-  for (size_t i = 0; i < values.size(); ++i) out[i * kPanelWidth] = model::float_to_bf16(values[i]);
+  BASE_CHECK(false, static_cast<int>(layout_));
+}
+
+void PackedMatrix::set_row(int64_t column, std::span<const float> values) {
+  visit_row(buffer_.data(), column, std::ssize(values), [&](int64_t input, auto& weight) {
+    const float value = values[static_cast<size_t>(input)];
+    if constexpr (std::is_same_v<decltype(weight), float&>) {
+      weight = value;
+    } else {
+      weight = model::float_to_bf16(value);
+    }
+  });
 }
 
 void PackedMatrix::read_row(int64_t row, std::span<float> out) const {
-  const std::byte* at = panel(row / kPanelWidth);
-  const int64_t lane = row % kPanelWidth;
-  if (storage_ == Storage::kFloat32) {
-    const float* in = reinterpret_cast<const float*>(at) + lane;
-    for (size_t i = 0; i < out.size(); ++i) out[i] = in[i * kPanelWidth];
-    return;
-  }
-  const uint16_t* in = reinterpret_cast<const uint16_t*>(at) + lane % 16 * 2 + lane / 16;
-  for (size_t i = 0; i < out.size(); ++i) out[i] = model::bf16_to_float(in[i * kPanelWidth]);
+  auto* const weights = const_cast<std::byte*>(buffer_.data());  // which is only read
+  visit_row(weights, row, std::ssize(out), [&](int64_t input, const auto& weight) {
+    float& value = out[static_cast<size_t>(input)];
+    if constexpr (std::is_same_v<decltype(weight), const float&>) {
+      value = weight;
+    } else {
+      value = model::bf16_to_float(weight);
+    }
+  });
 }
 
 void matmul(const Kernels& kernels, ThreadPool& pool, const Rows& a, const PackedMatrix& matrix,
             const Rows& c, Rounding rounding, MatmulScratch& scratch) {
   if (a.rows == 0) return;
-  BASE_CHECK(a.rows == c.rows && c.stride >= matrix.columns() && a.stride >= matrix.k(), a.rows,
-             " ", c.rows, " ", c.stride, " ", matrix.columns());
-  const int64_t k = matrix.k();
-  Tiling tiling{(a.rows + kernels.tile_rows - 1) / kernels.tile_rows, a.rows};
-  const float* packed = a.data;  // a single row is its own transpose
-  if (a.rows > 1) {
-    scratch.packed.resize(static_cast<size_t>(a.rows * k));
-    float* out = scratch.packed.data();
+  BASE_CHECK(a.rows == c.rows && c.stride >= matrix.columns() && a.stride >= matrix.packed_k(),
+             a.rows, " ", c.rows, " ", c.stride, " ", matrix.columns());
+  const int64_t k = matrix.packed_k();
+  const Gemm& gemm = gemm_for(kernels, matrix.layout());
+  const Tiling tiling{(a.rows + gemm.tile_rows - 1) / gemm.tile_rows, a.rows};
+  const auto* packed = reinterpret_cast<const std::byte*>(a.data);
+  if (a.rows > 1 || gemm.element_bytes != sizeof(float)) {  // a single row is its own transpose
+    scratch.packed.resize(static_cast<size_t>(a.rows * k * gemm.element_bytes));
+    std::byte* out = scratch.packed.data();
     pool.run(tiling.tiles, [&](int64_t t, int) {
-      pack_tile(a, tiling.first(t), tiling.count(t), k, out + tiling.first(t) * k);
+      gemm.pack(a.row(tiling.first(t)), a.stride, tiling.count(t), k,
+                out + tiling.first(t) * k * gemm.element_bytes);
     });
     packed = out;
   }
-  const Job job{kernels, matrix, packed, tiling, c, rounding};
+  const Job job{gemm, matrix, packed, tiling, c, rounding};
   const int64_t chunks = (matrix.panels() + kPanelsAtOnce - 1) / kPanelsAtOnce;
   pool.run(chunks, [&](int64_t chunk, int) {
     multiply_panels(job, chunk * kPanelsAtOnce,

@@ -2,6 +2,7 @@
 // Immutable after pack(); thread-safe then.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,17 +20,24 @@ constexpr int64_t padded(int64_t columns) {
   return (columns + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
 }
 
+/// Which Gemm multiplies packed weights (kernels.h says how each wants them).
+enum class Layout { kFloat32, kBFloat16, kPairs };
+
 class PackedMatrix final {
  public:
   PackedMatrix() = default;
   /// Stacks `parts`, each (n_i, k), one under the other; each part starts at a multiple of 32
   /// output columns, and the columns between are zero. With kBFloat16, elements that are not
-  /// stored as bf16 are rounded to it.
+  /// stored as bf16 are rounded to it. `activations`: what matmul() will be given; where both are
+  /// bf16 they are multiplied by pairs.
   /// ERRORS: kUnavailable.
-  static Result<PackedMatrix> pack(std::span<const model::Tensor* const> parts, Storage storage);
+  static Result<PackedMatrix> pack(std::span<const model::Tensor* const> parts, Storage storage,
+                                   Rounding activations = Rounding::kNone);
 
-  Storage storage() const { return storage_; }
+  Layout layout() const { return layout_; }
   int64_t k() const { return k_; }
+  /// Inputs with those that fill up the last chunk of a matrix by pairs, whose weights are zero.
+  int64_t packed_k() const;
   int64_t panels() const { return panels_; }
   int64_t columns() const { return panels_ * kPanelWidth; }  ///< padded output width
   int64_t bytes() const { return buffer_.size(); }
@@ -40,8 +48,10 @@ class PackedMatrix final {
 
  private:
   void set_row(int64_t column, std::span<const float> values);
+  /// visit(input, weight&) for the first inputs of one column, as its layout has them from `at` on.
+  void visit_row(std::byte* at, int64_t column, int64_t inputs, const auto& visit) const;
 
-  Storage storage_ = Storage::kFloat32;
+  Layout layout_ = Layout::kFloat32;
   int64_t k_ = 0;
   int64_t panels_ = 0;
   Buffer buffer_;
@@ -57,10 +67,10 @@ struct Rows {
 
 /// Working memory of matmul(), kept between calls.
 struct MatmulScratch {
-  std::vector<float> packed;
+  std::vector<std::byte> packed;
 };
 
-/// c = a · matrixᵀ: a is (M, >= k), c is (M, >= matrix.columns()).
+/// c = a · matrixᵀ: a is (M, >= packed_k), zeros from k on, c is (M, >= matrix.columns()).
 void matmul(const Kernels& kernels, ThreadPool& pool, const Rows& a, const PackedMatrix& matrix,
             const Rows& c, Rounding rounding, MatmulScratch& scratch);
 
