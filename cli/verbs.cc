@@ -13,6 +13,7 @@
 #include "cli/report.h"
 #include "cli/serve.h"
 #include "cli/simulate.h"
+#include "cli/sink.h"
 #include "cli/sweep.h"
 #include "cli/tap.h"
 #include "cli/verb.h"
@@ -22,9 +23,10 @@ namespace touchstone::cli {
 
 std::vector<Verb> all_verbs() {
   return {
-      serve_verb(),    check_verb(),     audit_verb(),  profile_verb(), load_verb(),
-      simulate_verb(), collector_verb(), report_verb(), tap_verb(),     calibrate_verb(),
-      workload_verb(), plan_verb(),      sweep_verb(),  bench_verb(),   diff_verb(),
+      serve_verb(), check_verb(),     audit_verb(),     profile_verb(),
+      load_verb(),  simulate_verb(),  collector_verb(), report_verb(),
+      tap_verb(),   calibrate_verb(), workload_verb(),  plan_verb(),
+      sweep_verb(), bench_verb(),     diff_verb(),      sink_verb(),
   };
 }
 

@@ -23,18 +23,24 @@ namespace http = boost::beast::http;
 constexpr uint64_t kBodyMax = 256ULL << 20;
 
 /// One request on its own event loop; each step starts the next, any failure ends it.
-class Get final {
+class RequestUnderWay final {
  public:
   /// `tls` is null for plain HTTP.
-  Get(const Url& url, const Access& access, std::shared_ptr<asio::ssl::context> tls)
+  RequestUnderWay(const ClientRequest& request, const Url& url, const Access& access,
+                  std::shared_ptr<asio::ssl::context> tls)
       : tls_(std::move(tls)), resolver_(loop_), stream_(loop_) {
-    request_.method(http::verb::get);
+    request_.method_string(request.method);
     request_.target(url.path.empty() ? "/" : url.path);
     request_.version(11);
     request_.set(http::field::host, url.authority());
     request_.set(http::field::user_agent, "touchstone");
     request_.set(http::field::connection, "close");
     for (const auto& [name, value] : access.headers) request_.set(name, value);
+    if (!request.content_type.empty()) {
+      request_.set(http::field::content_type, request.content_type);
+    }
+    request_.body() = request.body;
+    request_.prepare_payload();
     parser_.body_limit(kBodyMax);
     if (tls_) secure_ = make_tls_stream(stream_, *tls_, url.host);
     resolver_.async_resolve(url.host, url.port, [this](beast::error_code error, auto found) {
@@ -80,15 +86,16 @@ class Get final {
   beast::tcp_stream stream_;
   std::unique_ptr<TlsStream> secure_;
   beast::flat_buffer buffer_;
-  http::request<http::empty_body> request_;
+  http::request<http::string_body> request_;
   http::response_parser<http::string_body> parser_;
   beast::error_code error_;
 };
 
 }  // namespace
 
-Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns, const Access& access) {
-  const auto parsed = parse_url(url);
+Result<ClientResponse> http_send(const ClientRequest& request, int64_t timeout_ns,
+                                 const Access& access) {
+  const auto parsed = parse_url(request.url);
   if (!parsed) return parsed.error();
   std::shared_ptr<asio::ssl::context> tls;
   if (parsed->is_secure()) {
@@ -96,10 +103,17 @@ Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns, cons
     if (!made) return std::move(made).error();
     tls = std::move(*made);
   }
-  Get get(*parsed, access, std::move(tls));
-  auto response = get.run(timeout_ns);
-  if (!response) return std::move(response).error().with_context("GET " + url);
+  RequestUnderWay exchange(request, *parsed, access, std::move(tls));
+  auto response = exchange.run(timeout_ns);
+  if (!response) {
+    return std::move(response).error().with_context(request.method + " " + request.url);
+  }
   return response;
+}
+
+Result<ClientResponse> http_get(const std::string& url, int64_t timeout_ns, const Access& access) {
+  return http_send({.method = "GET", .url = url, .content_type = {}, .body = {}}, timeout_ns,
+                   access);
 }
 
 Result<std::string> http_get_body(const std::string& url, int64_t timeout_ns,

@@ -1,9 +1,7 @@
 #include "harness/suites/suite.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -11,6 +9,7 @@
 #include "base/document.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "http/client.h"
 
 namespace touchstone::harness {
@@ -177,19 +176,10 @@ conformance::Budget read_budget(const Fields& fields) {
 
 /// Nanoseconds since 1970 of the end of "2027-01-31" (UTC); nullopt for anything else.
 std::optional<int64_t> end_of_day_unix_ns(const std::string& date) {
-  int year = 0;
-  unsigned month = 0;
-  unsigned day = 0;
-  int used = 0;
-  if (std::sscanf(date.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &used) != 3 ||
-      static_cast<size_t>(used) != date.size()) {
-    return std::nullopt;
-  }
-  const std::chrono::year_month_day ymd{std::chrono::year(year), std::chrono::month(month),
-                                        std::chrono::day(day)};
-  if (!ymd.ok()) return std::nullopt;
-  const auto end = std::chrono::sys_days(ymd) + std::chrono::days(1);
-  return std::chrono::nanoseconds(end.time_since_epoch()).count();
+  constexpr size_t kDateLength = 10;  // 2027-01-31
+  const auto begin = date.size() == kDateLength ? parse_utc(date) : std::nullopt;
+  if (!begin) return std::nullopt;
+  return *begin + 24 * 3600 * kNsPerSecond;
 }
 
 conformance::Suppression read_suppression(const Fields& fields) {

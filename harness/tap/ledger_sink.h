@@ -10,7 +10,7 @@
 #include "base/bounded_queue.h"
 #include "base/mutex.h"
 #include "base/result.h"
-#include "harness/tap/ledger_file.h"
+#include "harness/append_file.h"
 #include "http/byte_budget.h"
 #include "records/ledger.h"
 
@@ -36,7 +36,7 @@ class LedgerSink final {
   /// As finish().
   ~LedgerSink();
 
-  /// ERRORS: as LedgerFile::open(). Starts the thread; `i` of the ledger goes on after what is
+  /// ERRORS: as AppendFile::open(). Starts the thread; `i` of the ledger goes on after what is
   /// there.
   Status start();
   /// Never waits.
@@ -52,7 +52,7 @@ class LedgerSink final {
   std::string lines_of(std::vector<TappedExchange>& exchanges);
   void lose(int64_t lines, const std::string& why);
 
-  LedgerFile file_;  // the thread's own
+  AppendFile file_;  // the thread's own
   const std::function<void(const std::string&)> notice_;
   int64_t next_index_ = 0;
   bool losing_ = false;

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "harness/tap/relay.h"
 #include "http/asio_names.h"
+#include "http/listen_address.h"
 
 namespace touchstone::harness {
 namespace {
@@ -22,22 +23,6 @@ namespace {
 constexpr int64_t kLastWordsNs = kNsPerSecond;
 /// Until the next try when no connection could be accepted.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
-
-struct Address {
-  std::string host;
-  std::string port;
-};
-
-Result<Address> parse_listen(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  const std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
-  const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
-  const auto number = parse_int(port);
-  if (!number || *number < 0 || *number > 65535) {
-    return invalid_argument("--listen: got " + quote(text) + ", expected HOST:PORT or PORT");
-  }
-  return Address{host.empty() ? "127.0.0.1" : host, port};
-}
 
 }  // namespace
 
@@ -93,12 +78,12 @@ class Tap::Impl final {
 
  private:
   Status listen() {
-    const auto address = parse_listen(options_.listen);
+    const auto address = http::parse_listen_address("--listen", options_.listen);
     if (!address) return address.error();
     error_code error;
     tcp::resolver resolver(loop_);
-    const auto found =
-        resolver.resolve(address->host, address->port, tcp::resolver::passive, error);
+    const auto found = resolver.resolve(address->host, std::to_string(address->port),
+                                        tcp::resolver::passive, error);
     if (!error) {
       const tcp::endpoint endpoint = found.begin()->endpoint();
       acceptor_.open(endpoint.protocol(), error);

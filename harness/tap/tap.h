@@ -38,7 +38,7 @@ struct TapCounters {
 class Tap final {
  public:
   /// `clock` outlives it. ERRORS: kInvalidArgument for an address or URL, kUnavailable when the
-  /// address is taken, those of LedgerFile::open().
+  /// address is taken, those of AppendFile::open().
   static Result<std::unique_ptr<Tap>> start(TapOptions options, const Clock& clock);
   /// Stops at once.
   ~Tap();

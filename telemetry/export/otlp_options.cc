@@ -4,26 +4,11 @@
 #include <optional>
 #include <string_view>
 
-#include "base/ids.h"
 #include "base/text.h"
+#include "http/query.h"
 
 namespace touchstone::telemetry {
 namespace {
-
-/// Percent-decoding of a baggage-style value; a lone % stays, as in Python's unquote.
-std::string percent_decoded(std::string_view text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    uint8_t byte = 0;
-    if (text[i] == '%' && from_hex(text.substr(i + 1, 2), &byte, 1)) {
-      result += static_cast<char>(byte);
-      i += 2;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
 
 /// A variable of the OTLP exporter with its name: the signal's own, else the general one.
 struct Variable {
@@ -209,7 +194,7 @@ std::vector<std::pair<std::string, std::string>> parse_key_values(
       skipped.push_back(item);
       continue;
     }
-    pairs.emplace_back(key, percent_decoded(trim(std::string_view(item).substr(equals + 1))));
+    pairs.emplace_back(key, http::percent_decoded(trim(std::string_view(item).substr(equals + 1))));
   }
   return pairs;
 }

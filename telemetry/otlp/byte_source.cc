@@ -29,12 +29,12 @@ class PlainSource final : public ByteSource {
 /// What both decompressors share: a chunk of compressed input.
 class Input final {
  public:
-  explicit Input(FileBytes& file) : file_(file), chunk_(kChunkBytes) {}
+  explicit Input(ByteSource& bytes) : bytes_(bytes), chunk_(kChunkBytes) {}
 
   /// The unread part; empty at the end of the file.
   Result<std::string_view> available() {
     if (rest_.empty()) {
-      Result<size_t> got = file_.read(chunk_);
+      Result<size_t> got = bytes_.read(chunk_);
       if (!got) return std::move(got).error();
       rest_ = {chunk_.data(), *got};
     }
@@ -53,14 +53,14 @@ class Input final {
   }
 
  private:
-  FileBytes& file_;
+  ByteSource& bytes_;
   std::vector<char> chunk_;
   std::string_view rest_;
 };
 
 class GzipSource final : public ByteSource {
  public:
-  explicit GzipSource(FileBytes& file) : input_(file) {
+  explicit GzipSource(ByteSource& bytes) : input_(bytes) {
     constexpr int kGzipWithLargestWindow = 15 + 16;
     BASE_CHECK(inflateInit2(&stream_, kGzipWithLargestWindow) == Z_OK);
   }
@@ -130,6 +130,20 @@ class ZstdSource final : public ByteSource {
   Input input_;
   std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> context_;
   bool between_frames_ = false;
+};
+
+/// Bytes in memory, borrowed.
+class MemoryBytes final : public ByteSource {
+ public:
+  explicit MemoryBytes(std::string_view bytes) : rest_(bytes) {}
+  Result<size_t> read(std::span<char> buffer) override {
+    const size_t size = rest_.copy(buffer.data(), buffer.size());
+    rest_.remove_prefix(size);
+    return size;
+  }
+
+ private:
+  std::string_view rest_;
 };
 
 /// What is in a file, and the file.
@@ -223,6 +237,24 @@ Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path) {
   if (!content) return std::move(content).error().with_context(path);
   return std::unique_ptr<ByteSource>(
       std::make_unique<OwningSource>(*std::move(file), *std::move(content)));
+}
+
+Result<std::string> gunzip(std::string_view bytes, size_t bytes_max) {
+  MemoryBytes memory(bytes);
+  GzipSource source(memory);
+  std::string out;
+  for (;;) {
+    const size_t old_size = out.size();
+    out.resize(old_size + kChunkBytes);
+    const Result<size_t> got = source.read(std::span(out).subspan(old_size));
+    if (!got) return got.error();
+    out.resize(old_size + *got);
+    if (*got == 0) return out;
+    if (out.size() > bytes_max) {
+      return malformed("got more than " + std::to_string(bytes_max) +
+                       " bytes of gzip content, expected at most these");
+    }
+  }
 }
 
 }  // namespace touchstone::telemetry

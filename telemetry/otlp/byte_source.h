@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/background_sha256.h"
 #include "base/result.h"
@@ -48,6 +49,10 @@ class FileBytes final : public ByteSource {
 
 /// What is in `file`, which must outlive it. ERRORS: kIo.
 Result<std::unique_ptr<ByteSource>> decompressed(FileBytes& file);
+
+/// All of a gzip text. ERRORS: kMalformed when it is damaged or holds more than `bytes_max`,
+/// kUnavailable when it ends before its end.
+Result<std::string> gunzip(std::string_view bytes, size_t bytes_max);
 
 /// Both in one. ERRORS: kNotFound, kIo.
 Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path);

@@ -11,8 +11,8 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "harness/append_file.h"
 #include "harness/process/ports.h"
-#include "harness/tap/ledger_file.h"
 #include "harness/tap/sent_body.h"
 #include "records/ledger.h"
 #include "records/trace_context.h"
@@ -290,7 +290,7 @@ TEST_F(TapTest, AFullDiskCostsLinesAndNoRequest) {
 }
 
 TEST_F(TapTest, AFileWithRoomAgainIsWrittenAgain) {
-  LedgerFile file(ledger_path());
+  AppendFile file(ledger_path());
   ASSERT_TRUE(file.open());
   ASSERT_TRUE(file.append("one\n"));
   {

@@ -1,5 +1,6 @@
-// A ledger that outlives whoever writes it: lines are added to what is there, a line is there whole
-// or not at all, and a disk that was full is tried again. Thread-compatible.
+// A file of lines that outlives whoever writes it, as a ledger or spans: lines are added to what is
+// there, a line is there whole or not at all, and a disk that was full is tried again.
+// Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,12 @@
 
 namespace touchstone::harness {
 
-class LedgerFile final {
+class AppendFile final {
  public:
-  explicit LedgerFile(std::string path) : path_(std::move(path)) {}
-  ~LedgerFile();
-  LedgerFile(const LedgerFile&) = delete;
-  LedgerFile& operator=(const LedgerFile&) = delete;
+  explicit AppendFile(std::string path) : path_(std::move(path)) {}
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
 
   /// Opens, or makes, the file at its path as it is now (after a rotation: a new one). What a crash
   /// left of a last line is cut off. ERRORS: kNotFound without its folder, kIo.

@@ -1,4 +1,4 @@
-#include "harness/tap/ledger_file.h"
+#include "harness/append_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,27 +11,30 @@
 
 namespace touchstone::harness {
 
-LedgerFile::~LedgerFile() { close(); }
+AppendFile::~AppendFile() { close(); }
 
-void LedgerFile::close() {
+void AppendFile::close() {
   if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = -1;
 }
 
-Status LedgerFile::problem(const char* what) const {
+Status AppendFile::problem(const char* what) const {
   const int number = errno;
   const std::string message = path_ + ": cannot " + what + ": " + std::strerror(number);
   if (number == ENOENT) return not_found(message);
   return io_error(message);
 }
 
-Status LedgerFile::open() {
+Status AppendFile::open() {
   close();
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor_ < 0) return problem("open");
   std::array<char, 65536> piece;
   int64_t at = 0;
   size_ = lines_before_ = 0;
+  struct stat kind {};
+  if (::fstat(descriptor_, &kind) != 0) return problem("examine");
+  if (!S_ISREG(kind.st_mode)) return {};  // a device has no lines of before
   for (;;) {
     const ssize_t got = ::pread(descriptor_, piece.data(), piece.size(), at);
     if (got < 0 && errno == EINTR) continue;
@@ -47,7 +50,7 @@ Status LedgerFile::open() {
   return {};
 }
 
-Status LedgerFile::append(std::string_view lines) {
+Status AppendFile::append(std::string_view lines) {
   if (descriptor_ < 0) RETURN_IF_ERROR(open());
   int64_t at = size_;
   while (!lines.empty()) {
