@@ -126,6 +126,7 @@ struct Judge::State {
     for (size_t i = 0; i < compiled.size(); ++i) {
       observed.push_back(
           std::make_unique<Observed>(compiled[i], i, evidence, options.spans_in_memory));
+      if (options.sightings) observed.back()->sightings.emplace(compiled[i]);
     }
     run_checks.emplace(CheckRow::Of::kRun, input_of(primary), suppressor);
     for (size_t i = 0; i < compiled.size(); ++i) {
@@ -265,6 +266,11 @@ void Judge::State::add_profile_figures(Report& report) {
     checks[i].finish(observed.size() > 1, report.checks);
     for (result::CoverageRow& row : observed[i]->coverage.rows()) {
       report.coverage.push_back(std::move(row));
+    }
+    if (observed[i]->sightings) {
+      std::vector<result::Sighting> rows = observed[i]->sightings->rows();
+      report.checks.push_back(judge_sightings(profile.name, rows));
+      std::move(rows.begin(), rows.end(), std::back_inserter(report.sightings));
     }
     report.provenance.versions["profile " + profile.name] = profile.version;
     for (const ProfileSource& source : profile.sources) {

@@ -35,6 +35,9 @@ struct JudgeOptions {
   /// Beyond so many spans, what must be remembered of each goes to files. About 100 bytes each, and
   /// as much again where a profile has rules about parents and children.
   size_t spans_in_memory = kSpansInMemory;
+  /// Also tell when each required attribute was seen, where it is missing, and of which tenant,
+  /// model and operation; and fail on one that was never seen.
+  bool sightings = false;
 };
 
 /// At most so many profiles judge one run.

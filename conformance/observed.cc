@@ -72,6 +72,7 @@ Status Observed::add(const SpanView& view, bool is_mine) {
   if (is_mine && view.is_first()) RETURN_IF_ERROR(families.add(view));
   if (view.type == nullptr) return {};
   coverage.add(view);
+  if (sightings) sightings->add(view);
   if (!view.is_request()) return {};
   ++request_spans;
   if (!view.is_first()) {

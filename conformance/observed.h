@@ -19,6 +19,7 @@
 #include "conformance/matching.h"
 #include "conformance/profile/compiled.h"
 #include "conformance/reconciled.h"
+#include "conformance/sightings.h"
 #include "conformance/span_register.h"
 #include "conformance/span_view.h"
 
@@ -57,6 +58,7 @@ class Observed final {
   std::optional<Matching> matching;  ///< with a ledger and accounting rules
   PhaseSamples phases;
   Coverage coverage;
+  std::optional<Sightings> sightings;  ///< where they were asked for
   Reconciled reconciled;
   Families families;
   Examples examples;

@@ -28,12 +28,6 @@ std::string percent(double share) { return format_fixed(100 * share, 2) + " %"; 
 
 }  // namespace
 
-std::string coverage_word(const CoverageRow& row) {
-  if (row.present == row.total) return "PASS";
-  if (row.present == 0) return "MISSING";
-  return "PARTIAL " + std::to_string(row.present) + "/" + std::to_string(row.total);
-}
-
 Ratchet ratchet_of(const std::vector<CoverageRow>& coverage) {
   Ratchet ratchet;
   for (const CoverageRow& row : coverage) {
@@ -96,7 +90,8 @@ result::CheckOutcome judge_ratchet(const Ratchet& ratchet, const std::string& fi
     const bool any = row != rows.end() && row->second->total > 0;
     const double now = any ? share_of(*row->second) : 0;
     if (now + kRounding >= share) continue;
-    const std::string actual = any ? coverage_word(*row->second) : "MISSING";
+    const std::string actual =
+        any ? result::coverage_word(row->second->present, row->second->total) : "MISSING";
     recorder.violation({.fold = key,
                         .subject = "attribute " + key,
                         .message = key + " is on " + percent(now) + " of the spans, was on " +

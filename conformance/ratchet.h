@@ -12,9 +12,6 @@
 
 namespace touchstone::conformance {
 
-/// "PASS" (on each), "MISSING" (on none), "PARTIAL 59/72".
-std::string coverage_word(const result::CoverageRow& row);
-
 struct Ratchet {
   /// "llm_request gen_ai.usage.prompt_tokens" → share of the spans that must have it, 0 to 1.
   std::map<std::string, double> shares;

@@ -10,6 +10,7 @@
 #include "reports/escape.h"
 #include "reports/html_parts.h"
 #include "reports/reports.h"
+#include "reports/sightings.h"
 #include "reports/svg_chart.h"
 #include "reports/wording.h"
 
@@ -144,6 +145,7 @@ std::string to_html(const Report& report) {
       {"tables", "Figures", static_cast<int64_t>(report.tables.size()), tables_html(report)},
       {"budgets", "Budgets", static_cast<int64_t>(report.budgets.size()), budgets_html(report)},
       {"coverage", "Coverage", static_cast<int64_t>(report.coverage.size()), coverage_html(report)},
+      {"sightings", "Seen", static_cast<int64_t>(report.sightings.size()), sightings_html(report)},
       traces_section(report),
       samples_section(report),
       {"checks", "Checks", static_cast<int64_t>(report.checks.size()), checks_html(report)},

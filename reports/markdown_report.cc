@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "reports/escape.h"
 #include "reports/reports.h"
+#include "reports/sightings.h"
 #include "reports/summary.h"
 #include "reports/wording.h"
 
@@ -94,6 +95,17 @@ std::string coverage_table(const Report& report) {
                kRowsMax);
 }
 
+std::string sightings_table(const Report& report) {
+  std::vector<std::vector<std::string>> rows;
+  for (const result::Sighting& row : report.sightings) {
+    if (!row.group.empty()) continue;
+    rows.push_back({cell(result::coverage_word(row.present, row.total)), cell(row.attribute),
+                    cell(row.span_type), cell(seen_text(row)), cell(join(row.missing_in, ", "))});
+  }
+  return table("Required attributes in this window",
+               {"", "attribute", "span", "seen", "missing in"}, rows, kRowsMax);
+}
+
 std::string budgets_table(const Report& report) {
   std::vector<std::vector<std::string>> rows;
   for (const result::BudgetRow& budget : report.budgets) {
@@ -149,7 +161,7 @@ std::string to_markdown(const Report& report) {
                      ": " + verdict_word(report.verdict) + "\n";
   if (!report.summary.empty()) text += "\n" + cell(report.summary) + "\n";
   text += findings_table(report) + groups_table(report) + coverage_table(report) +
-          budgets_table(report);
+          sightings_table(report) + budgets_table(report);
   for (const result::FigureTable& one : report.tables) {
     if (!one.detail) text += figures(one);
   }

@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "reports/escape.h"
 #include "reports/reports.h"
+#include "reports/sightings.h"
 #include "reports/summary.h"
 #include "reports/text_writer.h"
+#include "reports/waterfall_text.h"
 #include "reports/wording.h"
 
 namespace touchstone::reports {
@@ -267,12 +269,17 @@ std::string to_text(const Report& report, const TextOptions& options) {
   write_checks(report, writer);
   write_findings(report, writer);
   write_coverage(report, writer);
+  write_sightings(report, writer);
   write_budgets(report, writer);
   for (const result::FigureTable& table : report.tables) {
     if (!table.detail) write_table(table, writer);
   }
   for (const result::ComparisonTable& table : report.comparisons) {
     write_comparison(table, writer);
+  }
+  // Beside checks they are examples, for pages.
+  if (report.checks.empty()) {
+    for (const result::Waterfall& waterfall : report.waterfalls) write_waterfall(waterfall, writer);
   }
   write_samples(report, writer);
   if (!report.notes.empty()) writer.line("");

@@ -127,6 +127,18 @@ CoverageRow read_coverage(const Fields& fields) {
           .total = fields.required_int("total")};
 }
 
+Sighting read_sighting(const Fields& fields) {
+  return {.attribute = fields.required_string("attribute"),
+          .span_type = fields.required_string("span_type"),
+          .group = fields.required_string("group"),
+          .level = read_level(fields),
+          .present = fields.required_int("present"),
+          .total = fields.required_int("total"),
+          .first_seen_unix_ns = fields.optional_int("first_seen_unix_ns"),
+          .last_seen_unix_ns = fields.optional_int("last_seen_unix_ns"),
+          .missing_in = fields.strings("missing_in")};
+}
+
 BudgetRow read_budget(const Fields& fields) {
   return {.phase = fields.required_string("phase"),
           .quantile = read_number(fields, "quantile"),
@@ -276,6 +288,8 @@ Result<Report> report_from_json(const std::string& name, std::string_view text) 
       .summary = root.required_string("summary"),
       .checks = read_list<CheckOutcome>(root, "checks", read_check),
       .coverage = read_list<CoverageRow>(root, "coverage", read_coverage),
+      .sightings = root.has("sightings") ? read_list<Sighting>(root, "sightings", read_sighting)
+                                         : std::vector<Sighting>(),
       .budgets = read_list<BudgetRow>(root, "budgets", read_budget),
       .tables = read_list<FigureTable>(root, "tables", read_table),
       .figures = read_figures(root),

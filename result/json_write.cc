@@ -71,6 +71,15 @@ json from(const CoverageRow& row) {
           {"present", row.present},      {"total", row.total}};
 }
 
+json from(const Sighting& row) {
+  json tree = {{"attribute", row.attribute},    {"span_type", row.span_type}, {"group", row.group},
+               {"level", to_string(row.level)}, {"present", row.present},     {"total", row.total},
+               {"missing_in", row.missing_in}};
+  if (row.first_seen_unix_ns) tree["first_seen_unix_ns"] = *row.first_seen_unix_ns;
+  if (row.last_seen_unix_ns) tree["last_seen_unix_ns"] = *row.last_seen_unix_ns;
+  return tree;
+}
+
 json from(const BudgetRow& row) {
   return {{"phase", row.phase},
           {"quantile", number(row.quantile)},
@@ -187,6 +196,7 @@ std::string to_json(const Report& report) {
                {"samples", list(report.samples, convert)},
                {"notes", report.notes},
                {"provenance", from(report.provenance)}};
+  if (!report.sightings.empty()) tree["sightings"] = list(report.sightings, convert);
   if (!report.figures.empty()) {
     json& figures = tree["figures"] = json::object();
     for (const auto& [name, value] : report.figures) figures[name] = number(value);

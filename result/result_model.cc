@@ -47,6 +47,13 @@ const char* to_string(Level level) {
   return "MUST";
 }
 
+std::string coverage_word(int64_t present, int64_t total) {
+  if (total == 0) return "NO SPAN";
+  if (present == total) return "PASS";
+  if (present == 0) return "MISSING";
+  return "PARTIAL " + std::to_string(present) + "/" + std::to_string(total);
+}
+
 const char* to_string(Chart::Kind kind) {
   switch (kind) {
     case Chart::Kind::kLine:

@@ -79,6 +79,22 @@ struct CoverageRow {
   int64_t total = 0;
 };
 
+/// "PASS" (on each), "MISSING" (on none), "PARTIAL 59/72", or "NO SPAN".
+std::string coverage_word(int64_t present, int64_t total);
+
+/// When and where an attribute that is required was seen, on all spans of a type or on a group.
+struct Sighting {
+  std::string attribute;
+  std::string span_type;  ///< "resource": on the resources of spans
+  std::string group;      ///< "tenant acme", "model M", "operation chat"; empty: all
+  Level level = Level::kMust;
+  int64_t present = 0;
+  int64_t total = 0;                               ///< spans on which it is due
+  std::optional<int64_t> first_seen_unix_ns = {};  ///< start of the first span that has it
+  std::optional<int64_t> last_seen_unix_ns = {};
+  std::vector<std::string> missing_in = {};  ///< services of spans without it; the first few
+};
+
 /// One latency budget: the quantile of a phase against a threshold, with its confidence interval.
 struct BudgetRow {
   std::string phase;  ///< "queue", "prefill", "ttft", "itl", "tpot", "e2e"
@@ -200,6 +216,7 @@ struct Report {
   std::string summary;           ///< one sentence
   std::vector<CheckOutcome> checks;
   std::vector<CoverageRow> coverage;
+  std::vector<Sighting> sightings = {};  ///< where they were asked for
   std::vector<BudgetRow> budgets;
   std::vector<FigureTable> tables;
   /// Figures that programs ask for by name: "tpot_mean_error". Each stands in a table too.

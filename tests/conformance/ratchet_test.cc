@@ -19,9 +19,9 @@ result::CoverageRow row(const std::string& attribute, int64_t present, int64_t t
 }
 
 TEST(Ratchet, WordsAreThoseOfAnAudit) {
-  EXPECT_EQ(coverage_word(row("a", 72, 72)), "PASS");
-  EXPECT_EQ(coverage_word(row("a", 0, 72)), "MISSING");
-  EXPECT_EQ(coverage_word(row("a", 59, 72)), "PARTIAL 59/72");
+  EXPECT_EQ(result::coverage_word(72, 72), "PASS");
+  EXPECT_EQ(result::coverage_word(0, 72), "MISSING");
+  EXPECT_EQ(result::coverage_word(59, 72), "PARTIAL 59/72");
 }
 
 TEST(Ratchet, WhatIsRarerOrGoneIsAFinding) {
