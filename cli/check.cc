@@ -10,11 +10,13 @@
 #include <system_error>
 
 #include "base/text.h"
+#include "cli/backend_flags.h"
 #include "cli/collector_search.h"
 #include "cli/output.h"
 #include "cli/self_test.h"
 #include "cli/server_access.h"
 #include "harness/assess.h"
+#include "harness/backends/delivery.h"
 #include "harness/budget_outlook.h"
 #include "harness/check.h"
 #include "harness/shipped.h"
@@ -33,6 +35,8 @@ constexpr char kDefaultSuite[] = "harness/suites/quickstart.yaml";
 constexpr char kEmbedded[] = "embedded";
 /// What starting, draining and judging take beside the load itself, for the estimate.
 constexpr int64_t kOverheadNs = 2 * kNsPerSecond;
+/// Until a backend shows what it took.
+constexpr int64_t kBackendPatienceNs = 30 * kNsPerSecond;
 
 struct Flags {
   harness::CheckOptions options;
@@ -46,6 +50,7 @@ struct Flags {
   bool list = false;
   bool dry_run = false;
   bool self_test = false;
+  BackendFlags backends;
 };
 
 /// DIR/run, which a new run replaces; with --keep the first of run, run-2, run-3, … that is free.
@@ -151,15 +156,35 @@ std::string command_of(const Flags& flags) {
   for (const std::string& profile : flags.options.profiles) add("--profile", profile);
   for (const std::string& fault : flags.options.faults) add("--fault", fault);
   add("--collector", flags.collector);
+  for (const std::string& backend : flags.backends.backends) add("--backend", backend);
   return command;
 }
 
-Exit judge(const records::RunFolder& run, const harness::CheckPlan& plan, const Flags& flags) {
+/// Whether the run's spans are in each of the backends.
+Result<std::vector<result::CheckOutcome>> delivered(const records::RunFolder& run,
+                                                    const Flags& flags,
+                                                    const harness::Supervision& supervision) {
+  const auto backends = resolve(flags.backends, flags.access.tls);
+  if (!backends) return backends.error();
+  std::vector<result::CheckOutcome> outcomes;
+  for (const harness::BackendAddress& address : *backends) {
+    auto outcome = harness::delivered_to(address, run, kBackendPatienceNs, supervision);
+    if (!outcome) return std::move(outcome).error();
+    outcomes.push_back(*std::move(outcome));
+  }
+  return outcomes;
+}
+
+Exit judge(const records::RunFolder& run, const harness::CheckPlan& plan, const Flags& flags,
+           const harness::Supervision& supervision) {
+  auto more = delivered(run, flags, supervision);
+  if (!more) return report_error(more.error());
   auto report = harness::assess(run, {.profiles = plan.profiles,
                                       .judge = judge_options(plan, level_of(flags.fail_on)),
                                       .owed = plan.owed,
                                       .simulate = simulator::add_comparison,
-                                      .now_unix_ns = RealClock().unix_ns()});
+                                      .now_unix_ns = RealClock().unix_ns(),
+                                      .more = *std::move(more)});
   if (!report) return report_error(report.error());
   report->provenance.command = command_of(flags);
   return finish_report(std::move(*report), reports::format_of(flags.format), flags.output);
@@ -170,7 +195,8 @@ Exit judge_again(const Flags& flags) {
   if (!folder) return report_error(folder.error());
   const auto plan = harness::plan_of_run(*folder, flags.options);
   if (!plan) return report_error(plan.error());
-  return judge(*folder, *plan, flags);
+  const RealClock clock;
+  return judge(*folder, *plan, flags, {clock});
 }
 
 Exit run_and_judge(Flags& flags) {
@@ -182,6 +208,9 @@ Exit run_and_judge(Flags& flags) {
   }
   auto access = resolve(flags.access, "check");
   if (!access) return report_error(access.error());
+  if (const auto backends = resolve(flags.backends, flags.access.tls); !backends) {
+    return report_error(backends.error());
+  }
   options.access = std::move(*access);
   options.run_folder = run_folder_for(flags);
   options.embedded = flags.collector == kEmbedded;
@@ -208,7 +237,7 @@ Exit run_and_judge(Flags& flags) {
     return report_error(folder.error());
   }
   std::fprintf(stderr, "judging, and simulating the same load\n");
-  return judge((*folder)->written(), *plan, flags);
+  return judge((*folder)->written(), *plan, flags, (*supervisor)->supervision());
 }
 
 Exit run(Flags& flags) {
@@ -244,6 +273,7 @@ std::function<Exit()> set_up(CLI::App& app) {
                  "given here; starts nothing")
       ->type_name("FOLDER");
   add_access_flags(app, flags->access);
+  add_backend_flags(app, flags->backends);
   app.add_flag("--keep", flags->keep,
                "Keep the run folders of former runs and of interrupted ones");
   app.add_flag("--list", flags->list, "List the shipped suites");

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "cli/output.h"
 #include "cli/report_cost.h"
+#include "cli/report_request.h"
 #include "result/result_json.h"
 
 namespace touchstone::cli {
@@ -14,12 +15,15 @@ struct Flags {
   std::string input;
   std::string format = "text";
   std::string output;
+  RequestFlags request;
 };
 
 /// Rendering is good when it worked: the verdict was somebody else's exit code.
 Exit run(const Flags& flags) {
+  if (!flags.request.id.empty()) return report_request(flags.request, flags.format, flags.output);
   if (flags.input.empty()) {
-    return report_error(invalid_argument("report: got no REPORT, expected a report.json"));
+    return report_error(
+        invalid_argument("report: got no REPORT, expected a report.json, or --request"));
   }
   const Result<std::string> text = read_file(flags.input);
   if (!text) return report_error(text.error());
@@ -36,11 +40,12 @@ Exit run(const Flags& flags) {
 
 Verb report_verb() {
   return {.name = "report",
-          .summary = "Render a report.json in another format, or tell costs",
+          .summary = "Render a report.json in another format, show one request, or tell costs",
           .example = "touchstone report report.json --format html --output report.html",
           .setup = [](CLI::App& app) {
             auto flags = std::make_shared<Flags>();
             const auto cost = add_report_cost(app);
+            add_request_flags(app, flags->request);
             app.add_option("REPORT", flags->input, "A report.json")->type_name("FILE");
             app.add_option("--format", flags->format, "What to make of it")
                 ->check(CLI::IsMember(reports::format_words()))

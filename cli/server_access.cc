@@ -33,16 +33,22 @@ Result<http::Access> resolve(const AccessFlags& flags, const std::string& verb) 
   access.tls = flags.tls;
   const std::string key = flags.api_key.empty() ? key_of_environment() : flags.api_key;
   if (!key.empty()) access.headers.emplace_back("Authorization", "Bearer " + key);
-  for (const std::string& header : flags.headers) {
+  RETURN_IF_ERROR(add_headers(flags.headers, verb + ": --header", access));
+  return access;
+}
+
+Status add_headers(const std::vector<std::string>& headers, const std::string& where,
+                   http::Access& access) {
+  for (const std::string& header : headers) {
     const size_t colon = header.find(':');
     const std::string name(trim(header.substr(0, colon)));
     if (colon == std::string::npos || name.empty() ||
         header.find_first_of("\r\n") != std::string::npos) {
-      return invalid_argument(verb + ": --header: got " + quote(header) + ", expected NAME: VALUE");
+      return invalid_argument(where + ": got " + quote(header) + ", expected NAME: VALUE");
     }
     access.headers.emplace_back(name, trim(header.substr(colon + 1)));
   }
-  return access;
+  return {};
 }
 
 }  // namespace touchstone::cli

@@ -23,4 +23,8 @@ void add_access_flags(CLI::App& app, AccessFlags& flags);
 /// for a header without `:`.
 Result<http::Access> resolve(const AccessFlags& flags, const std::string& verb);
 
+/// `NAME: VALUE` each. ERRORS: kInvalidArgument, which begins with `where`.
+Status add_headers(const std::vector<std::string>& headers, const std::string& where,
+                   http::Access& access);
+
 }  // namespace touchstone::cli

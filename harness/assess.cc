@@ -112,6 +112,7 @@ Result<result::Report> assess(const records::RunFolder& run, const AssessOptions
   if (run.manifest && !run.manifest->faults.empty()) {
     report.checks.push_back(faults_injected(*run.manifest));
   }
+  report.checks.insert(report.checks.end(), options.more.begin(), options.more.end());
   report.provenance.tool_version = kVersion;
   report.title = "run " + run.path;
   if (run.manifest) add_manifest(*run.manifest, report);

@@ -22,6 +22,8 @@ struct AssessOptions {
   /// becomes an undecided check, never a pass.
   std::function<Status(const std::string& folder, result::Report& report)> simulate;
   int64_t now_unix_ns = 0;  ///< for expiry dates only
+  /// Of what was looked at beside the folder, as backends.
+  std::vector<result::CheckOutcome> more = {};
 };
 
 /// Equal folders and options give equal reports. A folder whose files are no longer those that the
