@@ -73,6 +73,18 @@ void KvManager::find_window_prefix(Request& request, size_t most) {
   prefix_.resize(in_a_row);  // a row from the first block on is a hit however short
 }
 
+int32_t KvManager::find_external(Request& request, int32_t num_cached, ExternalKv& external) const {
+  int32_t reached = std::min(external.delivered(request.id), request.num_tokens - 1);
+  if (enable_prefix_caching_ && sliding_window_ == 0 && !request.skip_reading_prefix_cache) {
+    const size_t most =
+        std::min(static_cast<size_t>((request.num_tokens - 1) / block_size_), request.num_hashes());
+    size_t block = static_cast<size_t>(num_cached / block_size_);
+    while (block < most && external.holds(hashes(request, block + 1, most)[block])) ++block;
+    reached = std::max(reached, static_cast<int32_t>(block) * block_size_);
+  }
+  return std::max(0, reached - num_cached);
+}
+
 bool KvManager::admit(Request& request, int32_t num_new_tokens, int64_t watermark) {
   BASE_CHECK(request.blocks.empty(), "request ", request.id, " holds blocks");
   const int32_t hits = static_cast<int32_t>(prefix_.size());

@@ -11,6 +11,7 @@
 
 #include "reference_engine/scheduler/block_pool.h"
 #include "reference_engine/scheduler/config.h"
+#include "reference_engine/scheduler/external_kv.h"
 #include "reference_engine/scheduler/request.h"
 
 namespace touchstone::scheduler {
@@ -24,6 +25,10 @@ class KvManager final {
   /// cached; null blocks stand for those before. Result: its tokens, a multiple of the block size.
   /// The blocks are remembered for the admit() that follows.
   int32_t find_prefix(Request& request);
+
+  /// How many tokens after the `num_cached` of the found prefix can be had from `external`, leaving
+  /// one at least to compute. REQUIRES: find_prefix(request) was the last call.
+  int32_t find_external(Request& request, int32_t num_cached, ExternalKv& external) const;
 
   /// Takes the found prefix and new blocks for `num_new_tokens` after it. False, with nothing
   /// changed, when they do not fit; with reserve_full_prompt, when all its tokens do not fit.

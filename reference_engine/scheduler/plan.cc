@@ -142,20 +142,24 @@ void Scheduler::Impl::admit_waiting(int32_t& budget) {
 /// False, with nothing changed, when it does not fit into the budget or the pool.
 bool Scheduler::Impl::admit_head(Request& request, int32_t& budget) {
   const int32_t cached = kv_.find_prefix(request);
-  int32_t want = request.num_tokens - cached;
+  const int32_t external =
+      external_ == nullptr ? 0 : kv_.find_external(request, cached, *external_);
+  int32_t want = request.num_tokens - cached - external;
   if (config_.long_prefill_token_threshold > 0) {
     want = std::min(want, config_.long_prefill_token_threshold);
   }
   if (!config_.enable_chunked_prefill && want > budget) return false;
   want = std::min(want, budget);
   const int64_t watermark = running_.empty() ? 0 : config_.watermark_blocks;
-  if (!kv_.admit(request, want, watermark)) return false;
+  if (!kv_.admit(request, external + want, watermark)) return false;
 
   policy_->remove(request);
   start_running(request);
-  request.num_computed_tokens = cached;
+  request.num_computed_tokens = cached + external;
   ScheduledRequest& entry = plan_request(request, want, budget);
   entry.num_cached_tokens = cached;
+  entry.num_external_tokens = external;
+  counters_.external_tokens += external;
   entry.first_schedule = !request.admitted_before;
   entry.resumed = request.status == Request::Status::kPreempted;
   request.status = Request::Status::kRunning;

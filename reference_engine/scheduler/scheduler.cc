@@ -38,8 +38,11 @@ Error refused(RequestId id, const char* field, int64_t got, const std::string& e
 
 }  // namespace
 
-Scheduler::Impl::Impl(const Config& config)
-    : config_(checked(config)), kv_(config_), policy_(make_policy(config_.policy)) {
+Scheduler::Impl::Impl(const Config& config, ExternalKv* external)
+    : config_(checked(config)),
+      external_(external),
+      kv_(config_),
+      policy_(make_policy(config_.policy)) {
   const size_t most = static_cast<size_t>(config_.max_num_seqs);
   running_.reserve(most);
   finished_.reserve(most);
@@ -240,7 +243,8 @@ void Scheduler::Impl::check_invariants() const {
              "INV-13: ", running_adapters_.size(), " adapters run");
 }
 
-Scheduler::Scheduler(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
+Scheduler::Scheduler(const Config& config, ExternalKv* external)
+    : impl_(std::make_unique<Impl>(config, external)) {}
 Scheduler::~Scheduler() = default;
 Status Scheduler::add(NewRequest request) { return impl_->add(std::move(request)); }
 bool Scheduler::ready(RequestId id) { return impl_->ready(id); }

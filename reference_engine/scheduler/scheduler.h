@@ -10,14 +10,15 @@
 
 #include "base/result.h"
 #include "reference_engine/scheduler/config.h"
+#include "reference_engine/scheduler/external_kv.h"
 #include "reference_engine/scheduler/types.h"
 
 namespace touchstone::scheduler {
 
 class Scheduler final {
  public:
-  /// REQUIRES: validate(config).
-  explicit Scheduler(const Config& config);
+  /// `external`: null, or outlives the scheduler. REQUIRES: validate(config).
+  explicit Scheduler(const Config& config, ExternalKv* external = nullptr);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

@@ -19,7 +19,7 @@ namespace touchstone::scheduler {
 
 class Scheduler::Impl {
  public:
-  explicit Impl(const Config& config);
+  Impl(const Config& config, ExternalKv* external);
 
   Status add(NewRequest&& request);
   bool ready(RequestId id);
@@ -33,6 +33,7 @@ class Scheduler::Impl {
   void check_invariants() const;
 
   const Config config_;
+  ExternalKv* const external_;  // may be null
   Counters counters_;
   KvManager kv_;
   std::unique_ptr<SchedulingPolicy> policy_;

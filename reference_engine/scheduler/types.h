@@ -91,6 +91,8 @@ struct ScheduledRequest {
   bool first_schedule = false;    ///< leaves the queue for the first time
   bool resumed = false;           ///< comes back after a preemption
   int32_t num_cached_tokens = 0;  ///< prefix-cache hit when admitted in this step, else 0
+  /// When admitted in this step: tokens after the hit that come from outside (external_kv.h).
+  int32_t num_external_tokens = 0;
   /// Blocks of the sequence in order; valid until the next call of the scheduler.
   std::span<const BlockId> block_table = {};
 };
@@ -126,6 +128,7 @@ struct Counters {
   int64_t prefix_cache_queries = 0;
   int64_t prefix_cache_hits = 0;
   int64_t preemptions = 0;
+  int64_t external_tokens = 0;  ///< of all admissions: had from outside instead of computed
 };
 
 struct State {
