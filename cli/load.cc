@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,17 +58,12 @@ Result<workload::Workload> read_whole(const std::string& path, uint64_t seed) {
   auto reader = workload::open_trace(path, "", {.seed = seed});
   if (!reader) return std::move(reader).error();
   workload::Workload workload;
-  std::set<std::string> names;
   int64_t thoughts = 0;
   workload::Request request;
   for (;;) {
     const auto there = (*reader)->next(request);
     if (!there) return there.error();
     if (!*there) break;
-    if (!names.insert(request.name).second) {
-      return invalid_argument((*reader)->where() + ": name: got " + quote(request.name) +
-                              " twice, expected names that are unique");
-    }
     thoughts += request.think_ns.has_value();
     workload.requests.push_back(std::move(request));
   }

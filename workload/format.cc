@@ -1,10 +1,10 @@
 // Reading and writing the workload format.
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "base/document.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "workload/reader.h"
 #include "workload/workload.h"
 
@@ -119,6 +119,8 @@ Request read_request(const Fields& root, int64_t index) {
                 "it is counted from the end of the session's turn before");
     }
   }
+  if (root.has("timeout_ns")) request.timeout_ns = root.int_in("timeout_ns", 1, 1, INT64_MAX);
+  request.adapter = root.optional_string("adapter").value_or("");
   request.tenant = root.optional_string("tenant").value_or("");
   request.priority = root.optional_int("priority").value_or(0);
   if (root.has("sampling")) request.sampling = read_sampling(root.object("sampling"));
@@ -189,6 +191,10 @@ Result<bool> WorkloadReader::next(Request& request) {
                     std::to_string(last_arrival_ns_) + " as of the request before",
                 "sort the requests by arrival_ns");
     }
+    if (!names_.insert(request.name)) {
+      root.fail("name", "got " + quote(request.name) + " twice, expected names that are unique",
+                "the answers to two requests of one name could not be told apart");
+    }
     RETURN_IF_ERROR(document->finish());
     ++made_;
     last_arrival_ns_ = request.arrival_ns;
@@ -200,16 +206,11 @@ Result<Workload> read_workload(const std::string& path) {
   const auto reader = WorkloadReader::open(path);
   if (!reader) return reader.error();
   Workload workload;
-  std::set<std::string> names;
   Request request;
   for (;;) {
     const Result<bool> there = (*reader)->next(request);
     if (!there) return there.error();
     if (!*there) return workload;
-    if (!names.insert(request.name).second) {
-      return invalid_argument((*reader)->where() + ": name: got \"" + request.name +
-                              "\" twice, expected names that are unique");
-    }
     workload.requests.push_back(std::move(request));
   }
 }
@@ -232,6 +233,8 @@ std::string to_json_line(const Request& request) {
   if (!request.session.empty()) json["session"] = request.session;
   if (request.turn != 0) json["turn"] = request.turn;
   if (request.think_ns) json["think_ns"] = *request.think_ns;
+  if (request.timeout_ns) json["timeout_ns"] = *request.timeout_ns;
+  if (!request.adapter.empty()) json["adapter"] = request.adapter;
   if (!request.tenant.empty()) json["tenant"] = request.tenant;
   if (request.priority != 0) json["priority"] = request.priority;
   nlohmann::ordered_json sampling = to_json(request.sampling);

@@ -58,6 +58,9 @@ struct Request {
   /// at the later of that and arrival_ns. REQUIRES a session. `load` keeps to arrival_ns alone, and
   /// says so.
   std::optional<int64_t> think_ns;
+  /// The client gives up when it has no whole answer this long after it sent the request.
+  std::optional<int64_t> timeout_ns;
+  std::string adapter;  ///< on top of the model; as `model` it is what a server is asked for
   std::string tenant;
   int64_t priority = 0;
   Sampling sampling;

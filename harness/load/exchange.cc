@@ -127,7 +127,7 @@ RequestBody request_body(const workload::Request& request, const std::string& mo
     const std::string text = with_model(*request.raw_body, model);
     return {text, records::parameters_of_body(json::parse(text, nullptr, false))};
   }
-  json body = {{"model", model}};
+  json body = {{"model", request.adapter.empty() ? model : request.adapter}};
   if (request.endpoint == workload::Endpoint::kChat && !request.messages.empty()) {
     json messages = json::array();
     for (const workload::Message& message : request.messages) {
@@ -167,7 +167,7 @@ records::LedgerEntry entry_for(const workload::Request& request, int64_t index,
   entry.index = index;
   entry.name = request.name;
   entry.endpoint = path_of(request.endpoint);
-  entry.model = model;
+  entry.model = request.adapter.empty() ? model : request.adapter;
   entry.tenant = request.tenant;
   entry.stream = request.stream;
   entry.choices = request.sampling.n.value_or(1);

@@ -223,9 +223,14 @@ class Generator final {
     const int64_t sent_ns = clock_.monotonic_ns();
     entry.sent_unix_ns = clock_.unix_ns();
     std::unique_ptr<Connection> connection = connection_to(server);
-    connection->stream().expires_after(server.target->timeout_ns);
+    const int64_t gives_up_ns = request.timeout_ns.value_or(INT64_MAX);
+    connection->stream().expires_after(std::min(server.target->timeout_ns, gives_up_ns));
     const std::string problem = co_await connection->exchange(message, reader, clock_, sent_ns);
-    if (!problem.empty()) reader.on_failure(problem, clock_.monotonic_ns() - sent_ns);
+    if (!problem.empty()) {
+      const int64_t waited_ns = clock_.monotonic_ns() - sent_ns;
+      reader.on_failure(problem, waited_ns);
+      if (waited_ns >= gives_up_ns) entry.outcome = records::ClientOutcome::kHungUp;
+    }
     const bool clean = entry.outcome == records::ClientOutcome::kCompleted ||
                        entry.outcome == records::ClientOutcome::kRefused;
     if (clean && connection->can_be_kept()) {

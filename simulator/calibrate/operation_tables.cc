@@ -1,6 +1,7 @@
 #include "simulator/calibrate/operation_tables.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 #include <utility>
@@ -9,10 +10,13 @@
 #include "base/files.h"
 #include "base/sha256.h"
 #include "base/text.h"
-#include "simulator/calibrate/csv.h"
+#include "workload/traces/csv.h"
 
 namespace touchstone::simulator {
 namespace {
+
+using workload::csv_file;
+using workload::CsvRows;
 
 constexpr double kNsPerMs = 1e6;
 constexpr double kNsPerS = 1e9;
@@ -50,17 +54,14 @@ Result<Grid> whole_grid(const std::map<double, std::map<double, double>>& points
 }
 
 Status read_gemm(const std::string& path, GemmTimes& gemm) {
-  const std::vector<std::string> columns = {"m", "n", "k", "latency"};
-  RETURN_IF_ERROR(read_csv(path, columns, [&](std::span<const std::string> values, int64_t line) {
-    double numbers[4];
-    for (size_t i = 0; i < 4; ++i) {
-      const auto number = csv_number(path, line, columns[i], values[i]);
-      if (!number) return Status(number.error());
-      numbers[i] = *number;
-    }
-    gemm.add(numbers[0], numbers[1], numbers[2], numbers[3] * kNsPerMs);
-    return Status();
-  }));
+  auto rows = CsvRows::open(path, {"m", "n", "k", "latency"});
+  if (!rows) return std::move(rows).error();
+  for (std::array<double, 4> n;;) {
+    const auto there = rows->next_numbers(n);
+    if (!there) return there.error();
+    if (!*there) break;
+    gemm.add(n[0], n[1], n[2], n[3] * kNsPerMs);
+  }
   const Status settled = gemm.settle();
   return settled ? settled : Status(Error(settled.error()).with_context(path));
 }
@@ -73,27 +74,21 @@ struct Heads {
 
 /// `context`: new tokens on the columns, a single sequence; else sequences x tokens read.
 Result<Grid> read_attention(const std::string& path, const Heads& wanted, bool context) {
-  const std::vector<std::string> columns = {
-      "num_heads", "num_key_value_heads", "head_dim", "batch_size", "isl", "step", "latency"};
+  auto rows = CsvRows::open(path, {"num_heads", "num_key_value_heads", "head_dim", "batch_size",
+                                   "isl", "step", "latency"});
+  if (!rows) return std::move(rows).error();
   std::map<double, std::map<double, double>> points;
-  const Status read =
-      read_csv(path, columns, [&](std::span<const std::string> values, int64_t line) {
-        double n[7];
-        for (size_t i = 0; i < 7; ++i) {
-          const auto number = csv_number(path, line, columns[i], values[i]);
-          if (!number) return Status(number.error());
-          n[i] = *number;
-        }
-        if (n[0] != static_cast<double>(wanted.heads) ||
-            n[1] != static_cast<double>(wanted.kv_heads) ||
-            n[2] != static_cast<double>(wanted.head_dim)) {
-          return Status();
-        }
-        if (context && n[3] == 1) points[0][n[4]] = n[6] * kNsPerMs;
-        if (!context) points[n[3]][n[5] + n[4]] = n[6] * kNsPerMs;
-        return Status();
-      });
-  if (!read) return read.error();
+  for (std::array<double, 7> n;;) {
+    const auto there = rows->next_numbers(n);
+    if (!there) return there.error();
+    if (!*there) break;
+    if (n[0] != static_cast<double>(wanted.heads) || n[1] != static_cast<double>(wanted.kv_heads) ||
+        n[2] != static_cast<double>(wanted.head_dim)) {
+      continue;
+    }
+    if (context && n[3] == 1) points[0][n[4]] = n[6] * kNsPerMs;
+    if (!context) points[n[3]][n[5] + n[4]] = n[6] * kNsPerMs;
+  }
   if (points.empty()) {
     return invalid_argument(csv_file(path) + ": got no measurement of " +
                             std::to_string(wanted.heads) + " heads and " +

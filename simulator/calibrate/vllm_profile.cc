@@ -10,11 +10,14 @@
 
 #include "base/sha256.h"
 #include "base/text.h"
-#include "simulator/calibrate/csv.h"
 #include "simulator/steptime/model_shape.h"
+#include "workload/traces/csv.h"
 
 namespace touchstone::simulator {
 namespace {
+
+using workload::csv_file;
+using workload::CsvRows;
 
 constexpr double kNsPerUs = 1e3;
 // Layers that a step has once; the others are in every block of the model.
@@ -30,54 +33,57 @@ using Points = std::map<double, std::map<double, double>>;
 /// Sums the layers' times by the number in the second column.
 Status read_layers(const std::string& path, const std::string& by, double blocks,
                    std::map<double, double>& sums) {
-  return read_csv(path, {"layer", by, "time_us"},
-                  [&](std::span<const std::string> values, int64_t line) -> Status {
-                    const auto count = csv_number(path, line, by, values[1]);
-                    if (!count) return count.error();
-                    const auto time_us = csv_number(path, line, "time_us", values[2]);
-                    if (!time_us) return time_us.error();
-                    const auto times = kTimesInABlock.find(values[0]);
-                    double factor = times == kTimesInABlock.end() ? 1.0 : times->second;
-                    if (!kOnce.contains(values[0])) factor *= blocks;
-                    sums[*count] += factor * *time_us * kNsPerUs;
-                    return Status();
-                  });
+  auto rows = CsvRows::open(path, {"layer", by, "time_us"});
+  if (!rows) return std::move(rows).error();
+  for (std::vector<std::string_view> fields;;) {
+    const auto there = rows->next(fields);
+    if (!there) return there.error();
+    if (!*there) return {};
+    const auto count = rows->number(fields, 1);
+    if (!count) return count.error();
+    const auto time_us = rows->number(fields, 2);
+    if (!time_us) return time_us.error();
+    const std::string layer(fields[0]);
+    const auto times = kTimesInABlock.find(layer);
+    double factor = times == kTimesInABlock.end() ? 1.0 : times->second;
+    if (!kOnce.contains(layer)) factor *= blocks;
+    sums[*count] += factor * *time_us * kNsPerUs;
+  }
 }
 
 /// Steps that only decode, and steps that compute one prompt: the others are sums of both.
 Status read_attention(const std::string& path, double blocks, Points& decode, Points& prefill) {
-  const std::vector<std::string> columns = {"prefill_chunk", "kv_prefill", "n_decode", "kv_decode",
-                                            "time_us"};
-  return read_csv(path, columns, [&](std::span<const std::string> values, int64_t line) -> Status {
-    std::array<double, 5> n = {};
-    for (size_t i = 0; i < n.size(); ++i) {
-      const auto number = csv_number(path, line, columns[i], values[i]);
-      if (!number) return number.error();
-      n[i] = *number;
-    }
+  auto rows =
+      CsvRows::open(path, {"prefill_chunk", "kv_prefill", "n_decode", "kv_decode", "time_us"});
+  if (!rows) return std::move(rows).error();
+  for (std::array<double, 5> n;;) {
+    const auto there = rows->next_numbers(n);
+    if (!there) return there.error();
+    if (!*there) return {};
     const double ns = n[4] * kNsPerUs * blocks;
     if (n[0] == 0 && n[2] > 0) decode[n[2]][n[3]] = ns;
     if (n[0] > 0 && n[2] == 0) prefill[n[0]][n[1]] = ns;
-    return Status();
-  });
+  }
 }
 
 /// The mean over the rows without prompts' tokens; 0 without the file.
 Result<double> read_skew(const std::string& path) {
   if (!std::filesystem::exists(csv_file(path))) return 0.0;
+  auto rows = CsvRows::open(path, {"pc", "alpha", "n_samples"});
+  if (!rows) return std::move(rows).error();
   double sum = 0;
   double samples = 0;
-  const Status read = read_csv(path, {"pc", "alpha", "n_samples"},
-                               [&](std::span<const std::string> values, int64_t line) -> Status {
-                                 const auto count = csv_number(path, line, "n_samples", values[2]);
-                                 if (!count) return count.error();
-                                 const auto alpha = parse_double(values[1]);
-                                 if (!alpha || values[0] != "0") return Status();
-                                 sum += *alpha * *count;
-                                 samples += *count;
-                                 return Status();
-                               });
-  if (!read) return read.error();
+  for (std::vector<std::string_view> fields;;) {
+    const auto there = rows->next(fields);
+    if (!there) return there.error();
+    if (!*there) break;
+    const auto count = rows->number(fields, 2);
+    if (!count) return count.error();
+    const auto alpha = parse_double(fields[1]);
+    if (!alpha || fields[0] != "0") continue;
+    sum += *alpha * *count;
+    samples += *count;
+  }
   return samples > 0 ? std::max(0.0, sum / samples) : 0.0;
 }
 

@@ -1,11 +1,10 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "tests/support/json_schema.h"
+#include "tests/support/memory.h"
 #include "workload/reader.h"
 #include "workload/workload.h"
 
@@ -36,6 +35,8 @@ Request full_request() {
   r.session = "s";
   r.turn = 2;
   r.think_ns = 1'500;
+  r.timeout_ns = 30'000'000'000;
+  r.adapter = "law";
   r.tenant = "t";
   r.priority = -3;
   r.sampling = {.temperature = 0.7,
@@ -132,13 +133,6 @@ TEST_F(WorkloadFile, BadRowsSayWhereAndWhat) {
   }
 }
 
-int64_t resident_bytes() {
-  int64_t size = 0;
-  int64_t resident = 0;
-  std::ifstream("/proc/self/statm") >> size >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
-}
-
 /// The requests would take about ten times as much.
 TEST_F(WorkloadFile, AReaderNeedsNoMemoryForALongFile) {
   constexpr int kLines = 40'000;
@@ -153,11 +147,11 @@ TEST_F(WorkloadFile, AReaderNeedsNoMemoryForALongFile) {
   ASSERT_TRUE(reader.has_value());
   Request request;
   ASSERT_TRUE((*reader)->next(request).value());
-  const int64_t before = resident_bytes();
+  const int64_t before = support::resident_bytes();
   int count = 1;
   while ((*reader)->next(request).value()) ++count;
   EXPECT_EQ(count, kLines);
-  EXPECT_LT(resident_bytes() - before, 2 << 20);
+  EXPECT_LT(support::resident_bytes() - before, 2 << 20);
 }
 
 TEST_F(WorkloadFile, AMissingFileIsNotFound) {

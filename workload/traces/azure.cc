@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "workload/traces/csv.h"
 #include "workload/traces/rows.h"
 #include "workload/traces/trace.h"
 

@@ -51,60 +51,6 @@ int64_t required_in(const Fields& fields, const char* key, int64_t low, int64_t 
   return fields.int_in(key, low, low, high);
 }
 
-Result<CsvRows> CsvRows::open(const std::string& path, std::vector<std::string> columns) {
-  auto lines = LineReader::open(path);
-  if (!lines) return std::move(lines).error();
-  CsvRows rows(std::move(*lines), std::move(columns));
-  if (rows.columns_.empty()) return rows;
-  const auto header = rows.lines_->next();
-  if (!header) return header.error();
-  const std::string wanted = join(rows.columns_, ",");
-  const std::string_view got = *header ? **header : std::string_view();
-  const std::string_view without_mark = got.starts_with("\xef\xbb\xbf") ? got.substr(3) : got;
-  if (!without_mark.starts_with(wanted)) {
-    return invalid_argument(path + ":1: got the header " + quote(got) + ", expected " + wanted);
-  }
-  return rows;
-}
-
-Result<bool> CsvRows::next(std::vector<std::string_view>& fields) {
-  const auto line = lines_->next();
-  if (!line) return line.error();
-  if (!*line) return false;
-  fields.clear();
-  for (size_t from = 0;;) {
-    const size_t comma = (*line)->find(',', from);
-    fields.push_back(trim((*line)->substr(from, comma - from)));
-    if (comma == std::string_view::npos) break;
-    from = comma + 1;
-  }
-  if ((*line)->find('"') != std::string_view::npos) {
-    return invalid_argument(where() + ": got a quoted field, expected plain ones");
-  }
-  if (fields.size() < columns_.size()) {
-    return invalid_argument(where() + ": got " + std::to_string(fields.size()) +
-                            " fields, expected " + join(columns_, ","));
-  }
-  return true;
-}
-
-std::string CsvRows::where() const {
-  return lines_->path() + ":" + std::to_string(lines_->number());
-}
-
-Error CsvRows::bad(size_t column, std::string_view text, const std::string& expected) const {
-  const std::string name =
-      column < columns_.size() ? columns_[column] : "field " + std::to_string(column + 1);
-  return invalid_argument(where() + ": " + name + ": got " + quote(text) + ", expected " +
-                          expected);
-}
-
-Result<int64_t> CsvRows::tokens(const std::vector<std::string_view>& fields, size_t column) const {
-  const auto number = parse_int(fields[column]);
-  if (number && *number >= 0 && *number <= kMostTraceTokens) return *number;
-  return bad(column, fields[column], "tokens, 0 to " + std::to_string(kMostTraceTokens));
-}
-
 std::optional<int64_t> seconds_to_ns(double seconds) {
   if (!(seconds >= 0) || !(seconds < 9.2e9)) return std::nullopt;
   return static_cast<int64_t>(std::llround(seconds * 1e9));

@@ -1,5 +1,5 @@
-// What the readers of published traces share: lines of a CSV file with its header checked, token
-// counts, times from the first one on. Thread-compatible.
+// What the readers of published traces share: numbers of JSON fields, times from the first one on,
+// requests as every trace gives them. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -10,34 +10,11 @@
 #include <vector>
 
 #include "base/document.h"
-#include "base/line_reader.h"
 #include "base/result.h"
 #include "workload/request_reader.h"
 #include "workload/workload.h"
 
 namespace touchstone::workload {
-
-/// A CSV file without quoted fields, as published traces are.
-class CsvRows final {
- public:
-  /// `columns`: what the header must begin with; empty: there is no header.
-  /// ERRORS: kNotFound, kIo, kInvalidArgument for another header or an empty file.
-  static Result<CsvRows> open(const std::string& path, std::vector<std::string> columns);
-  /// The fields of the next line, valid until the next call; false at the end.
-  /// ERRORS: kInvalidArgument for a line with too few fields or with quotes; kIo.
-  Result<bool> next(std::vector<std::string_view>& fields);
-  std::string where() const;
-  /// `file:line: column: got "text", expected …`
-  Error bad(size_t column, std::string_view text, const std::string& expected) const;
-  /// The field as a number of tokens, 0 to kMostTraceTokens.
-  Result<int64_t> tokens(const std::vector<std::string_view>& fields, size_t column) const;
-
- private:
-  CsvRows(std::unique_ptr<LineReader> lines, std::vector<std::string> columns)
-      : lines_(std::move(lines)), columns_(std::move(columns)) {}
-  std::unique_ptr<LineReader> lines_;
-  std::vector<std::string> columns_;
-};
 
 /// An integer that must be there, in the closed range; `low` after an error, which `fields` keeps.
 int64_t required_in(const Fields& fields, const char* key, int64_t low, int64_t high);

@@ -14,6 +14,7 @@
 #include "base/portable_math.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "workload/traces/csv.h"
 #include "workload/traces/rows.h"
 #include "workload/traces/trace.h"
 
