@@ -192,8 +192,8 @@ Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions&
     auto given = read_suite(options.suite);
     if (!given) return std::move(given).error();
     plan.suite = std::move(*given);
-  } else if (*own) {
-    plan.suite = std::move(**own);
+  } else {
+    if (*own) plan.suite = std::move(**own);
     if (profiles.empty() && run.manifest) profiles = run.manifest->profiles;
   }
   if (profiles.empty()) profiles = plan.suite.profiles;

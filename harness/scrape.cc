@@ -36,16 +36,27 @@ Result<std::string> server_base(const std::string& url) {
   return parsed->text();
 }
 
-Result<std::string> served_model(const std::string& server_base, const http::Access& access) {
+Result<ServedModel> served_model(const std::string& server_base, const http::Access& access,
+                                 const std::string& id) {
   const std::string url = server_base + "/v1/models";
   const auto body = http::http_get_body(url, kTimeoutNs, access);
   if (!body) return body.error();
   const auto answer = nlohmann::json::parse(*body, nullptr, false);
-  const nlohmann::json::json_pointer id("/data/0/id");
-  if (!answer.is_object() || !answer.contains(id) || !answer.at(id).is_string()) {
-    return unavailable(url + ": got no list of models", "name the model");
+  const nlohmann::json::json_pointer list("/data");
+  if (answer.is_object() && answer.contains(list)) {
+    for (const nlohmann::json& model : answer.at(list)) {
+      if (!model.is_object() || !model.contains("id") || !model["id"].is_string()) continue;
+      ServedModel served{.id = model["id"].get<std::string>(), .max_model_len = {}};
+      if (!id.empty() && served.id != id) continue;
+      const auto length = model.find("max_model_len");
+      if (length != model.end() && length->is_number_integer()) {
+        served.max_model_len = length->get<int64_t>();
+      }
+      return served;
+    }
   }
-  return answer.at(id).get<std::string>();
+  const std::string wanted = id.empty() ? "any" : quote(id);
+  return unavailable(url + ": got no list of models with " + wanted, "name the model");
 }
 
 std::string ask_version(const std::string& server_base, const http::Access& access) {

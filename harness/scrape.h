@@ -16,8 +16,14 @@ namespace touchstone::harness {
 /// are given it, without `/v1`. ERRORS: kInvalidArgument.
 Result<std::string> server_base(const std::string& url);
 
-/// The first model that GET BASE/v1/models lists. ERRORS: kIo, kTimeout, kUnavailable.
-Result<std::string> served_model(const std::string& server_base, const http::Access& access);
+struct ServedModel {
+  std::string id;
+  std::optional<int64_t> max_model_len;  ///< as vLLM says it; not all servers do
+};
+/// What GET BASE/v1/models says of the model `id`; of the first one when that is empty.
+/// ERRORS: kIo, kTimeout, kUnavailable.
+Result<ServedModel> served_model(const std::string& server_base, const http::Access& access,
+                                 const std::string& id = {});
 
 /// The version that GET URL/version tells; empty when the server has no such route.
 std::string ask_version(const std::string& server_base, const http::Access& access);

@@ -100,7 +100,7 @@ Result<std::vector<BenchSeries>> run_requests(const BenchCase& one, const BenchS
   if (model.empty()) {
     auto served = served_model(*base, {});
     if (!served) return std::move(served).error();
-    model = std::move(*served);
+    model = std::move(served->id);
   }
   const workload::Workload load = workload_of(one);
   LoadTarget target;

@@ -19,11 +19,9 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
   if (!base) return base.error();
   RecordOutcome outcome;
   outcome.model = options.model;
-  if (outcome.model.empty()) {
-    auto model = served_model(*base, options.access);
-    if (!model) return std::move(model).error();
-    outcome.model = std::move(*model);
-  }
+  const auto model = served_model(*base, options.access, options.model);
+  if (!model && options.model.empty()) return model.error();
+  if (model) outcome.model = model->id;
   records::RunManifest& manifest = folder.manifest();
   manifest.verb = "load";
   manifest.name = options.description;
@@ -40,6 +38,7 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
     return page;
   };
   if (const auto page = scrape(run_files::kMetricsBefore)) server.flags = cache_settings(*page);
+  if (model && model->max_model_len) server.flags["max_model_len"] = *model->max_model_len;
   server.hardware = records::this_hardware();
   RETURN_IF_ERROR(write_file_atomic(folder.file(run_files::kServer), records::server_json(server)));
   LoadTarget target;

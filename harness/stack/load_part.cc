@@ -101,7 +101,7 @@ class LoadPart final : public Part {
     if (plan.model.empty()) {
       auto model = served_model(target.url, target.access);
       if (!model) return std::move(model).error().with_context("load");
-      target.model = std::move(*model);
+      target.model = std::move(model->id);
     }
     auto workload = workload::read_workload(plan.workload);
     if (!workload) return std::move(workload).error();

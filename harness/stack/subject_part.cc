@@ -46,6 +46,9 @@ class SubjectPart : public Part {
     }
     const auto page = scrape_to_file(metrics_url(), file(run_files::kMetricsBefore), access());
     if (page) server.flags = cache_settings(*page);
+    if (const auto model = served_model(url(), access()); model && model->max_model_len) {
+      server.flags["max_model_len"] = *model->max_model_len;
+    }
     if (!page) {
       run_.miss(file(run_files::kMetricsBefore),
                 "metrics before the load: " + page.error().message);

@@ -16,6 +16,7 @@
 #include "harness/process/ports.h"
 #include "records/ledger.h"
 #include "records/run_folder.h"
+#include "records/server_description.h"
 #include "tests/end_to_end/stack.h"
 #include "tests/support/paths.h"
 
@@ -305,7 +306,7 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   harness::PortReservation ports;
   const auto port = ports.take();
   ASSERT_TRUE(port);
-  const auto server = serve(*port, *ports.take());
+  const auto server = serve(*port, *ports.take(), {"--max-model-len", "777"});
   const auto ran = harness::run_and_capture(
       {.name = "load",
        .argv = {support::touchstone_binary(), "load", "--url",
@@ -327,6 +328,10 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   for (const char* file : {"server.json", "metrics.txt", "metrics_before.txt"}) {
     EXPECT_TRUE(fs::exists(path(std::string("run/") + file))) << file;
   }
+  const auto described = records::read_server_description(path("run/server.json"));
+  ASSERT_TRUE(described) << described.error().message;
+  EXPECT_EQ(described->flags.at("max_model_len"), records::Settings::mapped_type(int64_t{777}))
+      << "as /v1/models says";
 }
 
 /// README: record a load, then simulate what was recorded.
