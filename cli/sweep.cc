@@ -1,15 +1,16 @@
 #include "cli/sweep.h"
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/collector_search.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "harness/shipped.h"
+#include "harness/sweep/cluster_job.h"
 #include "harness/sweep/sweep.h"
 
 namespace touchstone::cli {
@@ -20,6 +21,12 @@ struct Flags {
   int64_t point = -1;
   int64_t jobs = 0;
   bool dry_run = false;
+  std::string share;
+  std::string on;
+  int64_t tasks = 0;
+  std::string image;
+  std::string claim;
+  std::vector<std::string> slurm_arguments;
 };
 
 Exit fail(const Error& error) { return report_error(Error(error).with_context("sweep")); }
@@ -34,6 +41,35 @@ Exit list(const harness::Grid& grid) {
   }
   const Status printed = print(text);
   return printed ? Exit::kGood : report_error(printed.error());
+}
+
+Exit print_outcome(const harness::SweepOutcome& outcome) {
+  std::string text =
+      format_count(outcome.points) + " points, " + format_count(outcome.failed) + " failed\n";
+  if (!outcome.csv_path.empty()) text += outcome.csv_path + "\n" + outcome.markdown_path + "\n";
+  const Status printed = print(text);
+  if (!printed) return report_error(printed.error());
+  return outcome.failed > 0 ? Exit::kFindings : Exit::kGood;
+}
+
+Exit run_elsewhere(const Flags& flags) {
+  const harness::ClusterJobOptions job{.grid_path = flags.options.grid_path,
+                                       .output = flags.options.output,
+                                       .program = flags.options.program,
+                                       .tasks = flags.tasks,
+                                       .arguments = flags.slurm_arguments,
+                                       .image = flags.image,
+                                       .claim = flags.claim};
+  if (flags.on == "kubernetes") {
+    const auto path = harness::write_kubernetes_job(job);
+    if (!path) return fail(path.error());
+    const Status printed = print(*path + "\n");
+    return printed ? Exit::kGood : report_error(printed.error());
+  }
+  auto supervisor = Supervisor::start();
+  if (!supervisor) return report_error(supervisor.error());
+  const auto outcome = harness::run_on_slurm(job, (*supervisor)->supervision());
+  return outcome ? print_outcome(*outcome) : fail(outcome.error());
 }
 
 Exit run(Flags& flags) {
@@ -51,23 +87,22 @@ Exit run(Flags& flags) {
   if (flags.options.output.empty()) {
     return fail(invalid_argument("--output: got none, expected a folder for the points"));
   }
-  flags.options.threads = static_cast<size_t>(flags.jobs);
-  const int64_t start_ns = clock.monotonic_ns();
-  if (isatty(STDERR_FILENO) != 0) {
-    flags.options.progress = [&clock, start_ns](int64_t done, int64_t points) {
-      const double seconds = to_seconds(clock.monotonic_ns() - start_ns);
-      std::fprintf(stderr, "\rsweep: %lld of %lld points, %.0f s", static_cast<long long>(done),
-                   static_cast<long long>(points), seconds);
-      if (done == points) std::fputc('\n', stderr);
-    };
+  if (!flags.on.empty()) return run_elsewhere(flags);
+  if (!flags.share.empty()) {
+    const auto share = harness::parse_share(flags.share);
+    if (!share) return fail(share.error());
+    flags.options.share = *share;
   }
+  flags.options.threads = static_cast<size_t>(flags.jobs);
+  std::optional<Progress> progress;
+  flags.options.progress = [&progress](int64_t done, int64_t points) {
+    if (!progress) progress.emplace("sweep", "points", points);
+    progress->update(done);
+  };
   const auto outcome = harness::run_sweep(flags.options, clock);
+  progress.reset();
   if (!outcome) return fail(outcome.error());
-  const Status printed =
-      print(format_count(outcome->points) + " points, " + format_count(outcome->failed) +
-            " failed\n" + outcome->csv_path + "\n" + outcome->markdown_path + "\n");
-  if (!printed) return report_error(printed.error());
-  return outcome->failed > 0 ? Exit::kFindings : Exit::kGood;
+  return print_outcome(*outcome);
 }
 
 }  // namespace
@@ -89,6 +124,22 @@ Verb sweep_verb() {
             app.add_option("--point", flags->point,
                            "This one alone, on stdout: the bytes that the sweep keeps of it")
                 ->check(CLI::Range(0, 1000000));
+            app.add_option("--on", flags->on,
+                           "Elsewhere: slurm submits an array job, waits and gathers; kubernetes "
+                           "writes the manifest of an Indexed Job")
+                ->check(CLI::IsMember({"slurm", "kubernetes"}));
+            app.add_option("--tasks", flags->tasks,
+                           "With --on: tasks that share the points (default: one a point)")
+                ->check(CLI::Range(1, 1000));
+            app.add_option("--slurm-argument", flags->slurm_arguments,
+                           "With --on slurm: of sbatch, such as --partition=cpu; may be repeated")
+                ->allow_extra_args(false);
+            app.add_option("--image", flags->image,
+                           "With --on kubernetes: has this program on its PATH");
+            app.add_option("--claim", flags->claim,
+                           "With --on kubernetes: of the volume with the grid, mounted at /sweep");
+            app.add_option("--share", flags->share,
+                           "I/N: every N-th point from I on, as a task of --on does");
             app.add_flag("--dry-run", flags->dry_run, "Print the command of each point");
             return [flags] { return run(*flags); };
           }};

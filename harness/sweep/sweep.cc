@@ -143,8 +143,11 @@ Result<SweepOutcome> run_sweep(const SweepOptions& options, const Clock& clock) 
   RETURN_IF_ERROR(claim_folder(options, *grid));
   SweepOutcome outcome;
   outcome.points = grid->points();
+  const Share share = options.share.value_or(Share{});
+  if (options.share) outcome.points = 0;
   std::vector<int64_t> left;
-  for (int64_t i = 0; i < outcome.points; ++i) {
+  for (int64_t i = share.index; i < grid->points(); i += share.count) {
+    if (options.share) ++outcome.points;
     if (!std::filesystem::exists(point_path(options.output, i, ".json"))) left.push_back(i);
   }
   std::atomic<int64_t> failed = 0;
@@ -158,6 +161,7 @@ Result<SweepOutcome> run_sweep(const SweepOptions& options, const Clock& clock) 
     Status kept =
         write_file_atomic(point_path(options.output, left[i], printed ? ".json" : ".error"),
                           printed ? *printed : printed.error().message + "\n");
+    if (printed) std::filesystem::remove(point_path(options.output, left[i], ".error"));
     const MutexLock lock(one_at_a_time);
     if (written && !kept) written = std::move(kept);
     if (options.progress) options.progress(++done, outcome.points);
@@ -165,8 +169,32 @@ Result<SweepOutcome> run_sweep(const SweepOptions& options, const Clock& clock) 
   if (!written) return std::move(written).error();
   outcome.ran = std::ssize(left);
   outcome.failed = failed;
+  if (!options.share) RETURN_IF_ERROR(write_tables(options, *grid, outcome));
+  return outcome;
+}
+
+Result<SweepOutcome> gather_sweep(const SweepOptions& options) {
+  const auto grid = read_grid(options.grid_path);
+  if (!grid) return grid.error();
+  RETURN_IF_ERROR(claim_folder(options, *grid));
+  SweepOutcome outcome;
+  outcome.points = grid->points();
+  for (int64_t i = 0; i < outcome.points; ++i) {
+    const bool there = std::filesystem::exists(point_path(options.output, i, ".json"));
+    ++(there ? outcome.ran : outcome.failed);
+  }
   RETURN_IF_ERROR(write_tables(options, *grid, outcome));
   return outcome;
+}
+
+Result<Share> parse_share(const std::string& text) {
+  const std::vector<std::string> parts = split(text, '/');
+  const auto index = parse_int(parts.front());
+  const auto count = parse_int(parts.back());
+  if (parts.size() == 2 && index && count && *index >= 0 && *index < *count) {
+    return Share{*index, *count};
+  }
+  return invalid_argument("--share: got " + quote(text) + ", expected I/N with 0 <= I < N");
 }
 
 }  // namespace touchstone::harness
