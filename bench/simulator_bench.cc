@@ -3,6 +3,7 @@
 // --trace=FILE also a trace of Mooncake (FAST'25: timestamp, input_length, output_length, hash_ids
 // of 512 tokens) on one replica, by block size.
 #include <benchmark/benchmark.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "simulator/simulation.h"
 #include "simulator/sources.h"
 #include "simulator/steptime/linear.h"
@@ -50,6 +52,56 @@ void BM_Simulate(benchmark::State& state) {
   state.counters["requests_in_a_step"] = static_cast<double>(tokens) / static_cast<double>(steps);
 }
 BENCHMARK(BM_Simulate)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+
+/// The most that this program ever held.
+double peak_rss_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+/// The same load for each of so many replicas: a request costs as much behind a router of 64 as
+/// behind one of 1, but for its look at each of them. Memory is what is in flight, and what is kept
+/// of a million requests; --requests=N adds a row of so many, by itself with --benchmark_filter.
+void BM_Fleet(benchmark::State& state, const char* name) {
+  const int64_t count = state.range(0);
+  const scheduler::Config config{.num_blocks = 16'384,
+                                 .block_size = 16,
+                                 .max_num_seqs = 256,
+                                 .max_num_batched_tokens = 8192,
+                                 .max_model_len = 4096};
+  const workload::GenerateOptions load{.seed = 1,
+                                       .requests = state.range(1),
+                                       .rate_per_s = 30.0 * static_cast<double>(count),
+                                       .prompt_tokens = {.low = 384, .high = 640},
+                                       .output_tokens = {.low = 64, .high = 192},
+                                       .prefixes = 16,
+                                       .prefix_tokens = 256};
+  const auto model = make_linear_step_time({10'000'000, 20'000, 150'000});
+  const std::vector<ReplicaOptions> replicas(static_cast<size_t>(count), {config, *model});
+  for (auto _ : state) {
+    const auto source = make_workload_source(generator_feed(load), config);
+    const auto router =
+        make_router(name, {.cache_blocks = config.num_blocks, .block_size = config.block_size});
+    ClusterSummary summary(replicas.size());
+    const auto end = run_simulation(replicas, **router, *source, summary, 0);
+    benchmark::DoNotOptimize(end->fingerprint);
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(1));
+  state.counters["peak_rss_mib"] = peak_rss_mib();
+}
+BENCHMARK_CAPTURE(BM_Fleet, least_requests, "least-requests")
+    ->Args({1, 100'000})
+    ->Args({8, 100'000})
+    ->Args({64, 100'000})
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_Fleet, prefix, "prefix")
+    ->Args({1, 100'000})
+    ->Args({8, 100'000})
+    ->Args({64, 100'000})
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 workload::Workload read_trace(const std::string& path) {
   workload::Workload trace;
@@ -107,6 +159,21 @@ int main(int argc, char** argv) {
         ->Arg(16)
         ->Arg(64)
         ->Arg(512)
+        ->Unit(benchmark::kMillisecond);
+  }
+  const std::string_view more = "--requests=";
+  const auto wanted = std::find_if(argv + 1, argv + argc, [&](const char* argument) {
+    return std::string_view(argument).starts_with(more);
+  });
+  if (wanted != argv + argc) {
+    const auto requests = parse_int(*wanted + more.size());
+    BASE_CHECK(requests && *requests > 0, *wanted);
+    std::rotate(wanted, wanted + 1, argv + argc);
+    --argc;
+    benchmark::RegisterBenchmark(
+        "BM_Growth", [](benchmark::State& state) { simulator::BM_Fleet(state, "least-requests"); })
+        ->Args({8, *requests})
+        ->Iterations(1)
         ->Unit(benchmark::kMillisecond);
   }
   benchmark::Initialize(&argc, argv);

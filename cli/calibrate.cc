@@ -58,6 +58,10 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--fit-share", options.fit_share,
                  "Learn from so much of each run's requests, by arrival, and judge by the rest")
       ->capture_default_str();
+  app.add_flag(
+      "--recover-steps", options.recover_steps,
+      "Find the steps of streamed runs in the times of their tokens, also where spans tell "
+      "times (default: where nothing else does)");
   app.add_option("--operations", flags->operations.folder,
                  "Instead of runs: folder of measured operations, SYSTEM.gemm.bf16.csv and others");
   app.add_option("--system", flags->operations.system, "With --operations: the card");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "cli/config_flags.h"
 #include "cli/generated_load.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "reports/reports.h"
 #include "simulator/cluster/router.h"
 #include "simulator/simulate.h"
@@ -24,6 +26,7 @@ struct Flags {
   int64_t concurrency = 0;
   std::string think_time = "0s";
   std::string scrape_interval;
+  std::string request_timeout;
   std::string format = "text";
 };
 
@@ -48,6 +51,14 @@ Status resolve_flags(Flags& flags) {
     }
     options.scrape_interval_ns = *interval_ns;
   }
+  if (!flags.request_timeout.empty()) {
+    const auto timeout_ns = parse_duration_ns(flags.request_timeout);
+    if (!timeout_ns || *timeout_ns < 1) {
+      return invalid_argument("simulate: --request-timeout: got " + quote(flags.request_timeout) +
+                              ", expected a duration like 30s");
+    }
+    options.timeout_ns = *timeout_ns;
+  }
   if (flags.concurrency > 0) {
     options.closed_loop = {.concurrency = flags.concurrency, .think_time_ns = *think_time_ns};
   } else if (*think_time_ns > 0) {
@@ -60,7 +71,18 @@ Status resolve_flags(Flags& flags) {
 Exit run(Flags& flags) {
   const Status usable = resolve_flags(flags);
   if (!usable) return report_error(usable.error());
+  flags.options.charts = flags.format == "html";
+  std::optional<Progress> progress;
+  const bool counted = flags.options.generated && !flags.options.closed_loop;
+  flags.options.progress = [&](int64_t done) {
+    if (!progress) {
+      progress.emplace("simulate", "requests",
+                       counted ? std::optional(flags.options.generated->requests) : std::nullopt);
+    }
+    progress->update(done);
+  };
   auto report = simulator::simulate(flags.options);
+  progress.reset();
   if (!report) return report_error(Error(report.error()).with_context("simulate"));
   const Status signed_by = add_program_digest(*report);
   if (!signed_by) return report_error(signed_by.error());
@@ -89,10 +111,10 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--think-time", flags->think_time,
                  "Closed loop: from the end of a request to the client's next, such as 2s")
       ->capture_default_str();
-  add_config_flags(app,
-                   {.defaults = {},
-                    .else_than_default = "the run's, else ",
-                    .left_out = {"max_loras"}},  // no simulated request has an adapter
+  app.add_option("--request-timeout", flags->request_timeout,
+                 "Clients give up when they have no whole answer after this (default: never; a "
+                 "request's own timeout_ns goes first)");
+  add_config_flags(app, {.defaults = {}, .else_than_default = "the run's, else ", .left_out = {}},
                    flags->options.changes);
   app.add_option("--replicas", options.replicas, "Servers with the same settings")
       ->capture_default_str();

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/random.h"
 #include "base/version.h"
+#include "records/server_description.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 
 namespace touchstone::simulator {
@@ -18,6 +20,24 @@ telemetry::VllmMetricsConfig metrics_config(const scheduler::Config& config) {
                     .enable_prefix_caching = config.enable_prefix_caching},
           .started_unix_ns = kEpochUnixNs,
           .process_metrics = false};
+}
+
+/// The ids of clients are of another stream than those of the server's spans.
+uint64_t ledger_seed(uint64_t seed, size_t server) {
+  uint64_t state = ~seed + server;
+  return splitmix64(state);
+}
+
+records::ServerDescription description_of(const ReplicaOptions& replica, const std::string& name) {
+  records::ServerDescription server{
+      .engine = "touchstone simulate", .version = kVersion, .description = name};
+  for (const scheduler::ConfigField& field : scheduler::config_fields()) {
+    if (!field.flag.empty()) {
+      server.flags[std::string(field.flag)] = scheduler::get(replica.config, field);
+    }
+  }
+  server.model["steptime"] = replica.model.describe();
+  return server;
 }
 
 }  // namespace
@@ -43,46 +63,94 @@ Result<std::unique_ptr<RunWriter>> RunWriter::open(const RunWriterOptions& optio
   manifest.verb = "simulate";
   manifest.name = options.name;
   manifest.seed = options.seed;
+  manifest.profiles = {"vllm-v1"};
+  manifest.load_start_unix_ns = kEpochUnixNs;
   manifest.versions["touchstone"] = kVersion;
   manifest.notes.emplace_back("virtual time: 0 is 2026-01-01T00:00:00Z");
   const std::string path = (*folder)->path();
-  std::unique_ptr<RunWriter> writer(new RunWriter(std::move(*folder), next));
+  std::unique_ptr<RunWriter> writer(new RunWriter(options, std::move(*folder), next));
   for (size_t i = 0; i < replicas.size(); ++i) {
-    RETURN_IF_ERROR(
-        writer->open_replica(replicas.size() == 1 ? path : path + "/replica-" + std::to_string(i),
-                             replicas[i].config, options.seed));
+    RETURN_IF_ERROR(writer->open_replica(
+        replicas.size() == 1 ? path : path + "/replica-" + std::to_string(i), replicas[i]));
   }
   return writer;
 }
 
-Status RunWriter::open_replica(const std::string& folder, const scheduler::Config& config,
-                               uint64_t seed) {
+Status RunWriter::open_replica(const std::string& folder, const ReplicaOptions& replica) {
   namespace names = records::run_files;
   RETURN_IF_ERROR(make_directories(folder));
+  Files files{.folder = folder};
   auto steps = LineWriter::open(folder + "/" + names::kSteps);
   if (!steps) return std::move(steps).error();
+  files.steps = std::move(*steps);
   auto records = LineWriter::open(folder + "/" + names::kRecords);
   if (!records) return std::move(records).error();
-  auto spans =
-      SpanFile::open(folder + "/" + names::kSpans, seed, static_cast<int32_t>(files_.size()));
+  files.records = std::move(*records);
+  auto spans = SpanFile::open(folder + "/" + names::kSpans, options_.seed,
+                              static_cast<int32_t>(files_.size()));
   if (!spans) return std::move(spans).error();
-  RETURN_IF_ERROR((*steps)->write(to_json_line(lifecycle::header_of(config, "virtual"))));
-  files_.push_back({folder, std::move(*steps), std::move(*records), std::move(*spans),
-                    std::make_unique<telemetry::VllmMetrics>(metrics_config(config))});
+  files.spans = std::move(*spans);
+  auto ledger =
+      LedgerWriter::open(folder + "/" + names::kLedger, ledger_seed(options_.seed, files_.size()),
+                         replica.model.frontend());
+  if (!ledger) return std::move(ledger).error();
+  files.ledger = std::move(*ledger);
+  files.metrics = std::make_unique<telemetry::VllmMetrics>(metrics_config(replica.config));
+  records::StepLogHeader header = lifecycle::header_of(replica.config, "virtual");
+  if (replica.offload || replica.role == Role::kDecode) header.config[kExternalKv] = true;
+  RETURN_IF_ERROR(files.steps->write(to_json_line(header)));
+  RETURN_IF_ERROR(write_file_atomic(folder + "/" + names::kMetricsBefore, files.metrics->render()));
+  RETURN_IF_ERROR(write_file_atomic(folder + "/" + names::kServer,
+                                    records::server_json(description_of(replica, options_.name))));
+  files_.push_back(std::move(files));
   return {};
 }
 
 void RunWriter::on_step(const StepView& step) {
   keep(of(step.replica).steps->write(to_json_line(step_record(step))));
+  of(step.replica).ledger->on_step(step);
   next_.on_step(step);
 }
 
-void RunWriter::on_request(int32_t replica, const records::RequestRecord& request) {
+void RunWriter::write(int32_t replica, const records::RequestRecord& request) {
   Files& files = of(replica);
-  keep(files.records->write(to_json_line(request)));
-  keep(files.spans->add(request));
-  files.metrics->on_finish(request);
+  records::RequestRecord traced = request;
+  keep(files.ledger->add(traced));
+  keep(files.records->write(to_json_line(traced)));
+  keep(files.spans->add(traced));
+  files.metrics->on_finish(traced);
+}
+
+void RunWriter::on_request(int32_t replica, const records::RequestRecord& request) {
+  write(replica, request);
   next_.on_request(replica, request);
+}
+
+void RunWriter::on_prefilled(int32_t replica, const records::RequestRecord& request) {
+  write(replica, request);
+  next_.on_prefilled(replica, request);
+}
+
+void RunWriter::on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) {
+  const bool final = loss != Loss::kCrashed || options_.crashes_are_final;
+  if (LedgerWriter* const ledger = final ? lost_ledger() : nullptr) {
+    keep(ledger->add_lost(request, loss, time_ns));
+  }
+  next_.on_lost(request, loss, time_ns);
+}
+
+LedgerWriter* RunWriter::lost_ledger() {
+  if (files_.size() == 1) return files_.front().ledger.get();
+  if (!lost_) {
+    auto opened = LedgerWriter::open(folder_->file(records::run_files::kLedger),
+                                     ledger_seed(options_.seed, files_.size()), {});
+    if (!opened) {
+      keep(opened.error());
+      return nullptr;
+    }
+    lost_ = std::move(*opened);
+  }
+  return lost_.get();
 }
 
 void RunWriter::on_stats(int32_t replica, const records::StepStats& stats) {
@@ -94,9 +162,11 @@ Status RunWriter::finish() {
     keep(files.steps->close());
     keep(files.records->close());
     keep(files.spans->finish());
+    keep(files.ledger->close());
     keep(write_file_atomic(files.folder + "/" + records::run_files::kMetrics,
                            files.metrics->render()));
   }
+  if (lost_) keep(lost_->close());
   if (status_) keep(folder_->finish());
   return status_;
 }

@@ -19,10 +19,29 @@ namespace {
 using records::RequestRecord;
 using records::StepRecord;
 
+/// What a request had from elsewhere when it was admitted, as the log has it.
+class LoggedKv final : public scheduler::ExternalKv {
+ public:
+  void at(const records::StepRecord& step) { step_ = &step; }
+  int32_t delivered(scheduler::RequestId id) override {
+    if (step_ == nullptr) return 0;
+    const auto entry = std::find_if(step_->requests.begin(), step_->requests.end(),
+                                    [id](const records::StepEntry& e) { return e.id == id; });
+    return entry == step_->requests.end() ? 0 : static_cast<int32_t>(entry->computed);
+  }
+  bool holds(const scheduler::BlockHash&) override { return false; }
+
+ private:
+  const records::StepRecord* step_ = nullptr;  // that is planned
+};
+
 class Replayer final {
  public:
-  Replayer(const scheduler::Config& config, const std::vector<records::RequestRecord>& records)
-      : config_(config), scheduler_(config), lives_({.block_size = config.block_size}) {
+  Replayer(const scheduler::Config& config, bool external_kv,
+           const std::vector<records::RequestRecord>& records)
+      : config_(config),
+        scheduler_(config, external_kv ? &kv_ : nullptr),
+        lives_({.block_size = config.block_size}) {
     for (const records::RequestRecord& record : records) records_[record.id] = &record;
   }
 
@@ -108,6 +127,7 @@ class Replayer final {
                               std::to_string(flights_.front().ours.step) +
                               ", expected it before a third step is planned");
     }
+    kv_.at(logged);
     const scheduler::StepPlan& plan = scheduler_.schedule();
     records::StepRecord ours = step_record({.plan = plan,
                                             .state = scheduler_.state(),
@@ -186,6 +206,7 @@ class Replayer final {
   };
 
   const scheduler::Config config_;
+  LoggedKv kv_;
   scheduler::Scheduler scheduler_;
   std::map<uint64_t, const records::RequestRecord*> records_;
   lifecycle::RequestLives lives_;
@@ -200,7 +221,8 @@ Result<Replay> replay_step_log(const records::StepLog& log,
                                const std::vector<records::RequestRecord>& records) {
   const Result<scheduler::Config> config = lifecycle::config_of(log.header);
   if (!config) return config.error();
-  return Replayer(*config, records).run(log);
+  const bool external_kv = log.header.config.contains(kExternalKv);
+  return Replayer(*config, external_kv, records).run(log);
 }
 
 }  // namespace touchstone::simulator

@@ -3,20 +3,19 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/statistics.h"
 #include "base/text.h"
 
 namespace touchstone::simulator {
 namespace {
 
-void add_latency(result::FigureTable& table, const char* name, const std::vector<double>& values) {
+void add_latency(result::FigureTable& table, const char* name, const Latencies& values) {
   if (values.empty()) return;
   table.rows.push_back({name,
                         "s",
-                        {{"mean", mean(values)},
-                         {"p50", quantile(values, 0.5)},
-                         {"p95", quantile(values, 0.95)},
-                         {"p99", quantile(values, 0.99)}}});
+                        {{"mean", values.mean()},
+                         {"p50", values.quantile(0.5)},
+                         {"p95", values.quantile(0.95)},
+                         {"p99", values.quantile(0.99)}}});
 }
 
 }  // namespace
@@ -43,6 +42,10 @@ void add_simulation(const Summary& s, const scheduler::Counters& counters, resul
   row("prompt tokens", "tokens", static_cast<double>(s.prompt_tokens));
   row("prefix-cache queries", "tokens", static_cast<double>(counters.prefix_cache_queries));
   row("prefix-cache hits", "tokens", static_cast<double>(counters.prefix_cache_hits));
+  if (counters.external_tokens > 0) {
+    row("keys and values had from elsewhere", "tokens",
+        static_cast<double>(counters.external_tokens));
+  }
   row("output tokens", "tokens", static_cast<double>(s.completion_tokens));
   row("output rate", "tokens/s",
       makespan_s > 0 ? static_cast<double>(s.completion_tokens) / makespan_s : 0.0);
@@ -54,7 +57,30 @@ void add_simulation(const Summary& s, const scheduler::Counters& counters, resul
   add_latency(latency, "TTFT", s.ttft_s);
   add_latency(latency, "TPOT", s.tpot_s);
   add_latency(latency, "e2e", s.e2e_s);
+  if (!s.wait_s.exact()) {
+    latency.notes.push_back("of more than " + format_count(Latencies::kMostExact) +
+                            " requests: quantiles are within " +
+                            format_fixed(100 * Latencies::kError, 1) + " % of the exact ones");
+  }
   if (!latency.rows.empty()) report.tables.push_back(std::move(latency));
+}
+
+void add_distributions(const Summary& s, result::Report& report) {
+  constexpr size_t kPoints = 201;
+  const std::pair<const char*, const Latencies*> shown[] = {
+      {"TTFT", &s.ttft_s}, {"TPOT", &s.tpot_s}, {"e2e", &s.e2e_s}};
+  for (const auto& [name, latencies] : shown) {
+    if (latencies->empty()) continue;
+    result::Series line{.name = name, .x = latencies->quantiles(kPoints)};
+    for (size_t i = 0; i < kPoints; ++i) {
+      line.y.push_back(static_cast<double>(i) / (kPoints - 1));
+    }
+    report.charts.push_back({.title = std::string(name) + " of requests",
+                             .kind = result::Chart::Kind::kCdf,
+                             .x_label = "seconds",
+                             .y_label = "share of requests",
+                             .series = {std::move(line)}});
+  }
 }
 
 void add_cost(const std::vector<double>& price_per_hour, const std::vector<int64_t>& on_ns,
@@ -69,8 +95,8 @@ void add_cost(const std::vector<double>& price_per_hour, const std::vector<int64
   }
   result::FigureTable table{.title = "Cost", .columns = {"value"}};
   table.rows.push_back({"replica hours", "", {{"value", hours}}});
-  table.rows.push_back({"cost", "", {{"value", cost}}});
-  if (total.completion_tokens > 0) {
+  if (cost > 0) table.rows.push_back({"cost", "", {{"value", cost}}});
+  if (cost > 0 && total.completion_tokens > 0) {
     table.rows.push_back({"cost of a million output tokens",
                           "",
                           {{"value", cost / static_cast<double>(total.completion_tokens) * 1e6}}});
@@ -84,6 +110,7 @@ scheduler::Counters total_of(const std::vector<scheduler::Counters>& replicas) {
     total.prefix_cache_queries += c.prefix_cache_queries;
     total.prefix_cache_hits += c.prefix_cache_hits;
     total.preemptions += c.preemptions;
+    total.external_tokens += c.external_tokens;
   }
   return total;
 }

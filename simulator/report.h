@@ -12,6 +12,9 @@ namespace touchstone::simulator {
 void add_simulation(const Summary& summary, const scheduler::Counters& counters,
                     result::Report& report);
 
+/// Charts: which share of the requests took how long.
+void add_distributions(const Summary& summary, result::Report& report);
+
 /// What was paid for: hours that replicas were on, and their price. Nothing without prices.
 /// REQUIRES: a price and a time for each replica, or no prices.
 void add_cost(const std::vector<double>& price_per_hour, const std::vector<int64_t>& on_ns,

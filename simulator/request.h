@@ -30,6 +30,10 @@ struct SimulatedRequest {
   /// Its client hangs up at this time if it is still there.
   std::optional<int64_t> abort_ns;
   uint64_t session = 0;  ///< equal within a session; 0: none
+  std::string adapter;   ///< on top of the model; empty: none
+  // Set by the simulation of a fleet that prefills and decodes apart.
+  bool prefill_only = false;                 ///< its first token ends it here
+  std::optional<int32_t> prefilled_by = {};  ///< the replica that computed its prompt
 };
 
 /// Gives requests in the order of arrival, one after the other, so that a long workload need not

@@ -23,6 +23,7 @@
 #include "simulator/logs.h"
 #include "simulator/measured/load.h"
 #include "simulator/measured_run.h"
+#include "simulator/progress_observer.h"
 #include "simulator/replay.h"
 #include "simulator/report.h"
 #include "simulator/session_source.h"
@@ -37,6 +38,8 @@ namespace touchstone::simulator {
 namespace {
 
 constexpr int64_t kMostReplicas = 10'000;
+/// Charts get coarser from here on.
+constexpr int64_t kFinestChartNs = 1'000'000;
 /// What the scheduler keeps of a KV block: its state, three places in the free list, its share of
 /// the index by hash at its emptiest (measured: 53 bytes a block at 20 million).
 constexpr int64_t kBytesOfBlock = 32 + 3 * 4 + 12;
@@ -66,6 +69,11 @@ Status check_options(const SimulateOptions& o) {
   const bool repeats = !o.run.empty() && !generates;
   if (o.compare && (!repeats || o.closed_loop)) {
     return invalid_argument("--compare: got other requests, expected those of a measured run");
+  }
+  if (o.timeout_ns && repeats) {
+    return invalid_argument(
+        "--request-timeout: got it with a measured run, whose clients did what "
+        "they did, expected --workload or --requests");
   }
   const bool by_flags = o.replicas == 1 && o.router == "round-robin" && o.step_time.empty();
   if (!o.cluster.empty() && (!by_flags || o.compare)) {
@@ -141,18 +149,30 @@ Result<Input> read_input(const SimulateOptions& options) {
 }
 
 /// The blocks hold no keys and values here, but the scheduler accounts for each.
-Status check_memory(const SimulateOptions& options, const scheduler::Config& config) {
-  const int64_t wanted = config.num_blocks * kBytesOfBlock * options.replicas;
-  const int64_t available = read_memory_limits().available_bytes;
+Status check_memory(const std::vector<ReplicaOptions>& replicas) {
+  double wanted = 0;
+  for (const ReplicaOptions& replica : replicas) {
+    wanted += static_cast<double>(replica.config.num_blocks * kBytesOfBlock);
+  }
+  const auto available = static_cast<double>(read_memory_limits().available_bytes);
   if (wanted <= available) return {};
-  const auto gib = [](int64_t bytes) {
-    return format_fixed(static_cast<double>(bytes) / 0x1p30, 1) + " GiB";
-  };
+  const auto gib = [](double bytes) { return format_fixed(bytes / 0x1p30, 1) + " GiB"; };
   const std::string servers =
-      options.replicas > 1 ? " on each of " + format_count(options.replicas) + " replicas" : "";
-  return invalid_argument("--num-gpu-blocks-override: got " + format_count(config.num_blocks) +
-                          servers + ", whose account takes about " + gib(wanted) +
+      replicas.size() > 1 ? " on each of " + format_count(std::ssize(replicas)) + " replicas" : "";
+  return invalid_argument("--num-gpu-blocks-override: got " +
+                          format_count(replicas.front().config.num_blocks) + servers +
+                          ", whose account takes about " + gib(wanted) +
                           ", expected what fits into the " + gib(available) + " that are free");
+}
+
+/// The clients of requests that name no timeout give up after this one, if any.
+WorkloadFeed with_timeout(WorkloadFeed feed, std::optional<int64_t> timeout_ns) {
+  if (!timeout_ns) return feed;
+  return [feed = std::move(feed), timeout_ns](workload::Request& request) -> Result<bool> {
+    auto there = feed(request);
+    if (there && *there && !request.timeout_ns) request.timeout_ns = timeout_ns;
+    return there;
+  };
 }
 
 /// In a closed loop a client's next request follows its last one, so that sessions say nothing.
@@ -162,15 +182,16 @@ std::unique_ptr<RequestSource> make_source(const SimulateOptions& options, const
                                            : static_cast<MakeSource*>(&make_session_source);
   std::unique_ptr<RequestSource> source;
   if (input.generated) {
-    source = of_feed(generator_feed(*input.generated), config);
+    source = of_feed(with_timeout(generator_feed(*input.generated), options.timeout_ns), config);
   } else if (input.measured) {
     source = make_record_source(input.measured->records);
   } else if (input.load) {
     source = make_load_source(*input.load, config);
   } else {
-    source = of_feed(
-        [&reader = *input.workload](workload::Request& request) { return reader.next(request); },
-        config);
+    source = of_feed(with_timeout([&reader = *input.workload](
+                                      workload::Request& request) { return reader.next(request); },
+                                  options.timeout_ns),
+                     config);
   }
   if (options.closed_loop) return make_closed_loop_source(*options.closed_loop, std::move(source));
   return source;
@@ -292,7 +313,7 @@ Status add_series(const SimulateOptions& options, const SimulationEnd& end, Time
                   result::Report& report) {
   RETURN_IF_ERROR(series.finish(end.end_ns));
   for (result::Chart& chart : series.charts()) report.charts.push_back(std::move(chart));
-  if (options.output.empty()) return {};
+  if (options.output.empty() || options.scrape_interval_ns == 0) return {};
   return write_file_atomic(options.output + "/timeseries.csv", series.csv());
 }
 
@@ -309,26 +330,28 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   const auto cluster = make_replicas(options, input, report);
   if (!cluster) return cluster.error();
   const std::vector<ReplicaOptions>& replicas = cluster->replicas;
+  RETURN_IF_ERROR(check_memory(replicas));
   const scheduler::Config& first = replicas.front().config;
   const auto router = make_router(
       cluster->router,
       {.seed = options.seed, .cache_blocks = first.num_blocks, .block_size = first.block_size});
   if (!router) return router.error();
+  // Its own, so that neither router sees the other's choices.
+  const auto decode_router = make_router(
+      cluster->router,
+      {.seed = ~options.seed, .cache_blocks = first.num_blocks, .block_size = first.block_size});
+  if (!decode_router) return decode_router.error();
   ClusterSummary summary(replicas.size());
-  // Spans start at arrival, and their times are the engine's: only the summary is the clients'.
-  const StepTimeModel& model = *cluster->models.front();
-  const FrontendLatency frontend = model.frontend();
-  FrontendLatency in = frontend;
-  FrontendLatency out;
-  std::swap(in.out_ns, out.out_ns);
-  std::swap(in.out_ns_per_stream, out.out_ns_per_stream);
-  FrontendObserver clients(out, summary);
+  // The times in what is written are the engine's: only the summary is the clients'.
+  FrontendObserver clients(replicas, summary);
   std::unique_ptr<RunWriter> writer;
   Observer* written = &clients;
   if (!options.output.empty()) {
-    auto opened =
-        RunWriter::open({.folder = options.output, .name = name_of(options), .seed = options.seed},
-                        replicas, clients);
+    auto opened = RunWriter::open({.folder = options.output,
+                                   .name = name_of(options),
+                                   .seed = options.seed,
+                                   .crashes_are_final = !cluster->fleet.retry},
+                                  replicas, clients);
     if (!opened) return std::move(opened).error();
     writer = std::move(*opened);
     written = writer.get();
@@ -336,19 +359,26 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   std::optional<TimeSeries> series;
   if (options.scrape_interval_ns > 0) {
     series.emplace(*written, options.scrape_interval_ns, replicas.size());
-    written = &*series;
+  } else if (options.charts) {
+    series.emplace(*written, kFinestChartNs, replicas.size(), TimeSeries::Interval::kAsFits);
   }
-  FrontendObserver observer(in, *written);
-  const auto source = make_frontend_source(frontend, make_source(options, input, first));
-  const auto end =
-      run_simulation(replicas, **router, *source, observer, options.seed, cluster->fleet);
-  if (!end) return end.error();
-  if (series) RETURN_IF_ERROR(add_series(options, *end, *series, report));
-  if (writer) RETURN_IF_ERROR(writer->finish());
+  if (series) written = &*series;
+  ProgressObserver observer(*written, options.progress);
+  const auto source = make_source(options, input, first);
+  const auto end = run_simulation(replicas, **router, *source, observer, options.seed,
+                                  cluster->fleet, decode_router->get());
+  Status whole = end ? Status() : Status(end.error());
+  if (whole && series) whole = add_series(options, *end, *series, report);
+  if (whole && writer) whole = writer->finish();
+  if (!whole) {
+    if (writer) writer->discard();
+    return whole;
+  }
   const std::string left_out = input.workload ? input.workload->left_out() : std::string();
   if (!left_out.empty()) report.notes.push_back("left out of the trace: " + left_out);
   const Summary total = summary.total();
   add_simulation(total, total_of(end->counters), report);
+  if (options.charts) add_distributions(total, report);
   if (replicas.size() > 1) add_replicas(summary.replicas(), end->counters, report);
   add_cost(cluster->price_per_hour, end->on_ns, total, report);
   if (total.extrapolated_steps > 0) {
@@ -361,7 +391,8 @@ Status run(const SimulateOptions& options, const Input& input, result::Report& r
   if (!options.against.empty()) {
     RETURN_IF_ERROR(compare_with_other(options.against, report));
   }
-  if (options.compare) return compare_load(options, *input.load, input.config, model, report);
+  if (options.compare)
+    return compare_load(options, *input.load, input.config, *cluster->models.front(), report);
   return {};
 }
 
@@ -391,7 +422,6 @@ Result<result::Report> simulate(const SimulateOptions& options) {
   RETURN_IF_ERROR(check_options(options));
   const auto input = read_input(options);
   if (!input) return input.error();
-  if (options.cluster.empty()) RETURN_IF_ERROR(check_memory(options, input->config));
   result::Report report = new_report(options, *input);
   const bool recorded = options.step_time == "recorded" && input->measured.has_value();
   RETURN_IF_ERROR(recorded ? replay(options, *input, report) : run(options, *input, report));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -23,6 +24,8 @@ struct SimulateOptions {
   std::optional<workload::GenerateOptions> generated;  ///< its block size is the replicas'
   std::string generated_as;                            ///< for the report's title
   std::optional<ClosedLoopOptions> closed_loop;        ///< of workload or generated load
+  /// After which clients give up whose request names no timeout; nullopt: never.
+  std::optional<int64_t> timeout_ns;
 
   /// Scheduler settings that were asked for, of every replica; the rest come from the run or are
   /// the defaults.
@@ -36,6 +39,9 @@ struct SimulateOptions {
   std::string output;              ///< folder for the simulated run's files; empty: none
   int64_t scrape_interval_ns = 0;  ///< of the time series, into `output` and charts; 0: none
   std::string against;             ///< report of another simulation, as JSON; empty: none
+  bool charts = false;  ///< also without scrape_interval_ns: at an interval that suits the length
+  /// Told now and then how many requests are over, while it runs.
+  std::function<void(int64_t done)> progress;
 };
 
 /// ERRORS: kInvalidArgument for options that do not fit together and for what cannot be simulated;

@@ -9,7 +9,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
+#include "simulator/cluster/waiting_room.h"
+#include "simulator/cluster/ways.h"
 #include "simulator/kernel/event_queue.h"
+#include "simulator/kernel/priorities.h"
 
 namespace touchstone::simulator {
 namespace {
@@ -34,19 +38,21 @@ void add_counters(const scheduler::Counters& more, scheduler::Counters& counters
   counters.prefix_cache_queries += more.prefix_cache_queries;
   counters.prefix_cache_hits += more.prefix_cache_hits;
   counters.preemptions += more.preemptions;
+  counters.external_tokens += more.external_tokens;
 }
 
 class Simulation final {
  public:
   Simulation(std::span<const ReplicaOptions> replicas, Router& router, RequestSource& source,
-             Observer& observer, uint64_t seed, const FleetOptions& fleet)
+             Observer& observer, uint64_t seed, const FleetOptions& fleet, Router* decode_router)
       : options_(replicas),
         fleet_options_(fleet),
         seed_(seed),
-        router_(router),
+        front_{router, fleet.link ? Role::kPrefill : Role::kBoth, {}},
         source_(source),
         observer_(observer),
-        fleet_(replicas.size(), fleet),
+        fleet_(replicas, fleet),
+        ways_(replicas, fleet.link),
         start_planned_(replicas.size()),
         crashes_(replicas.size()),
         lost_counters_(replicas.size()) {
@@ -54,18 +60,25 @@ class Simulation final {
       replicas_.emplace_back(std::in_place, static_cast<int32_t>(replicas_.size()), options, seed,
                              observer);
     }
+    if (fleet.link) decode_.emplace(Pool{*decode_router, Role::kDecode, {}});
   }
 
   Result<SimulationEnd> run() {
     for (const Outage& outage : fleet_options_.outages) {
-      events_.push(outage.at_ns, EventKind::kReplicaDown, outage.replica,
-                   static_cast<uint64_t>(outage.length_ns));
+      push(outage.at_ns, EventKind::kReplicaDown, outage.replica,
+           static_cast<uint64_t>(outage.length_ns));
     }
     if (fleet_options_.autoscaler) push_tick();
     RETURN_IF_ERROR(fetch());
-    while (!events_.empty()) RETURN_IF_ERROR(handle(events_.pop()));
-    for (const SimulatedRequest& request : queue_) {  // nothing will serve them any more
-      observer_.on_lost(request, Loss::kRefused, events_.now_ns());
+    while (!events_.empty() && (work_ > 0 || unfinished_ > 0)) {
+      const Event event = events_.pop();
+      work_ -= is_work(event.kind) ? 1 : 0;
+      RETURN_IF_ERROR(handle(event));
+    }
+    for (Pool* pool : {&front_, decode_ ? &*decode_ : nullptr}) {
+      while (pool != nullptr && !pool->room.empty()) {  // nothing will serve them any more
+        observer_.on_lost(pool->room.pop(), Loss::kRefused, events_.now_ns());
+      }
     }
     SimulationEnd end{.events = events_.events(),
                       .fingerprint = events_.fingerprint(),
@@ -79,6 +92,17 @@ class Simulation final {
   }
 
  private:
+  /// Replicas of one role: who chooses among them, and what waits for them.
+  struct Pool {
+    Router& router;
+    Role role;
+    WaitingRoom room;
+  };
+  void push(int64_t time_ns, EventKind kind, int32_t index, uint64_t subject) {
+    work_ += is_work(kind) ? 1 : 0;
+    events_.push(time_ns, kind, index, subject);
+  }
+
   Replica& replica(int32_t index) { return *replicas_[static_cast<size_t>(index)]; }
   uint64_t crashes(int32_t index) const { return crashes_[static_cast<size_t>(index)]; }
 
@@ -91,10 +115,14 @@ class Simulation final {
         RETURN_IF_ERROR(start_step(event.replica));  // one may be planned already
         break;
       case EventKind::kAbort:
+        if (event.replica < 0) return give_up(event.subject);
         replica(event.replica).abort(event.subject);
         break;
       case EventKind::kArrival:
         return arrive(event);
+      case EventKind::kDelivery:
+        deliver(event);
+        return {};
       case EventKind::kStepStart:
         if (event.subject != crashes(event.replica)) return {};
         RETURN_IF_ERROR(plan_step(event.replica));
@@ -103,7 +131,7 @@ class Simulation final {
         return crash(event.replica, static_cast<int64_t>(event.subject));
       case EventKind::kReplicaUp:
         fleet_.up(event.replica);
-        return serve_queue();
+        return serve_queues();
       case EventKind::kAutoscale:
         return autoscale();
     }
@@ -126,7 +154,8 @@ class Simulation final {
                               " ns, expected at most " + std::to_string(kLatestNs) +
                               " ns, which is 236 years");
     }
-    events_.push(request.request.arrival_ns, EventKind::kArrival, 0, request.request.id);
+    ++unfinished_;
+    push(request.request.arrival_ns, EventKind::kArrival, 0, request.request.id);
     return {};
   }
 
@@ -138,17 +167,26 @@ class Simulation final {
 
   /// Tells the source what ended in a replica, and expects what follows from it.
   Status follow(int32_t index) {
-    for (const scheduler::RequestId id : replica(index).take_ended()) {
+    for (const Replica::Ended& ended : replica(index).take_ended()) {
       fleet_.ended(index, events_.now_ns());
-      if (keeps_copies()) sent_.erase(id);
-      RETURN_IF_ERROR(end_in_source(id));
+      auto copy = keeps_copies() ? sent_.extract(ended.id) : Sent::node_type();
+      const bool goes_on =
+          decode_ && !ended.aborted && options_[static_cast<size_t>(index)].role == Role::kPrefill;
+      if (goes_on) {
+        SimulatedRequest& request = copy.mapped().second;
+        request.prefilled_by = index;
+        RETURN_IF_ERROR(route(std::move(request), *decode_));
+      } else {
+        RETURN_IF_ERROR(end_in_source(ended.id, events_.now_ns() + ways_.out_ns(index)));
+      }
     }
-    return queue_.empty() ? Status() : serve_queue();
+    return serve_queues();
   }
 
-  Status end_in_source(scheduler::RequestId id) {
+  Status end_in_source(scheduler::RequestId id, int64_t time_ns) {
+    --unfinished_;
     follow_ups_.clear();
-    RETURN_IF_ERROR(source_.on_end(id, events_.now_ns(), follow_ups_));
+    RETURN_IF_ERROR(source_.on_end(id, time_ns, follow_ups_));
     for (SimulatedRequest& request : follow_ups_) {
       RETURN_IF_ERROR(expect(request));
       expected_.emplace(request.request.id, std::move(request));
@@ -159,64 +197,121 @@ class Simulation final {
   Status arrive(const Event& event) {
     const auto follow_up = expected_.find(event.subject);
     if (follow_up == expected_.end()) {
-      RETURN_IF_ERROR(route(std::move(next_)));
+      RETURN_IF_ERROR(route(std::move(next_), front_));
       return fetch();
     }
     SimulatedRequest request = std::move(follow_up->second);
     expected_.erase(follow_up);
-    return route(std::move(request));
+    return route(std::move(request), front_);
   }
 
-  Status route(SimulatedRequest&& request) {
-    if (!queue_.empty()) return wait(std::move(request));
-    const std::span<const ReplicaView> open = fleet_.open();
-    return open.empty() ? wait(std::move(request)) : send(std::move(request), open);
+  Status route(SimulatedRequest&& request, Pool& pool) {
+    const Need need = need_of(request, pool);
+    if (!pool.room.empty()) return wait(std::move(request), pool);
+    const std::span<const ReplicaView> open = fleet_.open(need);
+    if (!open.empty()) return send(std::move(request), open, pool);
+    if (!fleet_.has(need)) {
+      return invalid_argument("request " + request.name + ": adapter: got " +
+                              quote(request.adapter) + ", expected one that a replica has");
+    }
+    return wait(std::move(request), pool);
   }
 
-  Status send(SimulatedRequest&& request, std::span<const ReplicaView> open) {
-    const size_t chosen = router_.choose(request, open);
+  static Need need_of(const SimulatedRequest& request, const Pool& pool) {
+    return {.role = pool.role, .adapter = request.adapter};
+  }
+
+  Status send(SimulatedRequest&& request, std::span<const ReplicaView> open, Pool& pool) {
+    const size_t chosen = pool.router.choose(request, open);
     BASE_CHECK(chosen < open.size(), chosen, " of ", open.size());
     const int32_t index = open[chosen].replica;
     RETURN_IF_ERROR(check_request(request, replica(index).scheduler().config()));
+    if (!request.adapter.empty()) request.request.adapter = number_of(request.adapter);
     fleet_.sent(index, request);
-    if (request.abort_ns) {
-      events_.push(std::max(events_.now_ns(), *request.abort_ns), EventKind::kAbort, index,
-                   request.request.id);
+    const int64_t there_ns = ways_.arrival_ns(request, index, events_.now_ns());
+    if (there_ns > kLatestNs) {
+      return invalid_argument("request " + request.name + ": got a way that takes 236 years");
+    }
+    if (request.abort_ns && *request.abort_ns > there_ns) {
+      push(*request.abort_ns, EventKind::kAbort, index, request.request.id);
     }
     if (keeps_copies()) sent_[request.request.id] = {index, request};
-    replica(index).arrive(std::move(request));
-    plan_start(index);
+    if (pool.role == Role::kPrefill) {
+      request.prefill_only = true;
+      request.request.max_tokens = 1;
+      request.outcome = records::Outcome::kLength;
+    }
+    if (there_ns > events_.now_ns()) {
+      push(there_ns, EventKind::kDelivery, index, request.request.id);
+      ways_.put(std::move(request), index, there_ns);
+      return {};
+    }
+    hand_in(std::move(request), index);
     return {};
   }
 
-  /// In front of the router, if there is room.
-  Status wait(SimulatedRequest&& request) {
-    const auto waiting = static_cast<int64_t>(queue_.size());
-    if (waiting < fleet_options_.queue_max.value_or(INT64_MAX)) {
-      queue_.push_back(std::move(request));
-      return {};
+  /// Unless its replica crashed meanwhile.
+  void deliver(const Event& event) {
+    auto request = ways_.take(event.subject, event.replica, event.time_ns);
+    if (request) hand_in(std::move(*request), event.replica);
+  }
+
+  /// The replica learns of a client that went meanwhile after its request.
+  void hand_in(SimulatedRequest&& request, int32_t index) {
+    const bool gone = request.abort_ns && *request.abort_ns <= events_.now_ns();
+    const scheduler::RequestId id = request.request.id;
+    replica(index).arrive(std::move(request));
+    if (gone) replica(index).abort(id);
+    plan_start(index);
+  }
+
+  int32_t number_of(const std::string& adapter) {
+    const auto [found, added] =
+        adapters_.try_emplace(adapter, static_cast<int32_t>(adapters_.size()) + 1);
+    return found->second;
+  }
+
+  /// In front of the router, if there is room. What was computed already is not turned away.
+  Status wait(SimulatedRequest&& request, Pool& pool) {
+    const bool has_room = pool.room.size() < fleet_options_.queue_max.value_or(INT64_MAX);
+    if (!has_room && pool.role != Role::kDecode) return lose(request, Loss::kRefused);
+    if (request.abort_ns) {
+      push(std::max(events_.now_ns(), *request.abort_ns), EventKind::kAbort, -1,
+           request.request.id);
     }
-    return lose(request, Loss::kRefused);
+    pool.room.push(std::move(request));
+    return {};
+  }
+
+  /// One that still waits in front of a router.
+  Status give_up(scheduler::RequestId id) {
+    for (Pool* pool : {&front_, decode_ ? &*decode_ : nullptr}) {
+      if (pool == nullptr) continue;
+      if (const auto request = pool->room.take(id)) return lose(*request, Loss::kGaveUp);
+    }
+    return {};
   }
 
   Status lose(const SimulatedRequest& request, Loss loss) {
     observer_.on_lost(request, loss, events_.now_ns());
-    return end_in_source(request.request.id);
+    return end_in_source(request.request.id, events_.now_ns());
   }
 
-  Status serve_queue() {
-    while (!queue_.empty()) {
-      const std::span<const ReplicaView> open = fleet_.open();
+  Status serve_queues() {
+    if (decode_) RETURN_IF_ERROR(serve_queue(*decode_));
+    return serve_queue(front_);
+  }
+
+  Status serve_queue(Pool& pool) {
+    while (!pool.room.empty()) {
+      const std::span<const ReplicaView> open = fleet_.open(need_of(pool.room.front(), pool));
       if (open.empty()) break;
-      SimulatedRequest request = std::move(queue_.front());
-      queue_.pop_front();
-      const bool gone = request.abort_ns && *request.abort_ns <= events_.now_ns();
-      RETURN_IF_ERROR(gone ? lose(request, Loss::kGaveUp) : send(std::move(request), open));
+      RETURN_IF_ERROR(send(pool.room.pop(), open, pool));
     }
     return {};
   }
 
-  bool keeps_copies() const { return !fleet_options_.outages.empty(); }
+  bool keeps_copies() const { return decode_ || !fleet_options_.outages.empty(); }
 
   /// Everything that the replica had is lost: requests in flight, cache, steps.
   Status crash(int32_t index, int64_t length_ns) {
@@ -238,23 +333,24 @@ class Simulation final {
       at = sent_.erase(at);
     }
     for (SimulatedRequest& request : interrupted) {
+      ways_.take_back(request.request.id);
+      request.prefilled_by.reset();  // from the start
       if (!fleet_options_.retry) {
         RETURN_IF_ERROR(lose(request, Loss::kCrashed));
         continue;
       }
       observer_.on_lost(request, Loss::kCrashed, events_.now_ns());
-      RETURN_IF_ERROR(route(std::move(request)));
+      RETURN_IF_ERROR(route(std::move(request), front_));
     }
     return {};
   }
 
   Status autoscale() {
-    const auto queued = static_cast<int64_t>(queue_.size());
-    for (const int32_t index : fleet_.scale(events_.now_ns(), queued)) {
+    for (const int32_t index : fleet_.scale(events_.now_ns(), front_.room.size())) {
       push_later(options_[static_cast<size_t>(index)].start_up_ns, 0, EventKind::kReplicaUp, index);
     }
     if (!events_.empty()) push_tick();  // else there is nothing left to do
-    return serve_queue();
+    return serve_queues();
   }
 
   void push_tick() {
@@ -265,7 +361,7 @@ class Simulation final {
   void push_later(int64_t wait_ns, int64_t more_ns, EventKind kind, int32_t index) {
     const int64_t left_ns = kLatestNs - events_.now_ns();
     if (wait_ns > left_ns || more_ns > left_ns - wait_ns) return;
-    events_.push(events_.now_ns() + wait_ns + more_ns, kind, index, 0);
+    push(events_.now_ns() + wait_ns + more_ns, kind, index, 0);
   }
 
   /// At the step boundary that is now, once.
@@ -273,7 +369,7 @@ class Simulation final {
     const auto planned = start_planned_.begin() + index;
     if (*planned || !replica(index).may_plan(events_.now_ns())) return;
     *planned = true;
-    events_.push(events_.now_ns(), EventKind::kStepStart, index, crashes(index));
+    push(events_.now_ns(), EventKind::kStepStart, index, crashes(index));
   }
 
   Status plan_step(int32_t index) {
@@ -296,26 +392,31 @@ class Simulation final {
                                   " ns, expected an end within 236 years",
                               "use shorter steps or earlier arrivals");
     }
-    events_.push(now_ns + *duration_ns, EventKind::kStepEnd, index, crashes(index));
+    push(now_ns + *duration_ns, EventKind::kStepEnd, index, crashes(index));
     return {};
   }
 
   const std::span<const ReplicaOptions> options_;
   const FleetOptions& fleet_options_;
   const uint64_t seed_;
-  Router& router_;
+  Pool front_;
+  std::optional<Pool> decode_;  // with replicas that prefill and decode apart
   RequestSource& source_;
   Observer& observer_;
   std::deque<std::optional<Replica>> replicas_;  // optional: made anew after a crash
   Fleet fleet_;
+  Ways ways_;
   std::vector<bool> start_planned_;
   std::vector<uint64_t> crashes_;
   std::vector<scheduler::Counters> lost_counters_;  // of replicas that crashed
-  std::deque<SimulatedRequest> queue_;              // in front of the router
-  /// With outages only: what is in flight, and where.
-  std::map<scheduler::RequestId, std::pair<int32_t, SimulatedRequest>> sent_;
+  /// When what is in flight may be needed again: where it is, and how it came.
+  using Sent = std::map<scheduler::RequestId, std::pair<int32_t, SimulatedRequest>>;
+  Sent sent_;
+  std::map<std::string, int32_t> adapters_;  // their numbers, from 1
   EventQueue events_;
-  SimulatedRequest next_;  // the source's, which comes next
+  int64_t work_ = 0;        // events that are work
+  int64_t unfinished_ = 0;  // requests that are expected or not over
+  SimulatedRequest next_;   // the source's, which comes next
   std::vector<SimulatedRequest> follow_ups_;
   std::unordered_map<scheduler::RequestId, SimulatedRequest> expected_;  // looked up only
 };
@@ -324,9 +425,10 @@ class Simulation final {
 
 Result<SimulationEnd> run_simulation(std::span<const ReplicaOptions> replicas, Router& router,
                                      RequestSource& source, Observer& observer, uint64_t seed,
-                                     const FleetOptions& fleet) {
+                                     const FleetOptions& fleet, Router* decode_router) {
   BASE_CHECK(!replicas.empty());
-  RETURN_IF_ERROR(validate(fleet, replicas.size()));
+  RETURN_IF_ERROR(validate(fleet, replicas));
+  BASE_CHECK(!fleet.link || decode_router != nullptr);
   for (const ReplicaOptions& replica : replicas) {
     RETURN_IF_ERROR(scheduler::validate(replica.config));
     if (replica.config.block_size == replicas.front().config.block_size) continue;
@@ -335,7 +437,7 @@ Result<SimulationEnd> run_simulation(std::span<const ReplicaOptions> replicas, R
                             std::to_string(replica.config.block_size) +
                             " tokens a block, expected one size");
   }
-  return Simulation(replicas, router, source, observer, seed, fleet).run();
+  return Simulation(replicas, router, source, observer, seed, fleet, decode_router).run();
 }
 
 Result<SimulationEnd> run_simulation(const scheduler::Config& config, RequestSource& source,

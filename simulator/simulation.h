@@ -27,11 +27,16 @@ struct SimulationEnd {
 /// noise streams. REQUIRES: `replicas` is not empty.
 /// ERRORS: kInvalidArgument: a bad config, replicas of several block sizes (a request's hashes are
 /// those of one), a request its replica could never hold, arrivals that
-/// go back, virtual time beyond kLatestNs; those of the source and of validate(FleetOptions).
+/// go back, virtual time beyond kLatestNs; an adapter that no replica has; those of the source
+/// and of validate(FleetOptions).
 /// A request that finds no replica open waits in front of the router, in order of arrival.
+/// With replicas of Role::kPrefill and Role::kDecode a request's prompt is computed by one of the
+/// former, its keys and values go over the fleet's link, and one of the latter, which
+/// `decode_router` chooses, gives all tokens. REQUIRES: `decode_router` there, and no null.
 Result<SimulationEnd> run_simulation(std::span<const ReplicaOptions> replicas, Router& router,
                                      RequestSource& source, Observer& observer, uint64_t seed,
-                                     const FleetOptions& fleet = {});
+                                     const FleetOptions& fleet = {},
+                                     Router* decode_router = nullptr);
 
 /// One replica, whose step times know no chance.
 Result<SimulationEnd> run_simulation(const scheduler::Config& config, RequestSource& source,

@@ -19,6 +19,13 @@ using scheduler::BlockHash;
 constexpr uint64_t kNamed = 1;
 constexpr uint64_t kOwn = 2;
 
+/// Never 0, which is none. FNV-1a.
+uint64_t number_of(std::string_view name) {
+  uint64_t number = 0xcbf29ce484222325;
+  for (const char c : name) number = (number ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return number | 1;
+}
+
 /// The blocks of one choice: those that its tokens or a trace's ids name, then its own. A request
 /// that waits holds the ids as the trace has them, not a hash for each block.
 class ChoiceBlocks final : public scheduler::HashSource {
@@ -32,9 +39,13 @@ class ChoiceBlocks final : public scheduler::HashSource {
         prompt_owner_(prompt_owner),
         owner_(owner) {
     if (!request.prompt_token_ids.empty()) {
-      by_tokens_ = scheduler::hash_blocks({}, request.prompt_token_ids, block_size);
+      by_tokens_ = scheduler::hash_blocks({.adapter = request.adapter}, request.prompt_token_ids,
+                                          block_size);
     } else {
       ids_ = request.prefix_block_ids;
+      if (!request.adapter.empty()) {  // other keys and values for the same text
+        for (uint64_t& id : ids_) id ^= number_of(request.adapter);
+      }
       num_named_ = ids_.size() * ids_block_size_ / block_size_;
     }
   }
@@ -91,13 +102,6 @@ class ChoiceBlocks final : public scheduler::HashSource {
   std::vector<uint64_t> ids_;
   size_t num_named_ = 0;
 };
-
-/// Never 0, which is no session. FNV-1a.
-uint64_t number_of(std::string_view session) {
-  uint64_t number = 0xcbf29ce484222325;
-  for (const char c : session) number = (number ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return number | 1;
-}
 
 /// Workload requests from wherever, as the simulated requests that each becomes.
 class WorkloadSource final : public RequestSource {
@@ -198,6 +202,11 @@ Result<std::vector<SimulatedRequest>> simulated_requests(const workload::Request
     choice.outcome = records::Outcome::kAbort;
   }
   if (!request.session.empty()) choice.session = number_of(request.session);
+  choice.adapter = request.adapter;
+  if (request.timeout_ns) {
+    choice.abort_ns =
+        request.arrival_ns + std::min(*request.timeout_ns, INT64_MAX - request.arrival_ns);
+  }
   choice.request.arrival_ns = request.arrival_ns;
   choice.request.priority = request.priority;
   choice.request.num_prompt_tokens = static_cast<int32_t>(request.prompt_tokens);

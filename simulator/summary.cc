@@ -29,24 +29,31 @@ void Summary::count_step(int64_t duration_ns, int64_t preempted, const scheduler
   peak_used_blocks = std::max(peak_used_blocks, state.total_blocks - state.free_blocks);
 }
 
-void Summary::on_request(int32_t, const records::RequestRecord& r) {
+void Summary::on_request(int32_t, const records::RequestRecord& request) {
+  count_request(request);
+  add_latencies(request);
+}
+
+void Summary::count_request(const records::RequestRecord& r) {
   prompt_tokens += r.prompt_tokens;
   cached_tokens += r.cached_tokens;
   completion_tokens += r.completion_tokens;
   first_arrival_ns = std::min(first_arrival_ns.value_or(r.arrival_ns), r.arrival_ns);
   last_finish_ns = std::max(last_finish_ns, r.finished_ns);
-  const bool aborted_one = r.outcome == records::Outcome::kAbort;
-  ++(aborted_one ? aborted : completed);
+  ++(r.outcome == records::Outcome::kAbort ? aborted : completed);
+}
+
+void Summary::add_latencies(const records::RequestRecord& r) {
   if (r.first_scheduled_ns) {
-    wait_s.push_back(to_seconds(*r.first_scheduled_ns - r.arrival_ns));
-    queue_s.push_back(to_seconds(*r.first_scheduled_ns - *r.queued_ns));
+    wait_s.add(to_seconds(*r.first_scheduled_ns - r.arrival_ns));
+    queue_s.add(to_seconds(*r.first_scheduled_ns - *r.queued_ns));
   }
-  if (r.first_token_ns) ttft_s.push_back(to_seconds(*r.first_token_ns - r.arrival_ns));
-  if (aborted_one) return;
-  e2e_s.push_back(to_seconds(r.finished_ns - r.arrival_ns));
+  if (r.first_token_ns) ttft_s.add(to_seconds(*r.first_token_ns - r.arrival_ns));
+  if (r.outcome == records::Outcome::kAbort) return;
+  e2e_s.add(to_seconds(r.finished_ns - r.arrival_ns));
   if (r.completion_tokens > 1 && r.first_token_ns && r.last_token_ns) {
-    tpot_s.push_back(to_seconds(*r.last_token_ns - *r.first_token_ns) /
-                     static_cast<double>(r.completion_tokens - 1));
+    tpot_s.add(to_seconds(*r.last_token_ns - *r.first_token_ns) /
+               static_cast<double>(r.completion_tokens - 1));
   }
 }
 
@@ -62,10 +69,6 @@ void Summary::merge(const Summary& other) {
         &Summary::total_blocks, &Summary::last_finish_ns}) {
     this->*peak = std::max(this->*peak, other.*peak);
   }
-  for (std::vector<double> Summary::*values :
-       {&Summary::wait_s, &Summary::queue_s, &Summary::ttft_s, &Summary::tpot_s, &Summary::e2e_s}) {
-    (this->*values).insert((this->*values).end(), (other.*values).begin(), (other.*values).end());
-  }
   if (other.first_arrival_ns) {
     first_arrival_ns =
         std::min(first_arrival_ns.value_or(*other.first_arrival_ns), *other.first_arrival_ns);
@@ -73,13 +76,13 @@ void Summary::merge(const Summary& other) {
 }
 
 void ClusterSummary::on_lost(const SimulatedRequest&, Loss loss, int64_t) {
-  ++(loss == Loss::kRefused  ? lost_.refused
-     : loss == Loss::kGaveUp ? lost_.gave_up
-                             : lost_.crashed);
+  ++(loss == Loss::kRefused  ? whole_.refused
+     : loss == Loss::kGaveUp ? whole_.gave_up
+                             : whole_.crashed);
 }
 
 Summary ClusterSummary::total() const {
-  Summary total = lost_;
+  Summary total = whole_;
   for (const Summary& replica : replicas_) total.merge(replica);
   return total;
 }

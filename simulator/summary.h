@@ -6,17 +6,21 @@
 #include <vector>
 
 #include "simulator/cluster/replica.h"
+#include "simulator/latencies.h"
 
 namespace touchstone::simulator {
 
-/// One number is kept per request and latency: quantiles are exact, those of a merged summary too.
 class Summary final : public Observer {
  public:
   void on_step(const StepView& step) override;
   void on_request(int32_t replica, const records::RequestRecord& request) override;
   /// The same for a step that was logged or replayed in a pool of `total` blocks.
   void add_step(const records::StepRecord& step, int64_t total);
-  /// Adds another replica's: sums and latencies are those of both, peaks the higher ones.
+  /// on_request() is these two.
+  void count_request(const records::RequestRecord& request);
+  void add_latencies(const records::RequestRecord& request);
+  /// Adds another replica's counts: sums are those of both, peaks the higher ones. REQUIRES: the
+  /// other has no latencies.
   void merge(const Summary& other);
 
   int64_t steps = 0;
@@ -37,12 +41,11 @@ class Summary final : public Observer {
   int64_t last_finish_ns = 0;
   int64_t makespan_ns() const { return last_finish_ns - first_arrival_ns.value_or(0); }
 
-  // Latencies in the order in which requests ended, replica after replica when merged.
-  std::vector<double> wait_s;   ///< arrival to first scheduled
-  std::vector<double> queue_s;  ///< queued to first scheduled: vLLM's time_in_queue
-  std::vector<double> ttft_s;
-  std::vector<double> tpot_s;  ///< (last - first token) / (tokens - 1), with two tokens or more
-  std::vector<double> e2e_s;   ///< of completed requests
+  Latencies wait_s;   ///< arrival to first scheduled
+  Latencies queue_s;  ///< queued to first scheduled: vLLM's time_in_queue
+  Latencies ttft_s;
+  Latencies tpot_s;  ///< (last - first token) / (tokens - 1), with two tokens or more
+  Latencies e2e_s;   ///< of completed requests
 
   // Of the whole, not of a replica: what nobody served, and attempts that a crash ended.
   int64_t refused = 0;
@@ -53,13 +56,14 @@ class Summary final : public Observer {
   void count_step(int64_t duration_ns, int64_t preempted, const scheduler::State& state);
 };
 
-/// One summary for each replica.
+/// One summary for each replica, without latencies: those are of the whole.
 class ClusterSummary final : public Observer {
  public:
   explicit ClusterSummary(size_t replicas) : replicas_(replicas) {}
   void on_step(const StepView& step) override { of(step.replica).on_step(step); }
   void on_request(int32_t replica, const records::RequestRecord& request) override {
-    of(replica).on_request(replica, request);
+    of(replica).count_request(request);
+    whole_.add_latencies(request);
   }
 
   void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) override;
@@ -71,7 +75,7 @@ class ClusterSummary final : public Observer {
   Summary& of(int32_t replica) { return replicas_[static_cast<size_t>(replica)]; }
 
   std::vector<Summary> replicas_;
-  Summary lost_;
+  Summary whole_;  // latencies, and what no replica served
 };
 
 }  // namespace touchstone::simulator

@@ -6,22 +6,43 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "simulator/frontend.h"
 
 namespace touchstone::simulator {
+namespace {
 
-TimeSeries::TimeSeries(Observer& next, int64_t interval_ns, size_t replicas)
-    : next_(next), interval_ns_(interval_ns), replicas_(replicas) {
+// As many lines as a reader tells apart.
+constexpr size_t kMostOfReplicas = 8;
+
+}  // namespace
+
+TimeSeries::TimeSeries(Observer& next, int64_t interval_ns, size_t replicas, Interval interval)
+    : next_(next), interval_ns_(interval_ns), interval_(interval), replicas_(replicas) {
   BASE_CHECK(interval_ns >= 1);
 }
 
 void TimeSeries::advance(Track& track, int64_t time_ns) {
   const int64_t most = kMostScrapes / std::ssize(replicas_);
   while (std::ssize(track.scrapes) * interval_ns_ < time_ns) {
+    if (interval_ == Interval::kAsFits && std::ssize(track.scrapes) >= kMostOfChart) {
+      coarsen();
+      continue;
+    }
     if (std::ssize(track.scrapes) >= most) {
       too_many_ = true;
       return;
     }
     track.scrapes.push_back(track.now);
+  }
+}
+
+/// Every other scrape goes.
+void TimeSeries::coarsen() {
+  interval_ns_ *= 2;
+  for (Track& track : replicas_) {
+    std::vector<Scrape>& scrapes = track.scrapes;
+    for (size_t i = 0; 2 * i < scrapes.size(); ++i) scrapes[i] = scrapes[2 * i];
+    scrapes.resize((scrapes.size() + 1) / 2);
   }
 }
 
@@ -34,6 +55,7 @@ void TimeSeries::on_step(const StepView& step) {
   track.now.total_blocks = step.state.total_blocks;
   track.now.preemptions += std::ssize(step.plan.preempted);
   advance(track, step.start_ns + step.duration_ns);
+  track.now.output_tokens += frontend_streams(step.plan);
   // A server that has nothing left shows it at once; else the next step does.
   const bool idle = std::ssize(step.finished) == step.state.running && step.state.waiting == 0;
   if (idle) track.now.running = track.now.used_blocks = 0;
@@ -44,7 +66,6 @@ void TimeSeries::on_request(int32_t replica, const records::RequestRecord& r) {
   Scrape& now = replicas_[static_cast<size_t>(replica)].now;
   ++now.requests;
   now.prompt_tokens += r.prompt_tokens;
-  now.output_tokens += r.completion_tokens;
   now.e2e_s += to_seconds(r.finished_ns - r.arrival_ns);
   if (r.first_token_ns) now.ttft_s += to_seconds(*r.first_token_ns - r.arrival_ns);
   next_.on_request(replica, r);
@@ -127,10 +148,32 @@ std::vector<result::Chart> TimeSeries::charts() const {
     before = sum;
   }
   using Kind = result::Chart::Kind;
-  return {{"Requests over time", Kind::kStep, "s", "requests", {running, waiting}},
-          {"KV use over time", Kind::kStep, "s", "share of the blocks", {used}},
-          {"Output over time", Kind::kStep, "s", "tokens/s", {tokens}},
-          {"Latency over time, mean of those that ended", Kind::kLine, "s", "s", {ttft, e2e}}};
+  std::vector<result::Chart> charts = {
+      {"Requests over time", Kind::kStep, "s", "requests", {running, waiting}},
+      {"KV use over time", Kind::kStep, "s", "share of the blocks", {used}},
+      {"Output over time", Kind::kStep, "s", "tokens/s", {tokens}},
+      {"Latency over time, mean of those that ended", Kind::kLine, "s", "s", {ttft, e2e}}};
+  if (replicas_.size() > 1 && replicas_.size() <= kMostOfReplicas) {
+    charts.push_back(chart_of_replicas());
+  }
+  return charts;
+}
+
+result::Chart TimeSeries::chart_of_replicas() const {
+  result::Chart chart{.title = "Requests of each replica over time",
+                      .kind = result::Chart::Kind::kStep,
+                      .x_label = "s",
+                      .y_label = "requests, running and waiting"};
+  for (size_t r = 0; r < replicas_.size(); ++r) {
+    result::Series line{.name = "replica " + std::to_string(r)};
+    for (size_t i = 0; i < replicas_[r].scrapes.size(); ++i) {
+      const Scrape& s = replicas_[r].scrapes[i];
+      line.x.push_back(seconds(i));
+      line.y.push_back(static_cast<double>(s.running + s.waiting));
+    }
+    chart.series.push_back(std::move(line));
+  }
+  return chart;
 }
 
 }  // namespace touchstone::simulator

@@ -19,7 +19,7 @@ struct Scrape {
   int64_t used_blocks = 0;
   int64_t total_blocks = 0;
   int64_t prompt_tokens = 0;  ///< of requests that are over
-  int64_t output_tokens = 0;  ///< of requests that are over
+  int64_t output_tokens = 0;
   int64_t requests = 0;       ///< that are over
   int64_t preemptions = 0;
   double ttft_s = 0;  ///< sum over requests that are over
@@ -31,10 +31,18 @@ class TimeSeries final : public Observer {
  public:
   static constexpr int64_t kMostScrapes = 1'000'000;  ///< of all replicas together
 
+  /// kAsFits: doubled again and again, so that a chart has kMostOfChart points at most.
+  enum class Interval { kAsGiven, kAsFits };
+  static constexpr int64_t kMostOfChart = 600;
+
   /// REQUIRES: interval_ns >= 1.
-  TimeSeries(Observer& next, int64_t interval_ns, size_t replicas);
+  TimeSeries(Observer& next, int64_t interval_ns, size_t replicas,
+             Interval interval = Interval::kAsGiven);
   void on_step(const StepView& step) override;
   void on_request(int32_t replica, const records::RequestRecord& request) override;
+  void on_prefilled(int32_t replica, const records::RequestRecord& request) override {
+    next_.on_prefilled(replica, request);
+  }
   void on_stats(int32_t replica, const records::StepStats& stats) override {
     next_.on_stats(replica, stats);
   }
@@ -62,10 +70,13 @@ class TimeSeries final : public Observer {
   };
   /// What the gauges were until `time_ns`.
   void advance(Track& track, int64_t time_ns);
+  void coarsen();
   double seconds(size_t scrape) const;
+  result::Chart chart_of_replicas() const;
 
   Observer& next_;
-  const int64_t interval_ns_;
+  int64_t interval_ns_;
+  const Interval interval_;
   std::vector<Track> replicas_;
   bool too_many_ = false;
 };

@@ -10,8 +10,10 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "simulator/calibrate/counters_model.h"
 #include "simulator/calibrate/judge.h"
 #include "simulator/calibrate/learn.h"
+#include "simulator/calibrate/recover_steps.h"
 #include "simulator/calibrate/vllm_profile.h"
 
 namespace touchstone::simulator {
@@ -29,6 +31,33 @@ std::string name_of(const std::string& path) {
   return last.string();
 }
 
+/// The steps of a streamed run, where they are wanted or nothing else tells times of work.
+Status add_recovered_steps(bool wanted, MeasuredLoad& load) {
+  const bool has_times =
+      std::any_of(load.requests.begin(), load.requests.end(),
+                  [](const MeasuredRequest& r) { return r.times.prefill_s && r.times.decode_s; });
+  const bool has_tokens = std::any_of(load.requests.begin(), load.requests.end(),
+                                      [](const MeasuredRequest& r) { return !r.token_ns.empty(); });
+  if (!load.steps.empty() || (!wanted && (has_times || !has_tokens))) return {};
+  auto found = recover_steps(load);
+  if (!found) return std::move(found).error();
+  const std::string parity = format_fixed(100 * found->parity(), 2) + " %";
+  if (found->parity() < kLeastParity) {
+    return invalid_argument(
+        load.path + ": steps from the times of tokens: " + format_count(found->matched) + " of " +
+            format_count(found->output_steps) + " have the requests that the scheduler gives (" +
+            parity + "), expected at least 99 %",
+        "are the server's flags right, and were all its requests recorded?");
+  }
+  load.notes.push_back("steps recovered from the times of tokens: " + format_count(found->matched) +
+                       " of " + format_count(found->output_steps) +
+                       " have the requests that the scheduler gives (" + parity + "); of " +
+                       format_count(std::ssize(found->steps)) + " start and end were seen");
+  load.step_parity = found->parity();
+  load.steps = std::move(found->steps);
+  return {};
+}
+
 Result<std::vector<MeasuredLoad>> read_loads(const CalibrateOptions& options) {
   std::vector<MeasuredLoad> loads;
   for (const std::string& run : options.runs) {
@@ -37,6 +66,7 @@ Result<std::vector<MeasuredLoad>> read_loads(const CalibrateOptions& options) {
     Status usable = scheduler::set_values(options.changes, load->config);
     if (usable) usable = scheduler::validate(load->config);
     if (!usable) return std::move(usable).error().with_context(run);
+    RETURN_IF_ERROR(add_recovered_steps(options.recover_steps, *load));
     loads.push_back(std::move(*load));
   }
   return loads;
@@ -172,6 +202,11 @@ result::Report report_of(const CalibrateOptions& options, const std::vector<Meas
     report.tables.push_back(table_of("Held out: " + run, errors));
   }
   report.figures = learned.file.held_out;
+  for (const MeasuredLoad& load : loads) {
+    if (!load.step_parity) continue;
+    const auto [figure, added] = report.figures.try_emplace("step_parity", *load.step_parity);
+    if (!added) figure->second = std::min(figure->second, *load.step_parity);
+  }
   report.notes.push_back("held out: " + held_out.how);
   report.notes.push_back(make_step_time(learned.file)->describe());
   const FrontendLatency& f = learned.file.frontend;
@@ -221,18 +256,24 @@ result::FigureTable step_examples(const StepTimeModel& model) {
   return table;
 }
 
-/// A model from what was measured apart from any run.
-Result<result::Report> compose(const CalibrateOptions& options) {
-  const auto file = options.operations
-                        ? compose_operations(*options.operations)
-                        : compose_vllm_profile(options.profile, options.model_config);
+/// A model from something else than requests.
+Result<result::Report> compose(const CalibrateOptions& options, const Result<ModelFile>& file) {
   if (!file) return file.error();
   RETURN_IF_ERROR(write_file_atomic(options.output, model_file_json(*file)));
-  result::Report report{.title = "calibrate without a run", .verdict = result::Verdict::kSkip};
+  result::Report report{.title = options.runs.empty() ? "calibrate without a run"
+                                                      : "calibrate " + join(options.runs, " "),
+                        .verdict = result::Verdict::kSkip};
   report.provenance.tool_version = kVersion;
-  report.provenance.digests = file->origins.front().digests;
+  for (const ModelOrigin& origin : file->origins) {
+    for (const auto& [name, digest] : origin.digests) {
+      report.provenance.digests[options.runs.empty() ? name : origin.name + "/" + name] = digest;
+    }
+  }
   report.tables.push_back(step_examples(*make_step_time(*file)));
   report.notes.push_back(make_step_time(*file)->describe());
+  if (!file->unidentified.empty()) {
+    report.notes.push_back("nothing was said of: " + join(file->unidentified, ", "));
+  }
   report.notes.insert(report.notes.end(), file->notes.begin(), file->notes.end());
   report.notes.push_back("model: " + options.output);
   return report;
@@ -242,7 +283,12 @@ Result<result::Report> compose(const CalibrateOptions& options) {
 
 Result<result::Report> calibrate(const CalibrateOptions& options) {
   const bool composes = options.operations || !options.profile.empty();
-  if (composes && options.runs.empty()) return compose(options);
+  if (options.operations && options.runs.empty()) {
+    return compose(options, compose_operations(*options.operations));
+  }
+  if (composes && options.runs.empty()) {
+    return compose(options, compose_vllm_profile(options.profile, options.model_config));
+  }
   if (composes) {
     return invalid_argument("got runs with --operations or --profile, expected one of them",
                             "compose a model first, then refine it: calibrate RUN --base MODEL");
@@ -251,6 +297,17 @@ Result<result::Report> calibrate(const CalibrateOptions& options) {
   if (!(options.fit_share > 0 && options.fit_share <= 1)) {
     return invalid_argument("--fit-share: got " + format_double(options.fit_share) +
                             ", expected more than 0 and at most 1");
+  }
+  const int64_t counters =
+      std::count_if(options.runs.begin(), options.runs.end(), has_counters_alone);
+  if (counters == std::ssize(options.runs) && options.base.empty()) {
+    return compose(options, model_of_counters(options.runs));
+  }
+  if (counters > 0) {
+    return invalid_argument(
+        "got a run of counters alone with --base or other runs, expected such "
+        "runs by themselves",
+        "metrics say too little to be weighed with times of requests");
   }
   std::optional<ModelFile> base;
   if (!options.base.empty()) {

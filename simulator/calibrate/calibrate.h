@@ -23,6 +23,9 @@ struct CalibrateOptions {
   std::optional<OperationsOptions> operations;
   std::string profile;
   std::string model_config;
+  /// Find the steps of streamed runs in the times of their tokens (recover_steps.h), even where
+  /// spans tell times of prefill and decode; without those it is done anyway.
+  bool recover_steps = false;
   scheduler::FieldValues changes;  ///< settings that the runs do not say
   std::string output;              ///< the model file
 };

@@ -55,9 +55,9 @@ Result<SimulatedLoad> simulate_load(const MeasuredLoad& load, const scheduler::C
   SimulatedLoad trial;
   trial.requests.resize(load.requests.size());
   TrialObserver observer(trial);
-  FrontendObserver frontend(model.frontend(), observer);
-  const auto source = make_frontend_source(model.frontend(), make_load_source(load, config));
   const ReplicaOptions replica{config, model};
+  FrontendObserver frontend({&replica, 1}, observer);
+  const auto source = make_load_source(load, config);
   const auto router = make_round_robin_router();
   const auto end = run_simulation({&replica, 1}, *router, *source, frontend, seed);
   if (!end) return end.error();

@@ -49,6 +49,14 @@ AutoscalerOptions read_autoscaler(const Fields& fields, int64_t replicas) {
   return options;
 }
 
+TransferLink read_link(const Fields& fields) {
+  const TransferLink link{.latency_ns = fields.optional_duration_ns("latency").value_or(0),
+                          .bytes_per_s = required_positive(fields, "gigabytes_per_s") * 1e9,
+                          .bytes_per_token = required_positive(fields, "bytes_per_token")};
+  if (link.latency_ns < 0) fields.fail("latency", "got a negative time, expected 0s or more");
+  return link;
+}
+
 }  // namespace
 
 Result<ClusterFile> read_cluster(const std::string& path) {
@@ -75,6 +83,7 @@ Result<ClusterFile> read_cluster(const std::string& path) {
   if (root.has("autoscaler")) {
     fleet.autoscaler = read_autoscaler(root.object("autoscaler"), replicas);
   }
+  if (root.has("transfer")) fleet.link = read_link(root.object("transfer"));
   RETURN_IF_ERROR(document->finish());
   return cluster;
 }
@@ -87,7 +96,13 @@ Result<Cluster> make_cluster(const ClusterFile& file, const scheduler::Config& b
     auto hardware = make_hardware(row, base);
     if (!hardware) return std::move(hardware).error();
     for (int64_t i = 0; i < row.count; ++i) {
-      cluster.replicas.push_back({hardware->config, *hardware->model, row.start_up_ns});
+      cluster.replicas.push_back({.config = hardware->config,
+                                  .model = *hardware->model,
+                                  .start_up_ns = row.start_up_ns,
+                                  .role = row.role,
+                                  .offload = row.offload,
+                                  .adapters = row.adapters,
+                                  .adapter_load_ns = row.adapter_load_ns});
       cluster.price_per_hour.push_back(row.price_per_hour);
       cluster.names.push_back(row.name);
     }

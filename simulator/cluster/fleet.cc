@@ -26,9 +26,62 @@ Status check_autoscaler(const AutoscalerOptions& a, int64_t replicas) {
   return {};
 }
 
+bool is_positive(double value) { return value > 0 && std::isfinite(value); }
+
+/// Replicas that prefill and decode apart come together, with a link, and without an autoscaler,
+/// which knows one kind alone.
+Status check_roles(const FleetOptions& o, std::span<const ReplicaOptions> replicas) {
+  const auto count = [&](Role role) {
+    return std::count_if(replicas.begin(), replicas.end(),
+                         [role](const ReplicaOptions& r) { return r.role == role; });
+  };
+  const int64_t both = count(Role::kBoth);
+  const int64_t prefill = count(Role::kPrefill);
+  const int64_t decode = count(Role::kDecode);
+  if (prefill + decode == 0) {
+    if (!o.link) return {};
+    return invalid_argument("transfer: got it without replicas of role prefill and decode");
+  }
+  if (both > 0 || prefill == 0 || decode == 0) {
+    return invalid_argument("role: got " + std::to_string(prefill) + " prefill, " +
+                                std::to_string(decode) + " decode and " + std::to_string(both) +
+                                " other replicas, expected prefill and decode and no other",
+                            "a prompt that was computed must find a replica to go on in");
+  }
+  if (!o.link || !is_positive(o.link->bytes_per_s) || !is_positive(o.link->bytes_per_token) ||
+      o.link->latency_ns < 0) {
+    return invalid_argument("transfer: got no link, expected its rate and the bytes of a token",
+                            "keys and values go from prefill to decode over it");
+  }
+  if (o.autoscaler) return invalid_argument("autoscaler: got it with roles, expected one of them");
+  return {};
+}
+
+Status check_offload(const ReplicaOptions& replica) {
+  if (!replica.offload) return {};
+  const OffloadOptions& o = *replica.offload;
+  if (o.blocks < 1) return bad("offload blocks", o.blocks, "at least 1");
+  if (!is_positive(o.bytes_per_s) || !is_positive(o.bytes_per_token)) {
+    return invalid_argument("offload: got no rate or size, expected more than 0");
+  }
+  if (!replica.config.enable_prefix_caching || replica.config.sliding_window > 0) {
+    return invalid_argument(
+        "offload: got it without prefix caching or with a sliding window, expected neither",
+        "blocks are found again by the hashes of the prefix cache");
+  }
+  return {};
+}
+
 }  // namespace
 
-Status validate(const FleetOptions& o, size_t replicas) {
+Status validate(const FleetOptions& o, std::span<const ReplicaOptions> all) {
+  const size_t replicas = all.size();
+  RETURN_IF_ERROR(check_roles(o, all));
+  for (const ReplicaOptions& replica : all) {
+    RETURN_IF_ERROR(check_offload(replica));
+    if (replica.adapter_load_ns < 0)
+      return bad("adapter load", replica.adapter_load_ns, "0s or more");
+  }
   if (o.report_interval_ns < 0) return bad("report interval", o.report_interval_ns, "0 or more");
   if (o.in_flight_max && *o.in_flight_max < 1) {
     return bad("requests in flight at a replica", *o.in_flight_max, "at least 1");
@@ -45,13 +98,15 @@ Status validate(const FleetOptions& o, size_t replicas) {
   return {};
 }
 
-Fleet::Fleet(size_t replicas, const FleetOptions& options)
+Fleet::Fleet(std::span<const ReplicaOptions> replicas, const FleetOptions& options)
     : options_(options),
-      views_(replicas),
-      phases_(replicas, Phase::kServing),
-      on_since_ns_(replicas, 0),
-      on_before_ns_(replicas, 0) {
-  for (size_t i = 0; i < replicas; ++i) {
+      replicas_(replicas),
+      views_(replicas.size()),
+      phases_(replicas.size(), Phase::kServing),
+      on_since_ns_(replicas.size(), 0),
+      on_before_ns_(replicas.size(), 0) {
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    all_alike_ = all_alike_ && replicas[i].role == Role::kBoth && replicas[i].adapters.empty();
     views_[i].replica = static_cast<int32_t>(i);
     if (options.autoscaler && static_cast<int64_t>(i) >= options.autoscaler->least) {
       phases_[i] = Phase::kOff;
@@ -61,12 +116,25 @@ Fleet::Fleet(size_t replicas, const FleetOptions& options)
   all_open_ = !options.autoscaler && !options.in_flight_max;
 }
 
-std::span<const ReplicaView> Fleet::open() {
-  if (all_open_) return views_;
+bool Fleet::meets(int32_t replica, const Need& need) const {
+  const ReplicaOptions& r = replicas_[static_cast<size_t>(replica)];
+  return r.role == need.role &&
+         (need.adapter.empty() || r.adapters.empty() ||
+          std::find(r.adapters.begin(), r.adapters.end(), need.adapter) != r.adapters.end());
+}
+
+bool Fleet::has(const Need& need) const {
+  return std::any_of(views_.begin(), views_.end(),
+                     [&](const ReplicaView& view) { return meets(view.replica, need); });
+}
+
+std::span<const ReplicaView> Fleet::open(const Need& need) {
+  if (all_open_ && all_alike_) return views_;
   open_.clear();
   const int64_t most = options_.in_flight_max.value_or(INT64_MAX);
   for (const ReplicaView& view : views_) {
-    if (serves(view.replica) && view.in_flight < most) open_.push_back(view);
+    if (serves(view.replica) && view.in_flight < most && (all_alike_ || meets(view.replica, need)))
+      open_.push_back(view);
   }
   return open_;
 }

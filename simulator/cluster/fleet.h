@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "simulator/cluster/replica.h"
 #include "simulator/cluster/router.h"
 
 namespace touchstone::simulator {
@@ -30,6 +32,14 @@ struct AutoscalerOptions {
   int64_t least = 1;  ///< and at the start
 };
 
+/// Between servers that prefill and servers that decode: each of the former sends one prompt's keys
+/// and values after the other, whole.
+struct TransferLink {
+  int64_t latency_ns = 0;
+  double bytes_per_s = 0;
+  double bytes_per_token = 0;
+};
+
 struct FleetOptions {
   /// A replica's gauges reach the router no more often than this; 0: with each step.
   int64_t report_interval_ns = 0;
@@ -41,18 +51,28 @@ struct FleetOptions {
   std::vector<Outage> outages;
   bool retry = true;  ///< what a crash interrupted is sent again, else it fails
   std::optional<AutoscalerOptions> autoscaler;
+  /// With replicas of Role::kPrefill and Role::kDecode only.
+  std::optional<TransferLink> link;
 };
 
 /// ERRORS: kInvalidArgument naming the option.
-Status validate(const FleetOptions& options, size_t replicas);
+Status validate(const FleetOptions& options, std::span<const ReplicaOptions> replicas);
+
+/// What a request wants of a replica.
+struct Need {
+  Role role = Role::kBoth;
+  std::string_view adapter = {};
+};
 
 class Fleet final {
  public:
   /// REQUIRES: validate(options, replicas).
-  Fleet(size_t replicas, const FleetOptions& options);
+  Fleet(std::span<const ReplicaOptions> replicas, const FleetOptions& options);
 
-  /// The replicas that may get a request now. Valid until the next call of anything here.
-  std::span<const ReplicaView> open();
+  /// The replicas that may get such a request now. Valid until the next call of anything here.
+  std::span<const ReplicaView> open(const Need& need);
+  /// Whether any replica could ever.
+  bool has(const Need& need) const;
   ReplicaView& view(int32_t replica) { return views_[static_cast<size_t>(replica)]; }
   void sent(int32_t replica, const SimulatedRequest& request);
   /// A request that was sent is over; true when that turned a draining replica off.
@@ -76,12 +96,16 @@ class Fleet final {
   void set(int32_t replica, Phase phase);
   void turn_off(int32_t replica, int64_t now_ns);
 
+  bool meets(int32_t replica, const Need& need) const;
+
   const FleetOptions options_;
+  const std::span<const ReplicaOptions> replicas_;
   std::vector<ReplicaView> views_;
   std::vector<Phase> phases_;
   std::vector<int64_t> on_since_ns_;  ///< -1: off
   std::vector<int64_t> on_before_ns_;
-  bool all_open_ = true;  ///< everything serves, and nothing limits it
+  bool all_alike_ = true;  ///< one role, and all have every adapter
+  bool all_open_ = true;   ///< everything serves, and nothing limits it
   std::vector<ReplicaView> open_;
   /// Replicas that were wanted, by time, within settle_ns.
   std::vector<std::pair<int64_t, int64_t>> wanted_;

@@ -53,7 +53,34 @@ void read_flags(const Fields& flags, scheduler::FieldValues& values) {
   }
 }
 
+/// What only a row of a cluster has.
+void read_cluster_part(const Fields& fields, HardwareRow& row) {
+  row.count = fields.int_in("count", 1, 1, kMostReplicas);
+  row.role = fields
+                 .optional_enum<Role>("role", {{"both", Role::kBoth},
+                                               {"prefill", Role::kPrefill},
+                                               {"decode", Role::kDecode}})
+                 .value_or(Role::kBoth);
+  row.adapters = fields.strings("adapters");
+  row.adapter_load_ns = fields.optional_duration_ns("adapter_load").value_or(0);
+  if (row.adapter_load_ns < 0)
+    fields.fail("adapter_load", "got a negative time, expected 0s or more");
+  if (!fields.has("offload")) return;
+  const Fields offload = fields.object("offload");
+  (void)offload.required_int("blocks");
+  row.offload = OffloadOptions{.blocks = offload.int_in("blocks", 1, 1, INT32_MAX),
+                               .bytes_per_token = required_positive(offload, "bytes_per_token"),
+                               .bytes_per_s = required_positive(offload, "gigabytes_per_s") * 1e9};
+}
+
 }  // namespace
+
+double required_positive(const Fields& fields, const char* key) {
+  const double value = fields.required_double(key);
+  if (value > 0 && std::isfinite(value)) return value;
+  fields.fail(key, "got " + format_double(value) + ", expected more than 0");
+  return 1;
+}
 
 HardwareRow read_hardware_row(const Fields& fields, bool of_cluster) {
   HardwareRow row;
@@ -68,7 +95,7 @@ HardwareRow read_hardware_row(const Fields& fields, bool of_cluster) {
   row.start_up_ns = fields.optional_duration_ns("start_up").value_or(0);
   if (row.start_up_ns < 0) fields.fail("start_up", "got a negative time, expected 0s or more");
   if (of_cluster) {
-    row.count = fields.int_in("count", 1, 1, kMostReplicas);
+    read_cluster_part(fields, row);
   } else {
     row.most = fields.int_in("most", row.most, 1, kMostReplicas);
   }

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/document.h"
 #include "base/result.h"
 #include "reference_engine/scheduler/config.h"
+#include "simulator/cluster/replica.h"
 #include "simulator/steptime/model.h"
 
 namespace touchstone::simulator {
@@ -20,10 +22,18 @@ struct HardwareRow {
   scheduler::FieldValues flags;  ///< by ConfigField::name
   double price_per_hour = 0;     ///< of one replica, in whatever currency
   int64_t start_up_ns = 0;
-  int64_t count = 1;    ///< cluster file: how many there are
+  // Cluster file alone.
+  int64_t count = 1;  ///< how many there are
+  Role role = Role::kBoth;
+  std::optional<OffloadOptions> offload;
+  std::vector<std::string> adapters;
+  int64_t adapter_load_ns = 0;
+
   int64_t most = 1000;  ///< hardware file: how many can be had
 };
 
+/// A finite number above 0; 1 after a problem, which its document keeps.
+double required_positive(const Fields& fields, const char* key);
 /// One row; problems are kept by its document. `of_cluster`: with `count` instead of `most`.
 HardwareRow read_hardware_row(const Fields& fields, bool of_cluster);
 

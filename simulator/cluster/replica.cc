@@ -1,5 +1,6 @@
 #include "simulator/cluster/replica.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -18,7 +19,10 @@ std::string request_id_of(std::string&& name) {
 
 Replica::Replica(int32_t index, const ReplicaOptions& options, uint64_t seed, Observer& observer)
     : index_(index),
-      scheduler_(options.config),
+      adapter_load_ns_(options.adapter_load_ns),
+      host_(options.offload),
+      scheduler_(options.config,
+                 options.offload || options.role == Role::kDecode ? &host_ : nullptr),
       model_(options.model),
       validity_(options.model.validity()),
       noise_(seed, "step times of replica " + std::to_string(index)),
@@ -67,11 +71,47 @@ bool Replica::plan_step(int64_t now_ns) {
   planned.state = state_;
   planned.planned_ns = now_ns;
   planned.duration_ns = model_.duration_ns(features, noise_);
+  planned.duration_ns += std::min(fetch_ns(plan), INT64_MAX - planned.duration_ns);
   planned.extrapolated = !validity_.contains(features);
   planned.inputs.swap(applied_);
   applied_.clear();
   BASE_CHECK(planned.duration_ns >= 1, "step ", plan.step, " takes ", planned.duration_ns, " ns");
   return true;
+}
+
+/// What the step waits for before it can compute: blocks of the host, adapters.
+int64_t Replica::fetch_ns(const scheduler::StepPlan& plan) {
+  int64_t wait_ns = 0;
+  const auto add = [&wait_ns](int64_t ns) { wait_ns += std::min(ns, INT64_MAX - wait_ns); };
+  for (const scheduler::ScheduledRequest& r : plan.scheduled) {
+    if (r.num_external_tokens > 0) add(host_.fetch_ns(r));
+    if (r.first_schedule) host_.forget(r.id);
+    if (r.adapter > 0 && adapter_load_ns_ > 0) add(load_adapter_ns(r.adapter));
+  }
+  return wait_ns;
+}
+
+int64_t Replica::load_adapter_ns(int32_t adapter) {
+  const bool loaded = std::erase(loaded_adapters_, adapter) > 0;
+  loaded_adapters_.push_back(adapter);
+  if (std::ssize(loaded_adapters_) > scheduler_.config().max_loras) {
+    loaded_adapters_.erase(loaded_adapters_.begin());
+  }
+  return loaded ? 0 : adapter_load_ns_;
+}
+
+void Replica::store_filled_blocks(const scheduler::StepPlan& plan) {
+  const int32_t block_size = scheduler_.config().block_size;
+  for (const scheduler::ScheduledRequest& r : plan.scheduled) {
+    const auto from = static_cast<size_t>(r.num_computed_tokens / block_size);
+    const auto to =
+        static_cast<size_t>((r.num_computed_tokens + r.num_scheduled_tokens) / block_size);
+    if (from == to || !lives_.knows(r.id)) continue;
+    const std::span<const scheduler::BlockHash> hashes = scheduler_.block_hashes(r.id);
+    if (from < hashes.size()) {
+      host_.store(hashes.subspan(from, std::min(to, hashes.size()) - from));
+    }
+  }
 }
 
 std::optional<int64_t> Replica::start_step(int64_t now_ns) {
@@ -87,6 +127,7 @@ void Replica::end_step(int64_t now_ns) {
   stepping_ = false;
   may_look_at_ns_ = now_ns;
   oldest_ = 1 - oldest_;
+  if (host_.stores()) store_filled_blocks(*ended.plan);
   sampled_.clear();
   for (const scheduler::ScheduledRequest& r : ended.plan->scheduled) {
     if (r.samples_token) sampled_.push_back({r.id, 0, false});
@@ -142,7 +183,10 @@ void Replica::admit(SimulatedRequest&& arriving, int64_t now_ns) {
   record.ignore_eos = true;
   record.priority = request.priority;
   record.skip_reading_prefix_cache = request.skip_reading_prefix_cache;
+  record.adapter = arriving.adapter;
   record.outcome = arriving.outcome;  // how it will end, unless it is aborted before
+  if (arriving.prefill_only) prefill_only_.insert(request.id);
+  if (arriving.prefilled_by) host_.deliver(request.id, request.num_prompt_tokens);
   lives_.arrive(std::move(record), now_ns);
   applied_.push_back({records::StepInput::Kind::kArrive, request.id, now_ns});
   const Status added = scheduler_.add(std::move(request));
@@ -158,11 +202,18 @@ void Replica::hang_up(scheduler::RequestId id, int64_t now_ns) {
 
 void Replica::finish(scheduler::RequestId id, records::Outcome outcome, int64_t now_ns,
                      std::span<const scheduler::BlockHash> hashes) {
-  observer_.on_request(index_, lives_.finish(id, {.outcome = outcome}, now_ns, hashes));
-  ended_.push_back(id);
+  const bool aborted = outcome == records::Outcome::kAbort;
+  const records::RequestRecord& record = lives_.finish(id, {.outcome = outcome}, now_ns, hashes);
+  host_.forget(id);
+  if (prefill_only_.erase(id) > 0 && !aborted) {
+    observer_.on_prefilled(index_, record);
+  } else {
+    observer_.on_request(index_, record);
+  }
+  ended_.push_back({id, aborted});
 }
 
-std::span<const scheduler::RequestId> Replica::take_ended() {
+std::span<const Replica::Ended> Replica::take_ended() {
   taken_.swap(ended_);
   ended_.clear();
   return taken_;

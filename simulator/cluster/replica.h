@@ -7,11 +7,14 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "records/step_log.h"
 #include "reference_engine/lifecycle/request_lives.h"
 #include "reference_engine/scheduler/scheduler.h"
+#include "simulator/cluster/host_kv.h"
 #include "simulator/request.h"
 #include "simulator/steptime/model.h"
 
@@ -33,6 +36,9 @@ struct StepView {
 /// Why a request was not served. Only kCrashed may be followed by another attempt.
 enum class Loss { kRefused, kGaveUp, kCrashed };
 
+/// What a replica does in a fleet that prefills and decodes apart; else both.
+enum class Role { kBoth, kPrefill, kDecode };
+
 /// Sees what happens in all replicas, in order. Thread-compatible.
 class Observer {
  public:
@@ -40,6 +46,10 @@ class Observer {
   virtual void on_step(const StepView& step) = 0;
   /// When it is over, whatever its outcome.
   virtual void on_request(int32_t replica, const records::RequestRecord& request) = 0;
+  /// A prompt was computed for another replica to go on from: no client sees this record.
+  virtual void on_prefilled(int32_t replica, const records::RequestRecord& request) {
+    (void)replica, (void)request;
+  }
   /// What the engine counts, with each step, and once more when those who hung up leave nothing to
   /// do. Only when wanted.
   virtual void on_stats(int32_t replica, const records::StepStats& stats) {
@@ -59,6 +69,12 @@ struct ReplicaOptions {
   scheduler::Config config;
   const StepTimeModel& model;  ///< outlives the simulation
   int64_t start_up_ns = 0;     ///< from being started, or the end of an outage, to serving
+  Role role = Role::kBoth;
+  std::optional<OffloadOptions> offload = {};
+  std::vector<std::string> adapters = {};  ///< those that it has; empty: every one
+  /// What a step waits for each adapter that it needs and that is not among the max_loras used
+  /// last.
+  int64_t adapter_load_ns = 0;
 };
 
 class Replica final {
@@ -86,8 +102,12 @@ class Replica final {
 
   const scheduler::Scheduler& scheduler() const { return scheduler_; }
   const scheduler::State& state() const { return state_; }  ///< as of the latest plan
+  struct Ended {
+    scheduler::RequestId id = 0;
+    bool aborted = false;
+  };
   /// The requests that ended since the last call, in order. Valid until plan_step() or end_step().
-  std::span<const scheduler::RequestId> take_ended();
+  std::span<const Ended> take_ended();
 
  private:
   struct Input {
@@ -108,6 +128,9 @@ class Replica final {
   };
 
   Flight& flight(int age) { return flights_[(oldest_ + static_cast<size_t>(age)) % 2]; }
+  int64_t fetch_ns(const scheduler::StepPlan& plan);
+  int64_t load_adapter_ns(int32_t adapter);
+  void store_filled_blocks(const scheduler::StepPlan& plan);
   void apply_inputs(int64_t now_ns);
   void admit(SimulatedRequest&& arriving, int64_t now_ns);
   void hang_up(scheduler::RequestId id, int64_t now_ns);
@@ -116,6 +139,8 @@ class Replica final {
               std::span<const scheduler::BlockHash> hashes);
 
   const int32_t index_;
+  const int64_t adapter_load_ns_;
+  HostKv host_;  // the scheduler's
   scheduler::Scheduler scheduler_;
   const StepTimeModel& model_;
   const Validity validity_;
@@ -131,9 +156,11 @@ class Replica final {
   int64_t may_look_at_ns_ = -1;  // with a step in flight
   scheduler::State state_;
   std::vector<scheduler::SampledToken> sampled_;
-  std::vector<records::StepInput> applied_;  // since the last plan
-  std::vector<scheduler::RequestId> ended_;  // since take_ended()
-  std::vector<scheduler::RequestId> taken_;
+  std::vector<records::StepInput> applied_;                // since the last plan
+  std::unordered_set<scheduler::RequestId> prefill_only_;  // looked up only
+  std::vector<int32_t> loaded_adapters_;                   // the one used last at the end
+  std::vector<Ended> ended_;                               // since take_ended()
+  std::vector<Ended> taken_;
 };
 
 }  // namespace touchstone::simulator

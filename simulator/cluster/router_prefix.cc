@@ -5,10 +5,10 @@
 // Source of the rule and its thresholds: the cache-aware policy of SGLang's router (0.5 of the
 // prompt; uneven: 64 requests and 1.5 times apart).
 #include <algorithm>
-#include <list>
-#include <unordered_map>
+#include <span>
 #include <vector>
 
+#include "simulator/cluster/block_lru.h"
 #include "simulator/cluster/router.h"
 
 namespace touchstone::simulator {
@@ -20,41 +20,12 @@ constexpr int64_t kUnevenBy = 64;
 // As halves: more than 3/2 times apart is uneven, 1/2 of the prompt is enough.
 constexpr int64_t kUnevenHalves = 3;
 
-struct HashOfBlock {
-  size_t operator()(const BlockHash& hash) const { return static_cast<size_t>(hash.words[0]); }
-};
-
-/// The latest blocks that were sent to one replica.
-class Sent final {
- public:
-  /// Leading blocks that are known.
-  size_t match(std::span<const BlockHash> blocks) const {
-    size_t known = 0;
-    while (known < blocks.size() && at_.contains(blocks[known])) ++known;
-    return known;
-  }
-
-  /// The last block first, so that a prefix is never older than what follows it.
-  void add(std::span<const BlockHash> blocks, size_t most) {
-    for (size_t i = blocks.size(); i-- > 0;) {
-      const auto found = at_.find(blocks[i]);
-      if (found != at_.end()) {
-        by_age_.splice(by_age_.begin(), by_age_, found->second);
-      } else {
-        by_age_.push_front(blocks[i]);
-        at_.emplace(blocks[i], by_age_.begin());
-      }
-    }
-    while (by_age_.size() > most) {
-      at_.erase(by_age_.back());
-      by_age_.pop_back();
-    }
-  }
-
- private:
-  std::list<BlockHash> by_age_;
-  std::unordered_map<BlockHash, std::list<BlockHash>::iterator, HashOfBlock> at_;  // looked up only
-};
+/// Leading blocks that are among the latest that were sent to one replica.
+size_t match(std::span<const BlockHash> blocks, const BlockLru& sent) {
+  size_t known = 0;
+  while (known < blocks.size() && sent.contains(blocks[known])) ++known;
+  return known;
+}
 
 bool is_uneven(std::span<const ReplicaView> replicas) {
   const auto [least, most] = std::minmax_element(
@@ -76,18 +47,18 @@ class PrefixAware final : public Router {
     if (!is_uneven(replicas)) {
       size_t longest = 0;
       for (size_t i = 0; i < replicas.size(); ++i) {
-        const size_t known = of(replicas[i].replica).match(blocks_);
+        const size_t known = match(blocks_, of(replicas[i].replica));
         if (known <= longest || 2 * known < blocks_.size()) continue;
         longest = known;
         chosen = i;
       }
     }
-    of(replicas[chosen].replica).add(blocks_, cache_blocks_);
+    of(replicas[chosen].replica).use(blocks_, cache_blocks_);
     return chosen;
   }
 
  private:
-  Sent& of(int32_t replica) {
+  BlockLru& of(int32_t replica) {
     const auto index = static_cast<size_t>(replica);
     if (index >= sent_.size()) sent_.resize(index + 1);
     return sent_[index];
@@ -107,7 +78,7 @@ class PrefixAware final : public Router {
 
   const size_t cache_blocks_;
   const int32_t block_size_;
-  std::vector<Sent> sent_;
+  std::vector<BlockLru> sent_;
   std::vector<BlockHash> blocks_;
 };
 

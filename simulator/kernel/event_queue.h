@@ -13,6 +13,7 @@ enum class EventKind : uint8_t {
   kStepEnd,
   kAbort,
   kArrival,
+  kDelivery,
   kStepStart,
   kReplicaDown,
   kReplicaUp,
@@ -22,9 +23,10 @@ enum class EventKind : uint8_t {
 struct Event {
   int64_t time_ns = 0;
   EventKind kind = EventKind::kStepEnd;
-  int32_t replica = 0;    ///< where it happens; 0 for an arrival, which is yet to be routed
+  /// Where it happens; 0 for an arrival, which is yet to be routed, -1 in front of the router.
+  int32_t replica = 0;
   uint64_t sequence = 0;  ///< order of creation: the last tie-break
-  /// The request of an arrival or abort; of a step, how often its replica had crashed before.
+  /// The request of an arrival, a delivery or an abort; of a step, how often its replica had crashed before.
   uint64_t subject = 0;
   bool operator==(const Event&) const = default;
 };

@@ -90,6 +90,14 @@ class Reader final {
                             [&](const LedgerEntry& e) { return span_of(e) != nullptr; });
     load.notes.emplace_back(by_spans_ ? "requests arrive when their spans start"
                                       : "requests arrive when they were sent: not all have a span");
+    const bool has_ids = std::all_of(ledger->begin(), ledger->end(), [](const LedgerEntry& e) {
+      return !e.prompt_token_ids.empty();
+    });
+    if (!has_ids) {
+      load.notes.emplace_back(
+          "not all prompts' token ids were recorded: what those share with others is not known, "
+          "and counts as computed");
+    }
     std::stable_sort(ledger->begin(), ledger->end(),
                      [&](const auto& a, const auto& b) { return arrival_of(a) < arrival_of(b); });
     const int64_t first_ns = arrival_of(ledger->front());
@@ -110,6 +118,13 @@ class Reader final {
     MeasuredRequest measured{.request = request_of(e)};
     const int64_t arrival_ns = arrival_of(e);
     measured.request.arrival_ns = arrival_ns - first_ns;
+    // Of a stream each chunk is a token, unless text waits for the rest of its bytes.
+    const bool whole = std::ssize(e.chunk_offsets_ns) == e.output_tokens;
+    if (e.choices == 1 && (whole || !was_completed(e))) {
+      for (const int64_t offset_ns : e.chunk_offsets_ns) {
+        measured.token_ns.push_back(e.sent_unix_ns + offset_ns - first_ns);
+      }
+    }
     if (was_completed(e)) {
       measured.times = times_of(e, span_of(e));
     } else {

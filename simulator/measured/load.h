@@ -42,6 +42,8 @@ struct MeasuredRequest {
   workload::Request request;        ///< arrival_ns counts from the first arrival
   std::optional<int64_t> abort_ns;  ///< its client hung up, on the same clock
   MeasuredTimes times;              ///< none of one that was aborted
+  /// When its client got each token, on the same clock; empty when that is not known of all.
+  std::vector<int64_t> token_ns = {};
 };
 
 /// What a server counted during the run; nullopt: not known.
@@ -63,6 +65,9 @@ struct MeasuredLoad {
   /// taken from here. Else empty.
   std::vector<records::RequestRecord> records;
   std::vector<StepSample> steps;  ///< work and time of each, where there is a step log
+  /// Share of the steps that gave output in which `steps`, recovered from the times of tokens, have
+  /// the very requests; nullopt when they were logged, or are not there.
+  std::optional<double> step_parity = {};
   MeasuredCounters counters;
   int64_t left_out = 0;  ///< requests that were refused, failed, or of which too little is known
   std::vector<std::string> notes;              ///< where arrivals come from, what was assumed

@@ -267,7 +267,10 @@ class PlanReport final {
     rows.push_back({.name = "limit used", .unit = "%"});
     for (const Slo& slo : slos_.limits) rows.push_back({.name = name_of(slo), .unit = "s"});
     if (slos_.goodput) rows.push_back({.name = "goodput", .unit = "%"});
+    result::Series curve{.name = "worst limit"};
     for (const Point& point : front) {
+      curve.x.push_back(point.cost);
+      curve.y.push_back(point.used);
       table.columns.push_back(point.name);
       size_t row = 0;
       const auto put = [&](double v) { rows[row++].values.push_back({point.name, v}); };
@@ -275,6 +278,13 @@ class PlanReport final {
       put(point.used * 100);
       for (const Attainment::Row& r : point.result.attainment.rows) put(r.value_s);
       if (slos_.goodput) put(point.result.attainment.goodput * 100);
+    }
+    if (front.size() > 1) {
+      report_.charts.push_back({.title = "What more money buys",
+                                .kind = result::Chart::Kind::kStep,
+                                .x_label = rows.front().name,
+                                .y_label = "share of the limit",
+                                .series = {std::move(curve)}});
     }
     table.rows = std::move(rows);
     table.notes.emplace_back("the Pareto front: no other fleet is both cheaper and better");

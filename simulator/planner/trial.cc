@@ -231,14 +231,13 @@ Result<TrialResult> run_trial(const Trace& trace, const Trial& trial, const Slos
                                                  .block_size = trial.config.block_size});
   if (!router) return router.error();
   TrialObserver observer(trial.config, slos, trial.stop_when_broken ? trace.requests().size() : 0);
-  auto source = trial.one_at_a_time
-                    ? make_closed_loop_source(
-                          {.concurrency = 1},
-                          make_workload_source(feed_of(trace, trial, observer), trial.config))
-                    : make_session_source(feed_of(trace, trial, observer), trial.config);
+  const auto source = trial.one_at_a_time
+                          ? make_closed_loop_source(
+                                {.concurrency = 1},
+                                make_workload_source(feed_of(trace, trial, observer), trial.config))
+                          : make_session_source(feed_of(trace, trial, observer), trial.config);
   // Limits are the clients'.
-  FrontendObserver clients(model.frontend(), observer);
-  source = make_frontend_source(model.frontend(), std::move(source));
+  FrontendObserver clients(replicas, observer);
   const auto end = run_simulation(replicas, **router, *source, clients, trial.replication);
   if (!end) return end.error();
   TrialResult result = observer.result;

@@ -199,7 +199,7 @@ Result<ModelFile> read_model_file(const std::string& path) {
   const auto text = read_file(path);
   if (!text) return text.error();
   auto document = Document::parse_json(path, *text);
-  if (!document) return std::move(document).error();
+  if (!document) return invalid_argument(document.error().message, document.error().hint);
   const Fields root = document->root();
   if (root.optional_string("format").value_or("") != kFormat) {
     return invalid_argument(path + ": got no " + kFormat + ", expected one",

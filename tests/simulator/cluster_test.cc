@@ -129,7 +129,7 @@ TEST(Cluster, SummariesOfReplicasAddUpToTheWhole) {
   ASSERT_TRUE(run_simulation(replicas, *router, source, summary, 0).has_value());
   const Summary total = summary.total();
   EXPECT_EQ(total.completed + total.aborted, 60);
-  EXPECT_EQ(std::ssize(total.e2e_s), total.completed);
+  EXPECT_EQ(total.e2e_s.count(), total.completed);
   int64_t steps = 0;
   int64_t peak = 0;
   int64_t last_ns = 0;

@@ -1,137 +1,14 @@
-// The simulator against closed forms of queueing theory (INV-10). A request of one output token is
-// one step, and a step takes as long as its prompt has tokens: any distribution of service times.
-// Means over customers have regenerative intervals (a cycle begins with a customer who finds the
-// system empty). Each interval is tight enough that a server slowed by 2 % is outside of it.
+// The simulator against closed forms of queueing theory (INV-10). Each interval is tight enough
+// that a server slowed by 2 % is outside of it.
+#include "tests/simulator/queueing.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-
-#include "base/random.h"
-#include "tests/simulator/support.h"
 
 namespace touchstone::simulator {
 namespace {
-
-constexpr double kServiceNs = 2'000'000;  // mean; a prompt token is a microsecond
-constexpr double kZ = 3.29;               // of an interval that holds 999 of 1000 times
-
-using DrawService = std::function<int64_t(RandomStream&)>;
-
-int64_t exponential(RandomStream& random) {
-  return std::max<int64_t>(1, std::llround(random.exponential(kServiceNs / 1000)));
-}
-int64_t constant(RandomStream&) { return std::llround(kServiceNs / 1000); }
-
-/// Poisson arrivals of requests with the given service times, in microseconds.
-class PoissonSource final : public RequestSource {
- public:
-  PoissonSource(int64_t requests, double gap_ns, DrawService draw, uint64_t seed)
-      : left_(requests),
-        gap_ns_(gap_ns),
-        draw_(std::move(draw)),
-        gaps_(seed, "gaps"),
-        services_(seed, "services") {}
-
-  Result<bool> next(SimulatedRequest& request) override {
-    if (left_-- == 0) return false;
-    now_ns_ += std::llround(gaps_.exponential(gap_ns_));
-    request = SimulatedRequest();
-    request.request = {.id = ++id_,
-                       .arrival_ns = now_ns_,
-                       .num_prompt_tokens = static_cast<int32_t>(draw_(services_)),
-                       .max_tokens = 1};
-    return true;
-  }
-
- private:
-  int64_t left_;
-  const double gap_ns_;
-  const DrawService draw_;
-  RandomStream gaps_;
-  RandomStream services_;
-  int64_t now_ns_ = 0;
-  uint64_t id_ = 0;
-};
-
-/// Waits and times in the system, in order of arrival.
-class Waits final : public Observer {
- public:
-  explicit Waits(int64_t requests) : customers(static_cast<size_t>(requests)) {}
-  void on_step(const StepView&) override {}
-  void on_request(int32_t, const records::RequestRecord& r) override {
-    customers[r.id - 1] = {r.arrival_ns, *r.first_scheduled_ns - r.arrival_ns, r.finished_ns};
-  }
-  struct Customer {
-    int64_t arrival_ns = 0;
-    int64_t wait_ns = 0;
-    int64_t end_ns = 0;
-  };
-  std::vector<Customer> customers;
-};
-
-struct Estimate {
-  double mean = 0;
-  double half = 0;  ///< of the interval
-};
-
-/// The mean wait by the regenerative method (ratio of sums over cycles).
-Estimate mean_wait(const std::vector<Waits::Customer>& customers) {
-  std::vector<std::pair<double, double>> cycles;  // waits, customers
-  int64_t latest_end_ns = 0;
-  for (const Waits::Customer& c : customers) {
-    if (cycles.empty() || c.arrival_ns >= latest_end_ns) cycles.emplace_back(0, 0);
-    cycles.back().first += static_cast<double>(c.wait_ns);
-    cycles.back().second += 1;
-    latest_end_ns = std::max(latest_end_ns, c.end_ns);
-  }
-  double waits = 0;
-  double count = 0;
-  for (const auto& [w, n] : cycles) waits += w, count += n;
-  const double ratio = waits / count;
-  double squares = 0;
-  for (const auto& [w, n] : cycles) squares += (w - ratio * n) * (w - ratio * n);
-  return {ratio, kZ * std::sqrt(squares) / count};
-}
-
-struct System {
-  size_t servers = 1;
-  const char* router = "round-robin";
-  bool central_queue = false;
-  double load = 0.5;  ///< of each server
-  DrawService service = &exponential;
-  int64_t customers = 400'000;
-};
-
-/// `slower`: how much longer a step takes than the theory is told.
-Estimate simulate_wait(const System& system, double slower = 1) {
-  scheduler::Config config{.num_blocks = 600,
-                           .block_size = 128,
-                           .max_num_seqs = 1,
-                           .max_num_batched_tokens = 65'536,
-                           .max_model_len = 65'536,
-                           .enable_prefix_caching = false};
-  const auto model = make_linear_step_time({0, std::llround(1000 * slower), 1000});
-  const std::vector<ReplicaOptions> replicas(system.servers, {config, *model});
-  const double gap_ns = kServiceNs / (system.load * static_cast<double>(system.servers));
-  PoissonSource source(system.customers, gap_ns, system.service, 17);
-  FleetOptions fleet;
-  if (system.central_queue) fleet.in_flight_max = 1;
-  Waits waits(system.customers);
-  const auto router = make_router(system.router, {.seed = 5});
-  EXPECT_TRUE(run_simulation(replicas, **router, source, waits, 0, fleet).has_value());
-  return mean_wait(waits.customers);
-}
-
-/// That the theory's wait is inside of the interval, and outside of a server's that is 2 % slower.
-void expect_wait(const System& system, double theory_in_services) {
-  const double theory_ns = theory_in_services * kServiceNs;
-  const Estimate right = simulate_wait(system);
-  EXPECT_NEAR(right.mean, theory_ns, right.half) << "load " << system.load;
-  const Estimate slow = simulate_wait(system, 1.02);
-  EXPECT_GT(slow.mean - slow.half, theory_ns) << "2 % slower must be seen; load " << system.load;
-}
 
 TEST(ClosedForms, MM1) {
   expect_wait({.load = 0.5, .customers = 700'000}, 0.5 / 0.5);
@@ -142,19 +19,6 @@ TEST(ClosedForms, MM1) {
 TEST(ClosedForms, MD1) {
   expect_wait({.load = 0.5, .service = &constant}, 0.5 * 0.5 / 0.5);
   expect_wait({.load = 0.8, .service = &constant, .customers = 800'000}, 0.5 * 0.8 / 0.2);
-}
-
-/// The chance to wait with c servers and one queue.
-double erlang_c(int servers, double load) {
-  const double offered = load * servers;
-  double term = 1;
-  double sum = 0;
-  for (int k = 0; k < servers; ++k) {
-    sum += term;
-    term *= offered / (k + 1);
-  }
-  const double all_busy = term / (1 - load);
-  return all_busy / (sum + all_busy);
 }
 
 TEST(ClosedForms, MMcWithACentralQueue) {
@@ -291,6 +155,32 @@ TEST(Metamorphic, WithoutLoadARequestTakesItsOwnSteps) {
       }
       expected_ns += (output - 1) * (3000 + 400);
       EXPECT_EQ(keeper.requests[0].finished_ns - 50, expected_ns) << prompt << " " << output;
+    }
+  }
+}
+
+/// A load split by turns among replicas is as many loads, each on its own server.
+TEST(Metamorphic, SplitReplicasAreServersOfTheirOwn) {
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const std::vector<SimulatedRequest> load = random_load(seed, 1);
+    const auto model = make_linear_step_time({3000, 50, 400});
+    const std::vector<ReplicaOptions> replicas(3, {small_config(), *model});
+    ListSource source(load);
+    const auto router = make_round_robin_router();
+    Keeper whole;
+    ASSERT_TRUE(run_simulation(replicas, *router, source, whole, 0).has_value());
+    for (int32_t part = 0; part < 3; ++part) {
+      std::vector<SimulatedRequest> own;
+      for (size_t i = static_cast<size_t>(part); i < load.size(); i += 3) own.push_back(load[i]);
+      const Keeper alone = run_all(small_config(), own, 1);
+      std::vector<std::string> of_part;
+      for (size_t i = 0; i < whole.requests.size(); ++i) {
+        if (whole.request_replicas[i] == part) of_part.push_back(to_json_line(whole.requests[i]));
+      }
+      ASSERT_EQ(of_part.size(), alone.requests.size());
+      for (size_t i = 0; i < of_part.size(); ++i) {
+        EXPECT_EQ(of_part[i], to_json_line(alone.requests[i])) << seed << " " << part;
+      }
     }
   }
 }

@@ -1,19 +1,11 @@
 // The verb as a person runs it.
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
-
 #include "base/files.h"
-#include "tests/support/paths.h"
+#include "tests/simulator/verb.h"
 
 namespace touchstone::simulator {
 namespace {
-
-struct Ran {
-  int exit_code = -1;
-  std::string text;
-};
 
 class Simulate : public ::testing::Test {
  protected:
@@ -22,15 +14,7 @@ class Simulate : public ::testing::Test {
     return touchstone("simulate " + arguments, redirect);
   }
   Ran touchstone(const std::string& arguments, const std::string& redirect = "2>/dev/null") {
-    const std::string command = support::touchstone_binary() + " " + arguments + " " + redirect;
-    Ran ran;
-    FILE* const pipe = popen(command.c_str(), "r");
-    std::array<char, 4096> buffer;
-    while (const size_t size = fread(buffer.data(), 1, buffer.size(), pipe)) {
-      ran.text.append(buffer.data(), size);
-    }
-    ran.exit_code = pclose(pipe) / 256;
-    return ran;
+    return run_touchstone(arguments, redirect);
   }
   void SetUp() override {
     std::string text;

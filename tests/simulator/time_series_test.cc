@@ -37,6 +37,8 @@ TEST(TimeSeriesOfASimulation, ShowsTheGaugesOfEachInstant) {
   EXPECT_EQ(scrapes[15].used_blocks, 3) << "nine tokens in blocks of four";
   EXPECT_EQ(scrapes[5].requests, 1);
   EXPECT_EQ(scrapes.back().requests, 2);
+  EXPECT_EQ(scrapes[2].output_tokens, 0);
+  EXPECT_EQ(scrapes[3].output_tokens, 1) << "a token is there when its step has ended";
   EXPECT_EQ(scrapes.back().output_tokens, 3);
   EXPECT_EQ(summary.completed, 2) << "the next observer sees everything";
   const std::string csv = series.csv();
@@ -45,6 +47,34 @@ TEST(TimeSeriesOfASimulation, ShowsTheGaugesOfEachInstant) {
   const std::vector<result::Chart> charts = series.charts();
   ASSERT_EQ(charts.size(), 4u);
   EXPECT_EQ(charts[0].series[0].y[1], 1);
+}
+
+/// A chart that fits shows the same instants as one at its interval, whatever came first.
+TEST(TimeSeriesOfASimulation, AnIntervalThatFitsIsAsOneThatWasGiven) {
+  std::vector<SimulatedRequest> requests;
+  for (int32_t i = 0; i < 4000; ++i) {
+    requests.push_back(
+        simulated(static_cast<uint64_t>(i) + 1, int64_t{i} * 7'000, 5 + i % 9, 1 + i % 5));
+  }
+  const auto model = make_linear_step_time({1000, 50, 100});
+  const std::vector<ReplicaOptions> replicas(2, {small_config(), *model});
+  const auto run = [&](TimeSeries& series) {
+    ListSource source(requests);
+    const auto router = make_round_robin_router();
+    const auto end = run_simulation(replicas, *router, source, series, 0);
+    ASSERT_TRUE(end.has_value());
+    ASSERT_TRUE(series.finish(end->end_ns).has_value());
+  };
+  Summary first;
+  TimeSeries fits(first, 1000, 2, TimeSeries::Interval::kAsFits);
+  run(fits);
+  const int64_t points = std::ssize(fits.scrapes(0));
+  EXPECT_LE(points, TimeSeries::kMostOfChart);
+  EXPECT_GT(points, TimeSeries::kMostOfChart / 2 - 2);
+  Summary second;
+  TimeSeries given(second, 64'000, 2);
+  run(given);
+  EXPECT_EQ(fits.csv(), given.csv());
 }
 
 TEST(TimeSeriesOfASimulation, TooManyScrapesAreRefused) {
