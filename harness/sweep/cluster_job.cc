@@ -100,7 +100,9 @@ std::string kubernetes_manifest(const ClusterJobOptions& options, int64_t tasks)
   out << YAML::Key << "containers" << YAML::Value << YAML::BeginSeq << YAML::BeginMap;
   out << YAML::Key << "name" << YAML::Value << "points";
   out << YAML::Key << "image" << YAML::Value << options.image;
-  out << YAML::Key << "command" << YAML::Value << command;
+  out << YAML::Key << "command" << YAML::Value << YAML::BeginSeq;
+  for (const std::string& word : command) out << YAML::DoubleQuoted << word;
+  out << YAML::EndSeq;
   out << YAML::Key << "workingDir" << YAML::Value << kPodFolder;
   out << YAML::Key << "resources" << YAML::Value << YAML::BeginMap << YAML::Key << "requests"
       << YAML::Value << YAML::BeginMap << YAML::Key << "cpu" << YAML::Value << YAML::DoubleQuoted
