@@ -4,28 +4,13 @@
 
 #include "conformance/checks/attribute_rules.h"
 #include "conformance/checks/check.h"
+#include "conformance/dimensions.h"
 
 namespace touchstone::conformance {
 namespace {
 
 using result::Level;
 using result::Sighting;
-
-/// What groups are made by, and the keys that name them: the first that a span or its resource has.
-struct Dimension {
-  const char* name;
-  std::vector<std::string> keys;
-};
-const std::vector<Dimension>& dimensions() {
-  static const std::vector<Dimension> kAll = {
-      {"tenant", {"tenant.id", "llm.user", "enduser.id"}},
-      {"model",
-       {"gen_ai.response.model", "gen_ai.request.model", "gen_ai.model.id",
-        "gen_ai.response.model_name", "llm.model"}},
-      {"operation", {"gen_ai.operation.name"}},
-  };
-  return kAll;
-}
 
 std::string value_of(const Dimension& dimension, const SpanView& view) {
   for (const std::string& key : dimension.keys) {
@@ -89,7 +74,7 @@ void Sightings::add_to(Sights& sights, const SpanView& view) {
 
 void Sightings::add(const SpanView& view) {
   add_to(all_, view);
-  for (const Dimension& dimension : dimensions()) {
+  for (const Dimension& dimension : sighting_dimensions()) {
     const std::string value = value_of(dimension, view);
     if (value.empty()) continue;
     auto& values = groups_[dimension.name];

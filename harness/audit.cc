@@ -53,10 +53,14 @@ class WindowFilter final {
   std::unordered_set<TraceId> outside_;
 };
 
-EvidenceLoss edge_of_window() {
-  return {"whole traces: the window may cut some in two",
-          {"topology.orphan", "topology.one_root", "family"},
-          EvidenceLoss::Effect::kFailure};
+/// What a failure inside of a window may come from.
+std::vector<EvidenceLoss> window_losses() {
+  return {{"a window of time may cut traces in two",
+           {"topology.orphan", "topology.one_root", "family"},
+           EvidenceLoss::Effect::kFailure},
+          {"the counters are not of this window of time alone",
+           {"reconcile.counters", "reconcile.requests", "reconcile.histograms", "collector"},
+           EvidenceLoss::Effect::kFailure}};
 }
 
 bool is_hit(const EvidenceLoss& loss, const result::CheckOutcome& check) {
@@ -68,19 +72,19 @@ bool is_hit(const EvidenceLoss& loss, const result::CheckOutcome& check) {
   });
 }
 
-/// Checks that `loss` bears on are left out, with the reason.
-void apply(const EvidenceLoss& loss, const std::string& from, result::Report& report) {
+/// Checks that `loss` bears on are left out, because of it.
+void apply(const EvidenceLoss& loss, const std::string& because, result::Report& report) {
   std::vector<std::string> ids;
   for (result::CheckOutcome& check : report.checks) {
     if (check.verdict == result::Verdict::kSkip || !is_hit(loss, check)) continue;
     check.verdict = result::Verdict::kSkip;
     check.findings.clear();
-    check.reason = "not judged: " + from + " does not give back " + loss.what;
+    check.reason = "not judged: " + because;
     if (std::find(ids.begin(), ids.end(), check.id) == ids.end()) ids.push_back(check.id);
   }
   if (ids.empty()) return;
-  report.notes.push_back(from + " does not give back " + loss.what + ": " + join(ids, ", ") +
-                         (ids.size() == 1 ? " was" : " were") + " not judged.");
+  report.notes.push_back(because + ": " + join(ids, ", ") + (ids.size() == 1 ? " was" : " were") +
+                         " not judged.");
 }
 
 TimeWindow window_of(const AuditSources& sources, int64_t now_unix_ns) {
@@ -181,9 +185,12 @@ Result<JudgedFiles> audit(const AuditSources& sources, int64_t now_unix_ns,
   auto report = judge.finish();
   if (!report) return std::move(report).error();
   for (const BackendAddress& address : sources.backends) {
-    for (const EvidenceLoss& loss : kind_of(address).losses) apply(loss, address.kind, *report);
+    for (const EvidenceLoss& loss : kind_of(address).losses)
+      apply(loss, address.kind + " does not give back " + loss.what, *report);
   }
-  if (sources.window) apply(edge_of_window(), "a window of time", *report);
+  if (sources.window) {
+    for (const EvidenceLoss& loss : window_losses()) apply(loss, loss.what, *report);
+  }
   if (spans > 0) {
     result::decide(*report, options.fail_on);
     report->summary = conformance::summary_of(*report, spans);

@@ -20,8 +20,8 @@ struct AuditSources {
   std::optional<TimeWindow> window;
 };
 
-/// A backend's losses leave their checks undecided, with a note each; so does the edge of a window
-/// when a check of traces fails. ERRORS: those of the files and of the backends.
+/// A backend's losses leave their checks out, with a note each; so does a window when a check of
+/// whole traces, or of counters, fails. ERRORS: those of the files and of the backends.
 Result<conformance::JudgedFiles> audit(const AuditSources& sources, int64_t now_unix_ns,
                                        const std::vector<conformance::Profile>& profiles,
                                        const conformance::JudgeOptions& options);

@@ -27,7 +27,7 @@ struct TimeWindow {
 
 /// What cannot be judged from somewhere, and which checks would judge it.
 struct EvidenceLoss {
-  std::string what;                 ///< "attribute types: all values are text"
+  std::string what;                 ///< "schema URLs"
   std::vector<std::string> checks;  ///< ids, or dotted prefixes of ids
   /// Whole: the check is left out. A failure may come from the loss: it is left out if it fails.
   enum class Effect { kWhole, kFailure } effect = Effect::kWhole;
@@ -78,5 +78,6 @@ const BackendKind& kind_of(const BackendAddress& address);
 std::unique_ptr<SpanBackend> make_jaeger_backend(const BackendAddress& address);
 std::unique_ptr<SpanBackend> make_tempo_backend(const BackendAddress& address);
 std::unique_ptr<SpanBackend> make_signoz_backend(const BackendAddress& address);
+std::unique_ptr<SpanBackend> make_span_log_backend(const BackendAddress& address);
 
 }  // namespace touchstone::harness

@@ -7,6 +7,7 @@
 #include "conformance/checks/check.h"
 #include "conformance/sightings.h"
 #include "harness/backends/ask.h"
+#include "harness/backends/clickhouse_counts.h"
 #include "harness/backends/clickhouse_sql.h"
 #include "harness/backends/in_place.h"
 
@@ -23,17 +24,6 @@ using result::Sighting;
 
 constexpr size_t kTracesAtOnce = 5000;
 constexpr char kExpected[] = "rows of JSONEachRow";
-
-/// Whole numbers come as numbers or, by a setting of the server, as text.
-int64_t count_of(const json& row, const std::string& column) {
-  const json value = row.value(column, json());
-  if (value.is_number_integer()) return value.get<int64_t>();
-  return value.is_string() ? parse_int(value.get<std::string>()).value_or(0) : 0;
-}
-std::string text_of(const json& row, const std::string& column) {
-  const json value = row.value(column, json());
-  return value.is_string() ? value.get<std::string>() : "";
-}
 
 /// The check of this id with its title and source, nothing recorded yet.
 result::CheckOutcome outcome_of(const std::string& id, const Profile& profile) {
@@ -109,91 +99,6 @@ class ClickHouse final {
   std::string table_;
 };
 
-/// Adds what a row says of one rule.
-class RuleCounts final {
- public:
-  RuleCounts(const json& row, const conformance::SpanType& type, const CountedRule& counted,
-             size_t index)
-      : row_(row), type_(type), counted_(counted), number_(std::to_string(index)) {}
-
-  /// A window without it is a finding, even one without spans.
-  bool is_owed() const {
-    return type_.is_request && counted_.rule->presence == conformance::Presence::kAlways;
-  }
-  int64_t due() const { return count("due_"); }
-  int64_t present() const { return count("present_"); }
-
-  void judge_presence(Recorder& recorder) const {
-    const conformance::AttributeRule& rule = *counted_.rule;
-    if (rule.presence == conformance::Presence::kSometimes || rule.level == result::Level::kMay) {
-      return;
-    }
-    recorder.examined(due());
-    const int64_t lost = due() - present();
-    if (lost == 0) return;
-    const std::string where = counted_.of_resource ? "resource" : type_.type;
-    recorder.violation(
-        {.level = rule.level,
-         .fold = where + " " + rule.key,
-         .signal = counted_.of_resource ? "resource" : "span",
-         .subject = where + " " + rule.key,
-         .message = "each " + type_.type + " span " + result::to_string(rule.level) + " carry " +
-                    rule.key + (counted_.of_resource ? " on its resource" : "") +
-                    ", which is missing on " + format_count(lost) + " of " + format_count(due()),
-         .expected = rule.key,
-         .actual = "missing",
-         .context = {{"attribute", rule.key}},
-         .place = {.trace_id = text_of(row_, "trace_" + number_),
-                   .span_id = text_of(row_, "span_" + number_),
-                   .request = {},
-                   .input = {}},
-         .rule = rule.where});
-  }
-
-  void judge_value(Recorder& recorder) const {
-    if (!row_.contains("wrong_" + number_)) return;
-    const conformance::AttributeRule& rule = *counted_.rule;
-    recorder.examined(present());
-    const int64_t wrong = count("wrong_");
-    if (wrong == 0) return;
-    recorder.violation({.level = rule.level,
-                        .fold = type_.type + " " + rule.key,
-                        .subject = type_.type + " " + rule.key,
-                        .message = rule.key + " is none of " + join(rule.one_of, ", ") + " on " +
-                                   format_count(wrong) + " spans, as " +
-                                   quote(text_of(row_, "wrong_value_" + number_)),
-                        .expected = "one of: " + join(rule.one_of, ", "),
-                        .actual = text_of(row_, "wrong_value_" + number_),
-                        .context = {{"attribute", rule.key}},
-                        .rule = rule.where});
-  }
-
-  Sighting sighting() const {
-    Sighting seen{.attribute = counted_.rule->key,
-                  .span_type = counted_.of_resource ? "resource" : type_.type,
-                  .group = "",
-                  .level = counted_.rule->level,
-                  .present = present(),
-                  .total = due()};
-    if (present() > 0) {
-      seen.first_seen_unix_ns = count("first_");
-      seen.last_seen_unix_ns = count("last_");
-    }
-    for (const json& service : row_.value("services_" + number_, json::array())) {
-      if (service.is_string()) seen.missing_in.push_back(service.get<std::string>());
-    }
-    return seen;
-  }
-
- private:
-  int64_t count(const char* column) const { return count_of(row_, column + number_); }
-
-  const json& row_;
-  const conformance::SpanType& type_;
-  const CountedRule& counted_;
-  const std::string number_;
-};
-
 class InPlace final {
  public:
   InPlace(const BackendAddress& address, const TimeWindow& window, const Evidence& evidence,
@@ -206,6 +111,7 @@ class InPlace final {
         conditions_(type_conditions(profiles)) {}
 
   Result<JudgedFiles> judge(const conformance::JudgeOptions& options) {
+    with_groups_ = options.sightings;
     const auto all = database_.rows("SELECT count() AS spans FROM " + database_.table() +
                                     " WHERE " + window_condition(window_));
     if (!all) return all.error();
@@ -252,8 +158,9 @@ class InPlace final {
         const RuleCounts counts(row, type, rules[j], j);
         counts.judge_presence(rules[j].of_resource ? resource_required : required);
         counts.judge_value(rules[j].of_resource ? resource_value : allowed);
-        add(counts, *rules[j].rule, sightings);
+        add(counts, *rules[j].rule, "", sightings);
       }
+      if (with_groups_) RETURN_IF_ERROR(judge_groups(number, i, rules, sightings));
     }
     finish(required, outcomes.required, "no span with required attributes");
     finish(allowed, outcomes.allowed, "no attribute with a list of allowed texts");
@@ -261,6 +168,24 @@ class InPlace final {
     finish(resource_value, outcomes.resource_value, "no attribute with a list of allowed texts");
     report_.checks.push_back(conformance::judge_sightings(profile.name, sightings));
     std::move(sightings.begin(), sightings.end(), std::back_inserter(report_.sightings));
+    return {};
+  }
+
+  Status judge_groups(size_t number, size_t type, const std::vector<CountedRule>& rules,
+                      std::vector<Sighting>& sightings) {
+    for (const conformance::Dimension& dimension : conformance::sighting_dimensions()) {
+      const auto rows = database_.rows(grouped_count_query(
+          database_.table(), window_condition(window_) + " AND " + conditions_[number][type], rules,
+          dimension));
+      if (!rows) return rows.error();
+      for (const json& row : *rows) {
+        const std::string group = dimension.name + " " + text_of(row, "group_name");
+        for (size_t j = 0; j < rules.size(); ++j) {
+          add(RuleCounts(row, profiles_[number].spans[type], rules[j], j), *rules[j].rule, group,
+              sightings);
+        }
+      }
+    }
     return {};
   }
 
@@ -273,8 +198,17 @@ class InPlace final {
 
   /// Resource attributes of several types are one row.
   void add(const RuleCounts& counts, const conformance::AttributeRule& rule,
-           std::vector<Sighting>& sightings) {
-    const Sighting seen = counts.sighting();
+           const std::string& group, std::vector<Sighting>& sightings) {
+    const Sighting seen = counts.sighting(group);
+    if (group.empty() && seen.total > 0) add_coverage(seen, rule);
+    if (rule.presence == conformance::Presence::kSometimes || rule.level == result::Level::kMay) {
+      return;
+    }
+    if (seen.total == 0 && (!counts.is_owed() || !group.empty())) return;
+    merge(seen, sightings);
+  }
+
+  void add_coverage(const Sighting& seen, const conformance::AttributeRule& rule) {
     report_.coverage.push_back({.name_space = seen.span_type,
                                 .attribute = seen.attribute,
                                 .span_type = seen.span_type,
@@ -283,13 +217,12 @@ class InPlace final {
                                              : rule.level,
                                 .present = seen.present,
                                 .total = seen.total});
-    if (seen.total == 0) report_.coverage.pop_back();
-    if (rule.presence == conformance::Presence::kSometimes || rule.level == result::Level::kMay) {
-      return;
-    }
-    if (seen.total == 0 && !counts.is_owed()) return;
+  }
+
+  static void merge(const Sighting& seen, std::vector<Sighting>& sightings) {
     const auto same = std::find_if(sightings.begin(), sightings.end(), [&](const Sighting& one) {
-      return one.attribute == seen.attribute && one.span_type == seen.span_type;
+      return one.attribute == seen.attribute && one.span_type == seen.span_type &&
+             one.group == seen.group;
     });
     if (same == sightings.end()) {
       sightings.push_back(seen);
@@ -302,7 +235,10 @@ class InPlace final {
       same->first_seen_unix_ns = std::min(same->first_seen_unix_ns.value_or(*at), *at);
       same->last_seen_unix_ns = std::max(same->last_seen_unix_ns.value_or(*at), *at);
     }
-    same->missing_in.insert(same->missing_in.end(), seen.missing_in.begin(), seen.missing_in.end());
+    for (const std::string& service : seen.missing_in) {
+      auto& known = same->missing_in;
+      if (std::find(known.begin(), known.end(), service) == known.end()) known.push_back(service);
+    }
   }
 
   /// The accounting is the judge's own; from the database come the ids of request spans, by trace.
@@ -425,6 +361,7 @@ class InPlace final {
   const std::vector<Profile>& profiles_;
   const std::vector<std::vector<std::string>> conditions_;
   int64_t explained_ = 0;  // request spans of the ledger's traces in the window
+  bool with_groups_ = false;
   result::Report report_;
 };
 

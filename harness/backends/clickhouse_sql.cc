@@ -94,6 +94,21 @@ std::string count_query(const std::string& table, const std::string& where,
   return text + "\nFROM " + table + "\nWHERE " + where;
 }
 
+std::string grouped_count_query(const std::string& table, const std::string& where,
+                                const std::vector<CountedRule>& rules,
+                                const conformance::Dimension& dimension) {
+  std::string name = "multiIf(";
+  for (const std::string& key : dimension.keys) {
+    for (const char* map : {"SpanAttributes", "ResourceAttributes"}) {
+      name += has_key(map, key) + ", " + map + "[" + sql_text(key) + "], ";
+    }
+  }
+  std::string text = "SELECT " + name + "'') AS group_name, count() AS spans";
+  for (size_t i = 0; i < rules.size(); ++i) text += columns_of(rules[i], i);
+  return text + "\nFROM " + table + "\nWHERE " + where +
+         "\nGROUP BY group_name HAVING group_name != '' ORDER BY spans DESC, group_name LIMIT 50";
+}
+
 std::string window_condition(const TimeWindow& window) {
   const auto at = [](int64_t ns) { return "fromUnixTimestamp64Nano(" + std::to_string(ns) + ")"; };
   return "Timestamp >= " + at(window.start_unix_ns) + " AND Timestamp < " + at(window.end_unix_ns);

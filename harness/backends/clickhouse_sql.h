@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "conformance/dimensions.h"
 #include "conformance/profile/profile.h"
 #include "harness/backends/backend.h"
 
@@ -23,6 +24,10 @@ struct CountedRule {
 };
 std::string count_query(const std::string& table, const std::string& where,
                         const std::vector<CountedRule>& rules);
+/// The same by group, a row each with its name as "group_name"; the 50 largest.
+std::string grouped_count_query(const std::string& table, const std::string& where,
+                                const std::vector<CountedRule>& rules,
+                                const conformance::Dimension& dimension);
 
 /// Spans that start in the window.
 std::string window_condition(const TimeWindow& window);

@@ -52,8 +52,12 @@ class OtelTraces final {
     std::string text;
     if (sql.find("GROUP BY TraceId") != std::string::npos) {
       for (const json& row : traces(sql)) text += row.dump() + "\n";
-    } else {
+    } else if (sql.find("GROUP BY group_name") == std::string::npos) {
       text = counts(sql).dump() + "\n";
+    } else {
+      json row = counts(sql);
+      row["group_name"] = "vllm";
+      text = row.dump() + "\n";
     }
     return {200, "application/x-ndjson", {}, text};
   }
@@ -158,6 +162,8 @@ TEST(ClickHouse, JudgesPresenceAndCompletenessWhereTheSpansLie) {
   const result::Sighting& first = judged->report.sightings.front();
   EXPECT_EQ(first.total, 15);
   EXPECT_EQ(first.first_seen_unix_ns, 1'795'614'915'820'998'877);
+  EXPECT_THAT(judged->report.sightings,
+              ::testing::Contains(::testing::Field(&result::Sighting::group, "tenant vllm")));
 }
 
 TEST(ClickHouse, SaysWhatIsMissingAndWhere) {

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "harness/process/program.h"
 #include "telemetry/otlp/json.h"
 #include "tests/backends/command.h"
@@ -128,6 +129,31 @@ TEST_F(Gate, AWindowCutsTheLedgerWithItsSpans) {
   const Captured part = audit(recorded_, words);
   EXPECT_EQ(part.status.code, 0) << part.output;
   EXPECT_THAT(part.output, ::testing::Not(HasSubstr("15 spans")));
+}
+
+TEST_F(Gate, CountersOfAllTimeAccuseNoWindow) {
+  const std::string run = support::source_dir() + "/fixtures/spans/touchstone-audit/";
+  std::vector<std::string> words = {"--metrics",        run + "metrics.txt",     //
+                                    "--ledger",         run + "requests.jsonl",  //
+                                    "--metrics-before", run + "metrics_before.txt"};
+  words.insert(words.end(), {"--since", "2026-11-25T13:55:16.5Z", "--until", kAfter});
+  const Captured part = audit(recorded_, words);
+  EXPECT_EQ(part.status.code, 0) << part.output;
+  EXPECT_THAT(part.output, HasSubstr("note: the counters are not of this window of time alone: "));
+}
+
+TEST_F(Gate, ATraceThatTheWindowCutsIsAccusedOfNothing) {
+  const std::string phases =
+      support::source_dir() + "/fixtures/spans/touchstone-phases/spans.otlp.jsonl";
+  int64_t middle = 0;  // within the first request, after its span began
+  for (const auto& span : recorded_spans("fixtures/spans/touchstone-phases/spans.otlp.jsonl")[0]
+                              .scope_spans[0]
+                              .spans) {
+    middle = std::max(middle, span.start_unix_ns);
+  }
+  const Captured ran = run_touchstone({"audit", "--file", phases, "--profile", "phases", "--since",
+                                       format_utc_ns(middle), "--until", "2027-01-01"});
+  EXPECT_EQ(ran.status.code, 0) << ran.output << ran.errors;
 }
 
 TEST_F(Gate, RefusesAWindowThatIsNone) {

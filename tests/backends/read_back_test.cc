@@ -2,13 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "base/text.h"
 #include "harness/backends/backend.h"
 #include "harness/backends/trace_windows.h"
 #include "harness/sink/sink.h"
+#include "telemetry/export/span_log.h"
 #include "telemetry/otlp/json.h"
 #include "telemetry/otlp/tempo.h"
 #include "tests/backends/scripted_backend.h"
@@ -102,8 +105,9 @@ TEST_F(SinkBackend, SaysWhenMoreTracesBeginAtOnceThanCanBeRead) {
 
 TEST(Backends, SayWhatIsWrongWithAnAddressOrAnAnswer) {
   EXPECT_THAT(parse_backend("jaeger").error().message, ::testing::HasSubstr("expected NAME=URL"));
-  EXPECT_THAT(parse_backend("zipkin=http://x").error().message,
-              ::testing::HasSubstr("expected one of sink, jaeger, tempo, signoz, clickhouse"));
+  EXPECT_THAT(
+      parse_backend("zipkin=http://x").error().message,
+      ::testing::HasSubstr("expected one of sink, jaeger, tempo, signoz, ndjson, clickhouse"));
   ScriptedBackend refuses([](const auto&, const auto&) { return json_answer("no key", 401); });
   EXPECT_THAT(read_back("jaeger=" + refuses.url(), {}).error,
               ::testing::HasSubstr("got status 401"));
@@ -113,6 +117,39 @@ TEST(Backends, SayWhatIsWrongWithAnAddressOrAnAnswer) {
                 ::testing::HasSubstr("got an answer of another kind"))
         << kind;
   }
+}
+
+TEST(Backends, NdjsonIsReadAsTheSpanLogWritesIt) {
+  const TemporaryDirectory folder = *TemporaryDirectory::make("touchstone-ndjson");
+  const std::string path = folder.path() + "/spans.ndjson";
+  std::string text;
+  std::vector<std::string> expected;
+  for (const auto& group : recorded_spans()) {
+    for (const auto& span : group.scope_spans[0].spans) {
+      text += telemetry::span_log_line(span, "vllm-inference") + "\n";
+      telemetry::Span kept = span;  // what the form has
+      kept.flags = 0;
+      kept.kind = telemetry::SpanKind::kUnspecified;
+      kept.events.clear();
+      for (auto& one : kept.attributes) {
+        const double* number = one.value.number();
+        if (number != nullptr && *number == static_cast<double>(static_cast<int64_t>(*number))) {
+          one.value = telemetry::Value(static_cast<int64_t>(*number));
+        }
+      }
+      kept.status_message.clear();
+      expected.push_back(
+          as_texts({{{{{"service.name", "vllm-inference"}}, 0}, {}, {{{}, {}, {kept}}}}})[0]);
+    }
+  }
+  std::sort(expected.begin(), expected.end());
+  text += "{\"trace_id\": 7}\nno JSON\n";
+  ASSERT_TRUE(write_file_atomic(path, text).has_value());
+  const Read read = read_back("ndjson=" + path, {0, INT64_MAX});
+  EXPECT_EQ(as_texts(read.batch), expected) << read.error;
+  ASSERT_EQ(read.problems.size(), 2u);
+  EXPECT_THAT(read.problems[0], ::testing::HasSubstr("spans.ndjson:16: expected trace_id"));
+  EXPECT_THAT(read.problems[1], ::testing::HasSubstr("spans.ndjson:17: got no JSON object"));
 }
 
 TEST(Windows, AreHalvedUntilEachIsWhole) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -134,7 +135,7 @@ class RealClickHouse : public ::testing::Test {
   std::string port_;
 };
 
-/// What both ways say of attributes of all spans.
+/// What both ways say of attributes, of all spans and by group.
 std::vector<std::string> seen(const result::Report& report) {
   std::vector<std::string> rows;
   for (const result::Sighting& row : report.sightings) {
