@@ -26,10 +26,10 @@ struct Capabilities {
   int32_t max_block_size = 0;        ///< tokens
   int32_t default_max_num_seqs = 0;  ///< requests of a plan
   int32_t default_max_num_batched_tokens = 0;
-  int64_t default_kv_cache_bytes = 0;  ///< at most, when nobody says how much
-  int32_t default_kv_percent = 100;    ///< and at most this part of Sizes::total_bytes
-  int32_t max_plans_in_flight = 0;     ///< submitted and not waited for
-  int32_t max_adapters = 0;
+  int64_t default_kv_cache_bytes = 0;      ///< at most, when nobody says how much
+  int32_t default_kv_percent = 100;        ///< and at most this part of Sizes::total_bytes
+  int32_t max_plans_in_flight = 0;         ///< submitted and not waited for
+  int32_t max_adapters = 0;                ///< most BackendOptions::adapter_slots; 0: it has none
   std::vector<std::string> settings = {};  ///< what BackendOptions::settings may name
 };
 
@@ -60,11 +60,19 @@ struct Limits {
 
 /// Memory, in bytes. KV may take what is free and not workspace.
 struct Sizes {
-  int64_t weight_bytes = 0;     ///< taken already
-  int64_t workspace_bytes = 0;  ///< what plans within the limits will take besides KV
-  int64_t total_bytes = 0;      ///< of the device, or of this process's share
-  int64_t free_bytes = 0;       ///< of these, as of now
-  int64_t kv_block_bytes = 0;   ///< keys and values of one block, all layers
+  int64_t weight_bytes = 0;  ///< taken already
+  /// What plans within the limits will take besides KV, full adapter slots included.
+  int64_t workspace_bytes = 0;
+  int64_t total_bytes = 0;     ///< of the device, or of this process's share
+  int64_t free_bytes = 0;      ///< of these, as of now
+  int64_t kv_block_bytes = 0;  ///< keys and values of one block, all layers
+};
+
+/// An adapter in a folder as PEFT writes it (model/adapter.h).
+struct AdapterSource {
+  std::string folder;
+  /// Of its files as they were when somebody looked at them, in hex: others are refused.
+  std::string sha256;
 };
 
 /// Each request: begin(), entries of plans, preempted() any number of times, end(). Each plan:
@@ -83,6 +91,14 @@ class Backend {
   /// first plan. ERRORS: kUnavailable with bytes needed when there is not enough memory.
   virtual Status allocate_kv(int64_t num_blocks, int32_t block_size) = 0;
 
+  /// Puts an adapter into a slot, for entries of later plans; what the slot held is gone.
+  /// REQUIRES: slot < BackendOptions::adapter_slots, no entry of a plan in flight has it.
+  /// ERRORS: as model::load_adapter(), kUnsupported, kMalformed when the files have changed,
+  /// kUnavailable (memory); the slot is then as it was.
+  virtual Status load_adapter(int32_t /*slot*/, const AdapterSource& /*source*/) {
+    return Error{ErrorCode::kUnsupported, "this backend computes no adapters", {}};
+  }
+
   /// A request's first entry comes with the next plan. `params` and `prompt` are borrowed for the
   /// call; the backend keeps what it needs, and adds each token it samples to the history that
   /// penalties and bad words look at. REQUIRES: the id was never begun. ERRORS: kUnavailable.
@@ -97,7 +113,7 @@ class Backend {
 
   /// Takes the plan; everything it points at may change after the call. REQUIRES: entries, fewer
   /// plans in flight than the capabilities say, kTokenInFlight only with a plan in flight that
-  /// samples for that request. ERRORS: kUnsupported (an adapter); as wait().
+  /// samples for that request, slots that hold an adapter. ERRORS: as wait().
   virtual Status submit(const Plan& plan) = 0;
   /// Waits for the oldest plan in flight. `outputs` is overwritten, its memory used again.
   /// ERRORS: kUnavailable when the device failed for good: the engine then fails every request and

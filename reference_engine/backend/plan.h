@@ -31,7 +31,7 @@ struct Entry {
   /// writes keys and values of a layer for all entries before attention of that layer reads any,
   /// or computes the entries in order.
   std::span<const BlockId> block_table = {};
-  /// Weights of an adapter, in [0, Capabilities::max_adapters); absent: the base model.
+  /// Weights of an adapter, in [0, BackendOptions::adapter_slots); absent: the base model.
   std::optional<int32_t> adapter_slot = {};
   /// Sample one token after the last of `tokens`.
   bool sample = false;

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised by every change that an older plugin or program would misread. */
-#define TOUCHSTONE_BACKEND_ABI_VERSION 3u
+#define TOUCHSTONE_BACKEND_ABI_VERSION 4u
 #define TOUCHSTONE_BACKEND_PLUGIN_SYMBOL "touchstone_backend_plugin"
 
 typedef enum TouchstoneCode {
@@ -67,7 +67,15 @@ typedef struct TouchstoneCreateOptions {
   uint64_t seed;
   const TouchstoneSetting* settings;
   uint64_t num_settings;
+  int32_t adapter_slots; /* 0: no adapters */
+  int32_t max_adapter_rank;
 } TouchstoneCreateOptions;
+
+typedef struct TouchstoneAdapterSource {
+  uint64_t struct_size;
+  const char* folder;
+  const char* sha256; /* of its files, hex */
+} TouchstoneAdapterSource;
 
 typedef struct TouchstoneModelInfo {
   uint64_t struct_size;
@@ -181,6 +189,8 @@ typedef struct TouchstonePlugin {
                   TouchstoneError* error);
   int32_t (*allocate_kv)(TouchstoneBackend* backend, int64_t num_blocks, int32_t block_size,
                          TouchstoneError* error);
+  int32_t (*load_adapter)(TouchstoneBackend* backend, int32_t slot,
+                          const TouchstoneAdapterSource* source, TouchstoneError* error);
   int32_t (*begin)(TouchstoneBackend* backend, const TouchstoneRequest* request,
                    TouchstoneError* error);
   int32_t (*preempted)(TouchstoneBackend* backend, uint64_t id, TouchstoneError* error);

@@ -59,9 +59,9 @@ Status Library::find_table() {
   const bool complete =
       table_->name != nullptr && table_->probe != nullptr && table_->capabilities != nullptr &&
       table_->create != nullptr && table_->destroy != nullptr && table_->model != nullptr &&
-      table_->size != nullptr && table_->allocate_kv != nullptr && table_->begin != nullptr &&
-      table_->preempted != nullptr && table_->end != nullptr && table_->submit != nullptr &&
-      table_->wait != nullptr;
+      table_->size != nullptr && table_->allocate_kv != nullptr &&
+      table_->load_adapter != nullptr && table_->begin != nullptr && table_->preempted != nullptr &&
+      table_->end != nullptr && table_->submit != nullptr && table_->wait != nullptr;
   if (!complete) return refuse("table: got a null pointer, expected every function");
   return {};
 }
@@ -92,6 +92,7 @@ class PluginBackend final : public Backend {
   const ModelInfo& model() const override { return info_; }
   Result<Sizes> size(const Limits& limits) override;
   Status allocate_kv(int64_t num_blocks, int32_t block_size) override;
+  Status load_adapter(int32_t slot, const AdapterSource& source) override;
   Status begin(RequestId id, const sampling::Params& params,
                std::span<const int32_t> prompt) override;
   void preempted(RequestId id) override;
@@ -155,6 +156,13 @@ Result<Sizes> PluginBackend::size(const Limits& limits) {
 
 Status PluginBackend::allocate_kv(int64_t num_blocks, int32_t block_size) {
   return call(library_->table().allocate_kv, num_blocks, block_size);
+}
+
+Status PluginBackend::load_adapter(int32_t slot, const AdapterSource& source) {
+  const TouchstoneAdapterSource given = {.struct_size = sizeof(TouchstoneAdapterSource),
+                                         .folder = source.folder.c_str(),
+                                         .sha256 = source.sha256.c_str()};
+  return call(library_->table().load_adapter, slot, &given);
 }
 
 Status PluginBackend::begin(RequestId id, const sampling::Params& params,
@@ -281,7 +289,9 @@ Result<std::unique_ptr<Backend>> PluginFactory::create(const std::string& model,
                                          .load_format = options.load_format.c_str(),
                                          .seed = options.seed,
                                          .settings = settings.data(),
-                                         .num_settings = settings.size()};
+                                         .num_settings = settings.size(),
+                                         .adapter_slots = options.adapter_slots,
+                                         .max_adapter_rank = options.max_adapter_rank};
   TouchstoneError error = {};
   TouchstoneBackend* made = nullptr;
   RETURN_IF_ERROR(library_->check(

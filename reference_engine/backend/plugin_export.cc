@@ -76,8 +76,11 @@ int32_t create(void* context, const TouchstoneCreateOptions* options, Touchstone
                TouchstoneError* error) {
   return guarded(error, [&]() -> Status {
     RETURN_IF_ERROR(check_size("TouchstoneCreateOptions", options->struct_size, sizeof(*options)));
-    BackendOptions own{
-        .dtype = options->dtype, .load_format = options->load_format, .seed = options->seed};
+    BackendOptions own{.dtype = options->dtype,
+                       .load_format = options->load_format,
+                       .seed = options->seed,
+                       .adapter_slots = options->adapter_slots,
+                       .max_adapter_rank = options->max_adapter_rank};
     for (const auto& setting : span_of(options->settings, options->num_settings)) {
       own.settings[setting.name] = setting.value;
     }
@@ -137,6 +140,15 @@ int32_t size(TouchstoneBackend* backend, const TouchstoneLimits* limits, Touchst
 int32_t allocate_kv(TouchstoneBackend* backend, int64_t num_blocks, int32_t block_size,
                     TouchstoneError* error) {
   return guarded(error, [&] { return backend->backend->allocate_kv(num_blocks, block_size); });
+}
+
+int32_t load_adapter(TouchstoneBackend* backend, int32_t slot,
+                     const TouchstoneAdapterSource* source, TouchstoneError* error) {
+  return guarded(error, [&]() -> Status {
+    RETURN_IF_ERROR(check_size("TouchstoneAdapterSource", source->struct_size, sizeof(*source)));
+    return backend->backend->load_adapter(slot,
+                                          {.folder = source->folder, .sha256 = source->sha256});
+  });
 }
 
 sampling::Params params_of(const TouchstoneRequest& request) {
@@ -250,6 +262,7 @@ TouchstonePlugin export_plugin(const BackendFactory& factory, const char* name) 
   table.model = model;
   table.size = size;
   table.allocate_kv = allocate_kv;
+  table.load_adapter = load_adapter;
   table.begin = begin;
   table.preempted = preempted;
   table.end = end;

@@ -16,6 +16,8 @@ struct BackendOptions {
   /// "auto", "safetensors", or "dummy": weights from `seed`, no files but config.json.
   std::string load_format = "auto";
   uint64_t seed = 0;
+  int32_t adapter_slots = 0;     ///< at most Capabilities::max_adapters; 0: no adapters
+  int32_t max_adapter_rank = 0;  ///< of an adapter in a slot
   /// Of one backend alone ("kernels", "threads"); a name that it does not know is an error.
   std::map<std::string, std::string> settings = {};
 };

@@ -83,12 +83,27 @@ void expect_row(const json& golden, const std::vector<float>& got, const std::st
   EXPECT_LE(nmse(got, expected), kLargestNmse);
 }
 
-class Golden : public testing::TestWithParam<const char*> {};
+class Golden : public testing::TestWithParam<const char*> {
+ protected:
+  const json golden_ = read_golden(std::string(GetParam()) + ".json");
+  const std::string model_ = golden_.at("model");
+  const std::string adapter_ = golden_.value("adapter", "");  // empty: none
+
+  /// The golden's model, under its adapter.
+  Runner runner(const std::string& dtype) const {
+    CpuOptions options{.dtype = dtype};
+    if (!adapter_.empty()) options.adapter_slots = 1, options.max_adapter_rank = 8;
+    Runner made = make_runner(model_, options);
+    if (adapter_.empty()) return made;
+    made.load_adapter(0, adapter_);
+    made.use_adapter(0);
+    return made;
+  }
+};
 
 TEST_P(Golden, PromptLogitsInFloat32AreThoseOfTransformers) {
-  const json golden = read_golden(std::string(GetParam()) + ".json");
-  Runner runner = make_runner(GetParam(), {.dtype = "float32"});
-  for (const json& prompt : golden.at("prompts")) {
+  Runner runner = this->runner("float32");
+  for (const json& prompt : golden_.at("prompts")) {
     const LogitRows rows = runner.prompt(prompt.at("ids"));
     for (const json& entry : prompt.at("logits")) {
       const size_t position = entry.at("position");
@@ -99,9 +114,8 @@ TEST_P(Golden, PromptLogitsInFloat32AreThoseOfTransformers) {
 }
 
 TEST_P(Golden, DecodeLogitsInFloat32AreThoseOfTransformers) {
-  const json golden = read_golden(std::string(GetParam()) + ".json");
-  Runner runner = make_runner(GetParam(), {.dtype = "float32"});
-  for (const json& prompt : golden.at("prompts")) {
+  Runner runner = this->runner("float32");
+  for (const json& prompt : golden_.at("prompts")) {
     std::vector<int32_t> tokens = prompt.at("ids");
     const auto blocks = consecutive_blocks(1, 2 + static_cast<int64_t>(tokens.size()) / 16);
     std::vector<float> last = runner.step({{tokens, 0, blocks}})[0].back();
@@ -116,12 +130,18 @@ TEST_P(Golden, DecodeLogitsInFloat32AreThoseOfTransformers) {
 }
 
 TEST_P(Golden, GreedyTokensInFloat32AreThoseOfTransformersUntilANearTie) {
-  const json golden = read_golden(std::string(GetParam()) + ".json");
-  const auto backend = make_backend(GetParam(), {.dtype = "float32"});
-  for (const json& prompt : golden.at("prompts")) {
+  BackendOptions options{.dtype = "float32"};
+  std::optional<int32_t> slot;
+  if (!adapter_.empty()) options.adapter_slots = 1, options.max_adapter_rank = 8, slot = 0;
+  const auto backend = make_backend(model_, options);
+  if (slot) {
+    const auto config = model::load_config(fixture(model_));
+    ASSERT_TRUE(backend->load_adapter(*slot, adapter_source(adapter_, config.value())));
+  }
+  for (const json& prompt : golden_.at("prompts")) {
     const std::vector<int32_t> expected = prompt.at("greedy_f32").at("ids");
     const std::vector<double> margins = prompt.at("greedy_f32").at("margins");
-    const std::vector<int32_t> got = greedy(*backend, prompt.at("ids"), expected.size());
+    const std::vector<int32_t> got = greedy(*backend, prompt.at("ids"), expected.size(), {}, slot);
     for (size_t i = 0; i < expected.size(); ++i) {
       if (margins[i] <= 2 * kLargestDifference) break;  // either candidate is right from here on
       ASSERT_EQ(got[i], expected[i]) << prompt.at("name") << " step " << i;
@@ -136,9 +156,8 @@ constexpr double kLowUnits = 16;
 constexpr double kLowNmse = 3e-3;
 
 TEST_P(Golden, LogitsInBfloat16LieWithinItsRoundingOfTransformers) {
-  const json golden = read_golden(std::string(GetParam()) + ".json");
-  Runner runner = make_runner(GetParam(), {.dtype = "bfloat16"});
-  for (const json& prompt : golden.at("prompts")) {
+  Runner runner = this->runner("bfloat16");
+  for (const json& prompt : golden_.at("prompts")) {
     if (!prompt.contains("low")) GTEST_SKIP() << "the golden holds no bf16 logits";
     const std::vector<float> expected =
         decode_base64_floats(prompt.at("low").at("bfloat16").at("full_base64"));
@@ -159,7 +178,9 @@ TEST_P(Golden, LogitsInBfloat16LieWithinItsRoundingOfTransformers) {
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
                          testing::Values("vllm-capture", "touchstone-tiny", "opt-micro",
                                          "llama2-micro", "llama3-micro", "llama-dynamic-micro",
-                                         "mistral-micro", "qwen2-micro", "qwen3-micro"));
+                                         "mistral-micro", "qwen2-micro", "qwen3-micro",
+                                         "adapter_opt-wide", "adapter_llama3-patterns",
+                                         "adapter_llama3-attention"));
 
 // transformers 5.19 in bfloat16 reached 20 of 27 with the recording's own weights.
 constexpr int kAgreeingAtLeast = 20;

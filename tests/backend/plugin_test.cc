@@ -89,14 +89,27 @@ TEST(Plugin, ErrorsComeAcrossWithCodeTextAndHint) {
   EXPECT_EQ(no_folder.error().code, ErrorCode::kNotFound);
   EXPECT_NE(no_folder.error().message.find("/nowhere/config.json"), std::string::npos);
   EXPECT_NE(no_folder.error().hint.find("Hugging Face"), std::string::npos);
-  const auto backend = start(cpu_plugin(), {.settings = {{"threads", "1"}}});
-  ASSERT_TRUE(backend->begin(1, {}, std::vector<int32_t>{1, 2}));
-  const std::vector<int32_t> tokens = {1, 2};
-  const std::vector<BlockId> blocks = {1};
-  const Entry entry{.request_id = 1, .tokens = tokens, .block_table = blocks, .adapter_slot = 0};
-  const Status adapter = backend->submit({{&entry, 1}});
-  ASSERT_FALSE(adapter);
-  EXPECT_EQ(adapter.error().code, ErrorCode::kUnsupported);
+}
+
+TEST(Plugin, AdaptersComeAcross) {
+  const BackendOptions options{
+      .adapter_slots = 1, .max_adapter_rank = 8, .settings = {{"threads", "1"}}};
+  const auto config = model::load_config(cpu::fixture("vllm-capture")).value();
+  const auto source = cpu::adapter_source("vllm-capture", config);
+  std::vector<std::vector<int32_t>> texts;
+  const std::unique_ptr<const BackendFactory> linked = cpu::cpu_factory();
+  for (const BackendFactory* factory : {linked.get(), &cpu_plugin()}) {
+    const auto backend = start(*factory, options);
+    ASSERT_TRUE(backend->load_adapter(0, source));
+    texts.push_back(cpu::greedy(*backend, {1, 2, 3}, 8, {}, 0));
+    texts.push_back(cpu::greedy(*backend, {1, 2, 3}, 8));
+    const Status missing = backend->load_adapter(0, {.folder = "/nowhere", .sha256 = {}});
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  }
+  EXPECT_EQ(texts[0], texts[2]);
+  EXPECT_EQ(texts[1], texts[3]);
+  EXPECT_NE(texts[0], texts[1]);
 }
 
 struct Bad {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,19 @@ struct Piece {
   std::vector<int32_t> tokens;
   int32_t first_position = 0;
   std::vector<BlockId> blocks;
+  std::optional<int32_t> adapter_slot = {};
 };
 
 inline std::string fixture(const std::string& name) {
   return support::source_dir() + "/fixtures/models/" + name;
+}
+
+/// An adapter of the fixtures, as a backend is given it.
+inline AdapterSource adapter_source(const std::string& name, const model::Config& config) {
+  const std::string folder = fixture("adapters/" + name);
+  const auto loaded = model::load_adapter(folder, config, 64);
+  BASE_CHECK(loaded.has_value(), loaded.error().message);
+  return {.folder = folder, .sha256 = loaded->sha256};
 }
 
 inline std::vector<BlockId> consecutive_blocks(int32_t first, int64_t count) {
@@ -44,11 +54,20 @@ class Runner {
 
   int32_t block_size() const { return block_size_; }
 
+  /// Puts an adapter of the fixtures into a slot.
+  void load_adapter(int32_t slot, const std::string& name) {
+    const Status status = executor_->load_adapter(slot, adapter_source(name, executor_->config()));
+    BASE_CHECK(status.has_value(), status.error().message);
+  }
+  /// Pieces that say nothing else have it.
+  void use_adapter(int32_t slot) { adapter_slot_ = slot; }
+
   /// One step; logits of every token of every piece.
   std::vector<LogitRows> step(const std::vector<Piece>& pieces) {
     std::vector<Segment> segments;
     for (const Piece& piece : pieces) {
-      segments.push_back({piece.tokens, piece.first_position, piece.blocks});
+      segments.push_back({piece.tokens, piece.first_position, piece.blocks,
+                          piece.adapter_slot ? piece.adapter_slot : adapter_slot_});
     }
     const size_t vocab = static_cast<size_t>(executor_->info().vocab_size);
     std::vector<LogitRows> out(pieces.size());
@@ -74,6 +93,7 @@ class Runner {
  private:
   std::unique_ptr<Executor> executor_;
   int32_t block_size_;
+  std::optional<int32_t> adapter_slot_;
 };
 
 inline Runner make_runner(const std::string& model, const CpuOptions& options, int64_t blocks = 128,
@@ -103,7 +123,8 @@ inline sampling::Params greedy_params() {
 
 /// Greedy continuation, decoding token by token in blocks 1, 2, …. Stops after one of `stop`.
 inline std::vector<int32_t> greedy(Backend& backend, const std::vector<int32_t>& prompt,
-                                   size_t count, const std::vector<int32_t>& stop = {}) {
+                                   size_t count, const std::vector<int32_t>& stop = {},
+                                   std::optional<int32_t> adapter_slot = {}) {
   BASE_CHECK(backend.begin(1, greedy_params(), prompt).has_value());
   std::vector<int32_t> all = prompt;
   std::vector<int32_t> out;
@@ -115,6 +136,7 @@ inline std::vector<int32_t> greedy(Backend& backend, const std::vector<int32_t>&
                       .tokens = std::span(all).subspan(computed),
                       .first_position = static_cast<int32_t>(computed),
                       .block_table = blocks,
+                      .adapter_slot = adapter_slot,
                       .sample = true};
     BASE_CHECK(backend.submit({{&entry, 1}}).has_value());
     BASE_CHECK(backend.wait(outputs).has_value());

@@ -21,7 +21,7 @@ const Capabilities kCapabilities = {.dtypes = {"float32", "bfloat16"},
                                     .default_kv_cache_bytes = int64_t{4} << 30,
                                     .default_kv_percent = 25,
                                     .max_plans_in_flight = 2,
-                                    .max_adapters = 0,
+                                    .max_adapters = 1024,
                                     .settings = {"kernels", "threads"}};
 
 /// Appends `from` to `all`, whose capacity must do, and points `from` there.
@@ -107,12 +107,6 @@ Status CpuBackend::submit(const Plan& plan) {
   BASE_CHECK(!plan.entries.empty(), "an empty plan");
   for (const Entry& entry : plan.entries) {
     BASE_CHECK(requests_.contains(entry.request_id), "request ", entry.request_id);
-    if (entry.adapter_slot) {
-      return Error{ErrorCode::kUnsupported,
-                   "adapter slot " + std::to_string(*entry.adapter_slot) +
-                       ": this backend computes no adapters",
-                   {}};
-    }
   }
   copy_plan(plan, flights_[(oldest_ + in_flight_++) % flights_.size()]);
   return {};
@@ -166,7 +160,7 @@ Status CpuBackend::wait(Outputs& outputs) {
   for (const Entry& entry : flight.entries) {
     const auto found = requests_.find(entry.request_id);
     requests.push_back(found == requests_.end() ? nullptr : &found->second);
-    segments.push_back({entry.tokens, entry.first_position, entry.block_table});
+    segments.push_back({entry.tokens, entry.first_position, entry.block_table, entry.adapter_slot});
   }
   const auto wants = [&](size_t index, size_t token) {
     const Entry& entry = flight.entries[index];
@@ -192,7 +186,9 @@ Status CpuBackend::wait(Outputs& outputs) {
 namespace {
 
 Result<CpuOptions> cpu_options(const BackendOptions& options) {
-  CpuOptions cpu{.dtype = options.dtype};
+  CpuOptions cpu{.dtype = options.dtype,
+                 .adapter_slots = options.adapter_slots,
+                 .max_adapter_rank = options.max_adapter_rank};
   for (const auto& [name, value] : options.settings) {
     if (name == "kernels") {
       cpu.kernels = value;

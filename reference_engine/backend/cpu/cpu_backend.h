@@ -24,6 +24,9 @@ class CpuBackend final : public Backend {
   const ModelInfo& model() const override { return executor_->info(); }
   Result<Sizes> size(const Limits& limits) override;
   Status allocate_kv(int64_t num_blocks, int32_t block_size) override;
+  Status load_adapter(int32_t slot, const AdapterSource& source) override {
+    return executor_->load_adapter(slot, source);
+  }
   Status begin(RequestId id, const sampling::Params& params,
                std::span<const int32_t> prompt) override;
   void preempted(RequestId id) override;

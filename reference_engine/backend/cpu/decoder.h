@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "reference_engine/backend/cpu/kernels.h"
 #include "reference_engine/backend/cpu/kv_cache.h"
+#include "reference_engine/backend/cpu/packed_adapter.h"
 #include "reference_engine/backend/cpu/packed_matrix.h"
 #include "reference_engine/backend/cpu/thread_pool.h"
 #include "reference_engine/model/loaded_model.h"
@@ -26,7 +27,8 @@ struct Run {
   std::span<const int32_t> tokens;
   int32_t first_position = 0;
   std::span<const int32_t> block_table;
-  int64_t first_row = 0;  ///< its rows are [first_row, first_row + tokens.size())
+  int64_t first_row = 0;                   ///< its rows are [first_row, first_row + tokens.size())
+  const PackedAdapter* adapter = nullptr;  ///< null: the base model
 };
 
 class Decoder final {
@@ -39,6 +41,14 @@ class Decoder final {
                               Rounding precision, const Kernels& kernels, ThreadPool& pool);
 
   const model::Config& config() const { return config_; }
+  /// Matrices for runs of this decoder. ERRORS: kUnavailable.
+  Result<PackedAdapter> pack_adapter(const model::LoadedAdapter& adapter) const {
+    return PackedAdapter::pack(adapter, config_, adapter_storage());
+  }
+  /// How an adapter's matrices are kept: in the type of the activations.
+  Storage adapter_storage() const {
+    return precision_ == Rounding::kBFloat16 ? Storage::kBFloat16 : Storage::kFloat32;
+  }
   KvShape kv_shape() const;
   int64_t weight_bytes() const;
   /// Bytes that forward() over `rows` tokens of sequences of up to `max_length`, and logits(),
@@ -94,7 +104,10 @@ class Decoder final {
   void store_heads(int32_t layer, std::span<const Run> runs, const Rows& qkv, KvCache& cache);
   void attend(int32_t layer, std::span<const Run> runs, const Rows& qkv, const KvCache& cache,
               const Rows& out);
-  void feed_forward(const Layer& layer, const Rows& normed, const Rows& projected);
+  void feed_forward(int32_t index, std::span<const Run> runs, const Rows& normed,
+                    const Rows& projected);
+  void adapt(std::span<const Run> runs, int32_t layer, LowRankProduct PackedAdapter::Layer::*part,
+             const Rows& in, const Rows& out);
   int64_t k_column() const;
   int64_t v_column() const;
   int32_t first_seen(int32_t layer, int32_t position) const;
@@ -114,6 +127,7 @@ class Decoder final {
   std::vector<float> cosines_, sines_;               // (rows, head_dim / 2)
   std::vector<std::vector<float>> scores_, packed_;  // per thread
   MatmulScratch scratch_;
+  LowRankScratch adapter_scratch_;
 };
 
 }  // namespace touchstone::backend::cpu

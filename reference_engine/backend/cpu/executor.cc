@@ -91,6 +91,8 @@ Result<std::unique_ptr<Executor>> Executor::make(const model::LoadedModel& model
                     rounds ? Rounding::kBFloat16 : Rounding::kNone, **kernels, executor->pool_);
   if (!decoder) return std::move(decoder).error();
   executor->decoder_.emplace(*std::move(decoder));
+  executor->adapters_.resize(static_cast<size_t>(options.adapter_slots));
+  executor->max_adapter_rank_ = options.max_adapter_rank;
   executor->info_ = describe(model, *executor->decoder_, *dtype, **kernels);
   return executor;
 }
@@ -100,8 +102,27 @@ int64_t Executor::kv_block_bytes(int32_t block_size) const {
 }
 
 int64_t Executor::workspace_bytes(const Limits& limits) const {
-  return decoder_->workspace_bytes(std::min<int64_t>(limits.max_num_batched_tokens, kSlabRows),
-                                   limits.max_model_len);
+  const int64_t rows = std::min<int64_t>(limits.max_num_batched_tokens, kSlabRows);
+  const int64_t bytes = decoder_->workspace_bytes(rows, limits.max_model_len);
+  if (adapters_.empty()) return bytes;
+  const model::Config& config = decoder_->config();
+  return bytes + PackedAdapter::workspace_bytes(config, max_adapter_rank_, rows) +
+         std::ssize(adapters_) *
+             PackedAdapter::bytes_max(config, max_adapter_rank_, decoder_->adapter_storage());
+}
+
+Status Executor::load_adapter(int32_t slot, const AdapterSource& source) {
+  BASE_CHECK(slot >= 0 && slot < std::ssize(adapters_), "adapter slot ", slot);
+  const auto loaded = model::load_adapter(source.folder, decoder_->config(), max_adapter_rank_);
+  if (!loaded) return loaded.error();
+  if (loaded->sha256 != source.sha256) {
+    return malformed(source.folder + ": the adapter's files have changed since it was loaded",
+                     "load it again, under a name of its own or with load_inplace");
+  }
+  auto packed = decoder_->pack_adapter(*loaded);
+  if (!packed) return std::move(packed).error();
+  adapters_[static_cast<size_t>(slot)] = *std::move(packed);
+  return {};
 }
 
 Status Executor::allocate_kv(int64_t num_blocks, int32_t block_size) {
@@ -116,6 +137,10 @@ void Executor::check(std::span<const Segment> segments) const {
   BASE_CHECK(cache_.has_value(), "allocate_kv() comes before the first plan");
   for (const Segment& segment : segments) {
     const int64_t end = segment.first_position + static_cast<int64_t>(segment.tokens.size());
+    if (const auto slot = segment.adapter_slot) {
+      BASE_CHECK(*slot >= 0 && *slot < std::ssize(adapters_), "adapter slot ", *slot);
+      BASE_CHECK(adapters_[static_cast<size_t>(*slot)].has_value(), "adapter slot ", *slot);
+    }
     BASE_CHECK(!segment.tokens.empty() && segment.first_position >= 0, segment.first_position);
     BASE_CHECK(static_cast<int64_t>(segment.block_table.size()) * cache_->block_size() >= end,
                "blocks=", segment.block_table.size(), " end=", end);
@@ -157,13 +182,15 @@ void Executor::run(std::span<const Segment> segments,
   };
   for (size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = segments[i];
+    const PackedAdapter* const adapter =
+        segment.adapter_slot ? &*adapters_[static_cast<size_t>(*segment.adapter_slot)] : nullptr;
     size_t done = 0;
     while (done < segment.tokens.size()) {
       const size_t some =
           std::min(segment.tokens.size() - done, static_cast<size_t>(kSlabRows - slab.rows));
       slab.runs.push_back({segment.tokens.subspan(done, some),
                            segment.first_position + static_cast<int32_t>(done), segment.block_table,
-                           slab.rows});
+                           slab.rows, adapter});
       slab.owners.push_back(i);
       done += some;
       slab.rows += static_cast<int64_t>(some);

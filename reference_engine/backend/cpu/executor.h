@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "reference_engine/backend/backend.h"
@@ -24,7 +25,9 @@ struct CpuOptions {
   /// vLLM's: activations rounded after every operator, KV in bf16.
   std::string dtype = "auto";
   std::string kernels = "auto";  ///< "auto", "avx512", "avx2", "portable": equal bits, other speed
-  int threads = 0;               ///< 0: as many as the processor runs at once
+  int32_t adapter_slots = 0;
+  int32_t max_adapter_rank = 0;
+  int threads = 0;  ///< 0: as many as the processor runs at once
 };
 
 /// Tokens of one sequence to compute; see Entry of plan.h.
@@ -32,6 +35,7 @@ struct Segment {
   std::span<const int32_t> tokens;  ///< none in flight any more
   int32_t first_position = 0;
   std::span<const BlockId> block_table;
+  std::optional<int32_t> adapter_slot;
 };
 
 /// A row of logits that somebody wants: of token `token` of segment `segment`.
@@ -48,11 +52,14 @@ class Executor final {
                                                 const CpuOptions& options);
 
   const ModelInfo& info() const { return info_; }
+  const model::Config& config() const { return decoder_->config(); }
   ThreadPool& pool() { return pool_; }
   int64_t kv_block_bytes(int32_t block_size) const;
   /// Most bytes that run() takes within `limits`, besides weights and KV.
   int64_t workspace_bytes(const Limits& limits) const;
   Status allocate_kv(int64_t num_blocks, int32_t block_size);
+  /// See Backend.
+  Status load_adapter(int32_t slot, const AdapterSource& source);
 
   /// Computes the segments in order. `wants(segment, token)`: whether its logits are wanted;
   /// `use(wanted, logits)` gets them in order, at most Decoder::kLogitRows at once, row i of
@@ -66,6 +73,8 @@ class Executor final {
   void check(std::span<const Segment> segments) const;
 
   ModelInfo info_;
+  std::vector<std::optional<PackedAdapter>> adapters_;  // by slot
+  int32_t max_adapter_rank_ = 0;
   ThreadPool pool_;
   std::optional<Decoder> decoder_;
   std::optional<KvCache> cache_;

@@ -107,6 +107,9 @@ struct Kernels {
                          int64_t width, float eps, Rounding rounding, float* out) = nullptr;
   /// row += bias, over `columns` (a multiple of 16).
   void (*add_bias)(float* row, const float* bias, int64_t columns, Rounding rounding) = nullptr;
+  /// row += scale * x, fused, over `columns` (a multiple of 16).
+  void (*add_scaled)(float* row, const float* x, float scale, int64_t columns,
+                     Rounding rounding) = nullptr;
   /// row = max(row, 0), over `columns` (a multiple of 16).
   void (*relu)(float* row, int64_t columns) = nullptr;
   /// out = silu(gate) * up; rounded after both steps.

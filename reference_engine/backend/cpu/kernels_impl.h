@@ -348,6 +348,7 @@ inline Kernels make_kernels(const char* name) {
   kernels.add_rms_norm = add_rms_norm;
   kernels.add_layer_norm = add_layer_norm;
   kernels.add_bias = add_bias;
+  kernels.add_scaled = add_scaled;
   kernels.relu = relu;
   kernels.silu_mul = silu_mul;
   return kernels;

@@ -107,6 +107,14 @@ inline void add_bias(float* row, const float* bias, int64_t columns, Rounding ro
   }
 }
 
+inline void add_scaled(float* row, const float* x, float scale, int64_t columns,
+                       Rounding rounding) {
+  const Vec16 factor = broadcast(scale);
+  for (int64_t i = 0; i < columns; i += 16) {
+    store(row + i, rounded(fma(factor, load(x + i), load(row + i)), rounding));
+  }
+}
+
 inline void relu(float* row, int64_t columns) {
   const Vec16 zero = broadcast(0.0F);
   for (int64_t i = 0; i < columns; i += 16) store(row + i, max(load(row + i), zero));

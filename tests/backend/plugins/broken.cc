@@ -45,6 +45,7 @@ extern "C" const TouchstonePlugin* touchstone_backend_plugin() {
   set(table.model);
   set(table.size);
   set(table.allocate_kv);
+  set(table.load_adapter);
   set(table.begin);
   set(table.preempted);
   set(table.end);
