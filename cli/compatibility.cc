@@ -27,7 +27,6 @@ struct Absent {
 constexpr Absent kAbsentEndpoints[] = {
     {"/v1/messages, /v1/messages/count_tokens", "not written yet"},
     {"/v1/chat/completions/batch", "send the requests one by one"},
-    {"/v1/load_lora_adapter, /v1/unload_lora_adapter", "LoRA adapters are not served"},
     {"/reset_prefix_cache, /reset_mm_cache, /reset_encoder_cache", "restart the server"},
     {"/cohere/v2/chat", "another API"},
     {"/generative_scoring, /v1/systemone", "no scoring"},
@@ -45,7 +44,6 @@ constexpr Absent kAbsentEndpoints[] = {
 constexpr Absent kAbsentMetrics[] = {
     {"python_gc_*, python_info", "the server is not Python"},
     {"vllm:kv_block_*", "block residency is not sampled"},
-    {"vllm:lora_requests_info", "LoRA adapters are not served"},
     {"vllm:spec_decode_*, vllm:diffusion_*", "no such decoding"},
     {"vllm:tool_call_parser_invocations", "not counted yet"},
     {"vllm:corrupted_requests", "weights that are not finite are refused"},

@@ -10,6 +10,7 @@ namespace touchstone::cli {
 namespace {
 
 constexpr KnownVariable kVariables[] = {
+    {"VLLM_ALLOW_RUNTIME_LORA_UPDATING", "1: adapters may be loaded and unloaded by requests"},
     {"VLLM_API_KEY", "the key that clients must send, without --api-key"},
     {"VLLM_CPU_KVCACHE_SPACE", "GiB for keys and values, without --kv-cache-memory-bytes"},
     {"VLLM_MAX_COMPLETION_PROMPTS", "most prompts of one request (1024)"},
@@ -58,6 +59,7 @@ Status apply_environment(bool strict, server::ServeOptions& options,
   RETURN_IF_ERROR(
       read_count(environment, "VLLM_MAX_COMPLETION_PROMPTS", options.max_completion_prompts));
   RETURN_IF_ERROR(read_count(environment, "VLLM_MAX_STOP_STRINGS", options.max_stop_strings));
+  options.adapters.runtime_updates = is_on(environment, "VLLM_ALLOW_RUNTIME_LORA_UPDATING");
   options.dev_mode = is_on(environment, "VLLM_SERVER_DEV_MODE");
   return {};
 }

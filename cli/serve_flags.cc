@@ -156,11 +156,9 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
                  "backend's (cpu: 4 GiB, at most a quarter of the memory there is; cuda: what "
                  "--gpu-memory-utilization leaves)")
       ->check(CLI::Range(int64_t{1}, INT64_MAX));
-  add_config_flags(app,
-                   {.defaults = {},
-                    .else_than_default = "",
-                    .left_out = {"num_blocks", "max_model_len", "max_loras"}},
-                   flags.scheduler);
+  add_config_flags(
+      app, {.defaults = {}, .else_than_default = "", .left_out = {"num_blocks", "max_model_len"}},
+      flags.scheduler);
   app.add_option("--watermark", options.watermark, "Part of the blocks that admission leaves free")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
@@ -177,6 +175,24 @@ void add_scheduler_flags(CLI::App& app, ServeFlags& flags) {
                  "Tokens of a streamed event; the first and the last are sent at once")
       ->check(positive)
       ->capture_default_str();
+}
+
+void add_adapter_flags(CLI::App& app, ServeFlags& flags) {
+  server::AdapterServeOptions& adapters = flags.options.adapters;
+  app.add_flag("--enable-lora,!--no-enable-lora", adapters.enabled,
+               "Requests may name a LoRA adapter as their model");
+  app.add_option("--lora-modules", adapters.modules,
+                 "Adapters: NAME=FOLDER, or a JSON object with name, path and base_model_name. "
+                 "With VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 /v1/load_lora_adapter and "
+                 "/v1/unload_lora_adapter change them")
+      ->expected(1, CLI::detail::expected_max_vector_size);
+  app.add_option("--max-lora-rank", adapters.max_rank, "Largest rank of an adapter")
+      ->check(CLI::IsMember({1, 8, 16, 32, 64, 128, 256, 320, 512}))
+      ->capture_default_str();
+  app.add_option("--max-cpu-loras", adapters.max_cpu_loras,
+                 "Most adapters kept in memory; others are read again when they are asked for. "
+                 "Default: --max-loras")
+      ->check(CLI::Range(1, 1 << 20));
 }
 
 void add_access_flags(CLI::App& app, ServeFlags& flags) {
@@ -294,6 +310,7 @@ void add_serve_flags(CLI::App& app, ServeFlags& flags) {
   add_model_flags(app, flags);
   add_chat_flags(app, flags);
   add_scheduler_flags(app, flags);
+  add_adapter_flags(app, flags);
   add_http_flags(app, flags);
   add_timeout_flags(app, flags);
   add_log_flags(app, flags);

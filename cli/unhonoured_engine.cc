@@ -16,7 +16,6 @@ constexpr const char* kNoText = "models are text only";
 constexpr const char* kNoMamba = "models have no state-space layers";
 constexpr const char* kNoOffload = "weights and KV stay where they are";
 constexpr const char* kNoConnector = "there is no KV connector";
-constexpr const char* kNoLora = "LoRA adapters are not served";
 constexpr const char* kNoSpeculation = "there is no speculative decoding";
 
 constexpr UnhonouredFlag kFlags[] = {
@@ -103,12 +102,7 @@ constexpr UnhonouredFlag kFlags[] = {
     {"--aux-output-config", "", Kind::kValue, "{}", "there are no such outputs"},
     {"--profiler-config", "", Kind::kValue, "{}", "there is no profiler in the server"},
     {"--weight-transfer-config", "", Kind::kValue, "", "weights do not change while it runs"},
-    {"--enable-lora", "", Kind::kSwitch, "", kNoLora},
-    {"--lora-modules", "", Kind::kValue, "", kNoLora},
-    {"--max-loras", "", Kind::kValue, "", kNoLora},
-    {"--max-lora-rank", "", Kind::kValue, "", kNoLora},
-    {"--max-cpu-loras", "", Kind::kValue, "", kNoLora},
-    {"--lora-dtype", "", Kind::kValue, "auto", "adapters are computed in float32"},
+    {"--lora-dtype", "", Kind::kValue, "auto", "adapters are computed in the type of the model"},
     {"--enable-tower-connector-lora", "", Kind::kSwitch, "", kNoText},
     {"--fully-sharded-loras", "", Kind::kSwitch, "*", "adapters are not split"},
     {"--lora-target-modules", "", Kind::kValue, "", "an adapter says itself what it changes"},

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace touchstone::records {
@@ -13,6 +14,8 @@ struct StepStats {
   int64_t waiting = 0;
   /// Of `waiting`, those that something other than capacity holds back (an adapter, a transfer).
   int64_t waiting_deferred = 0;
+  /// Adapters with requests that wait or run, in the order in which the first of them came.
+  std::vector<std::string> adapters;
   double kv_cache_usage = 0;  ///< 0 to 1
   /// Tokens looked up in the prefix cache and found, by requests first admitted in this step.
   int64_t prefix_cache_queries = 0;

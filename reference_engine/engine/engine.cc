@@ -34,6 +34,7 @@ Engine::Engine(const EngineOptions& options, const Clock& clock, backend::Backen
       lives_({.block_size = options.scheduler.block_size,
               .block_hashes = observer.wants_hashes(),
               .statistics = true}),
+      adapters_(backend, options.adapter_slots),
       seeds_(options.seed, "unseeded requests") {}
 
 Engine::~Engine() {
@@ -214,11 +215,7 @@ void Engine::refuse(const Answer& answer, scheduler::RequestId id, const Error& 
                     int64_t now_ns) {
   answer.submission.sink->fail(error.message);
   leave_queue(answer, answer.next_choice - 1);
-  lifecycle::RequestEnd end{.outcome = records::Outcome::kError,
-                            .stop_reason = {},
-                            .http_status = 500,
-                            .error_type = "InternalServerError"};
-  observer_.on_request(lives_.finish(id, std::move(end), now_ns, {}));
+  observer_.on_request(lives_.finish(id, lifecycle::internal_error_end(), now_ns, {}));
   abort_ticket(answer.ticket, now_ns);
 }
 
@@ -244,12 +241,16 @@ void Engine::abort_ticket(uint64_t ticket, int64_t now_ns) {
   const auto found = answers_.find(ticket);
   if (found == answers_.end()) return;  // finished meanwhile
   const std::shared_ptr<Answer> answer = found->second;
+  end_answer(answer, {.outcome = records::Outcome::kAbort}, now_ns);
+}
+
+void Engine::end_answer(const std::shared_ptr<Answer>& answer, const lifecycle::RequestEnd& end,
+                        int64_t now_ns) {
   answer->aborted = true;
   const std::vector<scheduler::RequestId> running = answer->running;
   for (const scheduler::RequestId id : running) {
     inputs_.push_back({.kind = records::StepInput::Kind::kAbort, .id = id, .time_ns = now_ns});
-    const Sequence& sequence = *sequences_.at(id);
-    finish(sequence, {.outcome = records::Outcome::kAbort}, now_ns, scheduler_.block_hashes(id));
+    finish(*sequences_.at(id), end, now_ns, scheduler_.block_hashes(id));
     scheduler_.abort(id);
   }
   forget_if_done(*answer);
@@ -323,10 +324,7 @@ void Engine::fail_all(const std::string& message) {
     if (arrival.ticket != 0) arrive(arrival.ticket, std::move(arrival.submission), now_ns);
   }
   unstarted_.clear();
-  const lifecycle::RequestEnd end{.outcome = records::Outcome::kError,
-                                  .stop_reason = {},
-                                  .http_status = 500,
-                                  .error_type = "InternalServerError"};
+  const lifecycle::RequestEnd end = lifecycle::internal_error_end();
   while (!answers_.empty()) {
     const std::shared_ptr<Answer> answer = answers_.begin()->second;
     answers_.erase(answers_.begin());

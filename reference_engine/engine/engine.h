@@ -40,6 +40,7 @@
 #include "records/step_log.h"
 #include "records/step_stats.h"
 #include "reference_engine/backend/backend.h"
+#include "reference_engine/engine/adapter_slots.h"
 #include "reference_engine/engine/submission.h"
 #include "reference_engine/lifecycle/request_lives.h"
 #include "reference_engine/scheduler/scheduler.h"
@@ -70,6 +71,7 @@ class EngineObserver {
 struct EngineOptions {
   scheduler::Config scheduler;
   uint64_t seed = 0;                      ///< of the stream that seeds unseeded requests
+  int32_t adapter_slots = 0;              ///< of the backend: room for two plans' adapters
   size_t max_pending_submissions = 4096;  ///< not yet taken by the engine thread
   /// Choices not yet scheduled, --max-num-queued-reqs.
   std::optional<int64_t> max_num_queued_reqs = {};
@@ -121,7 +123,8 @@ class Engine final {
   /// A step from its planning until its outputs are taken in.
   struct Flight {
     const scheduler::StepPlan* plan = nullptr;
-    std::vector<Sequence*> sequences;  // in plan order; null once the choice is over
+    std::vector<Sequence*> sequences;    // in plan order; null once the choice is over
+    std::vector<int32_t> adapter_slots;  // that its entries hold
     records::StepRecord record;
   };
 
@@ -142,6 +145,9 @@ class Engine final {
   void end_unstarted(Answer& answer, lifecycle::RequestEnd end, int64_t now_ns);
   void forget_if_done(const Answer& answer);
   void abort_ticket(uint64_t ticket, int64_t now_ns);
+  /// Ends all choices of an answer that run; those that are not started are aborted.
+  void end_answer(const std::shared_ptr<Answer>& answer, const lifecycle::RequestEnd& end,
+                  int64_t now_ns);
   void abort_remaining();
   void end_pending();
 
@@ -150,6 +156,8 @@ class Engine final {
   bool any_constrained() const;
   Result<bool> plan_step();
   Status prepare(Flight& flight);
+  std::optional<int32_t> adapter_slot(const std::shared_ptr<Answer>& answer, Flight& flight);
+  void end_failed(int64_t now_ns);
   Status complete_step();
   Flight& newest();
   void take_tokens(const Flight& flight);
@@ -189,6 +197,8 @@ class Engine final {
   // The engine thread's own.
   scheduler::Scheduler scheduler_;
   lifecycle::RequestLives lives_;
+  AdapterSlots adapters_;
+  std::vector<std::shared_ptr<Answer>> failed_answers_;  // not told yet
   RandomStream seeds_;
   scheduler::RequestId next_id_ = 1;
   SequenceMap sequences_;

@@ -60,6 +60,7 @@ Result<bool> Engine::plan_step() {
 Status Engine::prepare(Flight& flight) {
   for (const scheduler::RequestId id : flight.plan->preempted) backend_.preempted(id);
   flight.sequences.clear();
+  flight.adapter_slots.clear();
   backend_entries_.clear();
   for (const scheduler::ScheduledRequest& scheduled : flight.plan->scheduled) {
     Sequence& sequence = *sequences_.at(scheduled.id);
@@ -72,14 +73,31 @@ Status Engine::prepare(Flight& flight) {
     }
     sequence.fill_bitmask(scheduled, bitmask_words_);
     backend_entries_.push_back(sequence.entry(scheduled));
+    backend_entries_.back().adapter_slot = adapter_slot(sequence.answer(), flight);
   }
   return {};
+}
+
+/// The slot of the answer's adapter, held by `flight`. When it cannot be loaded the step is
+/// computed all the same, without it, and nobody sees what came of it.
+std::optional<int32_t> Engine::adapter_slot(const std::shared_ptr<Answer>& answer, Flight& flight) {
+  const auto& adapter = answer->submission.adapter;
+  if (adapter == nullptr || !answer->failure.empty()) return std::nullopt;
+  const auto slot = adapters_.acquire(*adapter);
+  if (!slot) {
+    answer->failure = slot.error().message;
+    failed_answers_.push_back(answer);
+    return std::nullopt;
+  }
+  flight.adapter_slots.push_back(*slot);
+  return *slot;
 }
 
 Status Engine::complete_step() {
   Flight& flight = flights_[oldest_];
   oldest_ = (oldest_ + 1) % flights_.size();
   RETURN_IF_ERROR(backend_.wait(backend_outputs_));
+  for (const int32_t slot : flight.adapter_slots) adapters_.release(slot);
   take_tokens(flight);
   const std::span<const scheduler::FinishedRequest> finished = scheduler_.complete(sampled_);
   const int64_t end_ns = clock_.monotonic_ns();
@@ -95,6 +113,7 @@ Status Engine::complete_step() {
   lifecycle::add_finished(finished, record);
   lives_.computed(*flight.plan, end_ns);
   const auto answers = collect_outputs(flight, finished);
+  end_failed(end_ns);
   observer_.on_step(record);
   report_stats();
   for (const std::shared_ptr<Answer>& answer : answers) {
@@ -134,6 +153,11 @@ std::vector<std::shared_ptr<Answer>> Engine::collect_outputs(
         next_finished < finished.size() && finished[next_finished].id == sequence.id();
     const scheduler::FinishedRequest* const end = ends ? &finished[next_finished++] : nullptr;
     const std::shared_ptr<Answer> answer = sequence.answer();
+    if (!answer->failure.empty()) {
+      if (end != nullptr)
+        finish(sequence, lifecycle::internal_error_end(), clock_.monotonic_ns(), {});
+      continue;
+    }
     if (answer->outputs.empty()) answers.push_back(answer);
     answer->outputs.push_back(
         sequence.output(static_cast<int32_t>(lives_.record(sequence.id()).cached_tokens),
@@ -148,6 +172,15 @@ std::vector<std::shared_ptr<Answer>> Engine::collect_outputs(
   }
   BASE_CHECK(next_finished == finished.size(), "a request finished that was not sampled");
   return answers;
+}
+
+/// Tells those whose adapter could not be loaded.
+void Engine::end_failed(int64_t now_ns) {
+  for (const std::shared_ptr<Answer>& answer : std::exchange(failed_answers_, {})) {
+    if (answer->aborted) continue;
+    answer->submission.sink->fail(answer->failure);
+    end_answer(answer, lifecycle::internal_error_end(), now_ns);
+  }
 }
 
 void Engine::report_stats() {

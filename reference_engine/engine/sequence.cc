@@ -99,12 +99,13 @@ scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
           .num_prompt_tokens = static_cast<int32_t>(num_prompt_tokens_),
           .max_tokens = prompt().max_tokens,
           .min_tokens = params_.min_tokens,
+          .adapter = submission().adapter != nullptr ? submission().adapter->id : 0,
           .ignore_eos = submission().ignore_eos,
           .eos_token_ids = submission().eos_token_ids,
           .stop_token_ids = submission().stop_token_ids,
           .block_hashes = prompt().block_hashes,
           .unhashed_tail = {tail.begin(), tail.end()},
-          .chain_root = scheduler::root_hash({.cache_salt = submission().cache_salt}),
+          .chain_root = scheduler::root_hash(submission().chain_keys()),
           .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
 }
 

@@ -31,6 +31,8 @@ struct Answer {
   std::vector<Output> outputs;                ///< of this step
   bool aborted = false;                       ///< what is not started never will be
   bool tell_aborted = false;                  ///< and its sink is told so
+  /// What it needs is not to be had: what it yields is no answer. Empty: nothing is wrong.
+  std::string failure;
 
   int32_t num_choices() const {
     return static_cast<int32_t>(submission.prompts.size()) * submission.n;

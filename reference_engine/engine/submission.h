@@ -6,13 +6,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "records/request_record.h"
+#include "reference_engine/engine/adapter.h"
 #include "reference_engine/engine/constraint.h"
 #include "reference_engine/sampling/logprobs.h"
 #include "reference_engine/sampling/params.h"
+#include "reference_engine/scheduler/block_hash.h"
 #include "reference_engine/scheduler/types.h"
 
 namespace touchstone::engine {
@@ -50,7 +53,7 @@ class OutputSink {
   virtual ~OutputSink() = default;
   /// All outputs of one step.
   virtual void deliver(std::vector<Output> outputs) = 0;
-  /// The engine failed; nothing follows.
+  /// The engine, or what it needs for this submission, failed; nothing follows.
   virtual void fail(const std::string& message) = 0;
 };
 
@@ -83,8 +86,16 @@ struct Submission {
   /// Shared with who makes it ready; null: answers are free.
   std::shared_ptr<const ConstraintSource> constraint;
 
+  /// Shared with who serves it; null: the base model.
+  std::shared_ptr<const Adapter> adapter;
   int64_t priority = 0;    ///< lower is sooner
   std::string cache_salt;  ///< enters the prefix hash; empty: none
+  /// Of the prefix hashes of its prompts.
+  scheduler::ChainKeys chain_keys() const {
+    return {
+        .cache_salt = cache_salt,
+        .adapter = adapter != nullptr ? std::string_view(adapter->cache_key) : std::string_view()};
+  }
 
   /// What every choice's record starts from: the submitter sets what the engine does not know
   /// (endpoint, model, tenant, trace, stream, arrival); ids, parameters, counts and times are the

@@ -24,6 +24,13 @@ bool is_prefill(const scheduler::ScheduledRequest& share) {
 
 }  // namespace
 
+RequestEnd internal_error_end() {
+  return {.outcome = records::Outcome::kError,
+          .stop_reason = {},
+          .http_status = 500,
+          .error_type = "InternalServerError"};
+}
+
 records::Outcome outcome_of(scheduler::FinishReason reason) {
   switch (reason) {
     case scheduler::FinishReason::kStop:
@@ -41,6 +48,7 @@ records::Outcome outcome_of(scheduler::FinishReason reason) {
 void RequestLives::arrive(records::RequestRecord&& record, int64_t now_ns) {
   record.queued_ns = now_ns;
   record.block_size = options_.block_size;
+  count_adapter(record.adapter, 1);
   const Pulse pulse{.id = record.id};
   int32_t slot = static_cast<int32_t>(records_.size());
   if (free_slots_.empty()) {
@@ -155,6 +163,7 @@ const records::RequestRecord& RequestLives::finish(RequestId id, RequestEnd end,
       record.block_hashes.push_back(scheduler::to_hex(hash));
     }
   }
+  count_adapter(record.adapter, -1);
   by_id_.erase(slot, hash_of(slot));
   pulses_[static_cast<size_t>(slot)].id = kNobody;
   free_slots_.push_back(slot);
@@ -187,7 +196,18 @@ records::StepStats RequestLives::take_stats(const scheduler::Scheduler& schedule
   stats_.prefix_cache_hits = counters.prefix_cache_hits - counted_.prefix_cache_hits;
   stats_.preemptions = counters.preemptions - counted_.preemptions;
   counted_ = counters;
+  for (const auto& [name, requests] : adapters_) stats_.adapters.push_back(name);
   return std::exchange(stats_, {});
+}
+
+void RequestLives::count_adapter(const std::string& name, int64_t change) {
+  if (name.empty()) return;
+  const auto found = std::ranges::find(adapters_, name, [](const auto& one) { return one.first; });
+  if (found == adapters_.end()) {
+    adapters_.emplace_back(name, change);
+  } else if ((found->second += change) == 0) {
+    adapters_.erase(found);
+  }
 }
 
 uint64_t RequestLives::hash_of(int32_t slot) const {

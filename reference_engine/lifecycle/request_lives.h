@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "records/request_record.h"
@@ -31,6 +32,9 @@ struct RequestEnd {
   std::optional<int64_t> detokenize_ns = {};
   std::string output = {};  ///< its text, for a record with content
 };
+
+/// Of a request that the server could not serve.
+RequestEnd internal_error_end();
 
 /// What the scheduler's word means for the record.
 records::Outcome outcome_of(scheduler::FinishReason reason);
@@ -79,6 +83,7 @@ class RequestLives final {
   void end_chunk(scheduler::RequestId id, int64_t end_ns);
   void count_token(int32_t slot, int64_t now_ns);
   records::RequestRecord& settle(int32_t slot);
+  void count_adapter(const std::string& name, int64_t change);
 
   const Options options_;
   std::vector<Pulse> pulses_;                    // by slot; slots are used again
@@ -88,7 +93,8 @@ class RequestLives final {
   std::vector<int32_t> order_;  // slots in the order in which the last plan had them
   int64_t last_end_ns_ = 0;     // of the latest step that was computed
   records::StepStats stats_;
-  scheduler::Counters counted_;  // what take_stats() has told
+  std::vector<std::pair<std::string, int64_t>> adapters_;  // with requests, and how many
+  scheduler::Counters counted_;                            // what take_stats() has told
 };
 
 }  // namespace touchstone::lifecycle

@@ -19,7 +19,7 @@ namespace touchstone::scheduler {
 /// What must separate equal tokens.
 struct ChainKeys {
   std::string_view cache_salt = {};
-  std::string_view adapter = {};  ///< its name; its id would change between runs
+  std::string_view adapter = {};  ///< what tells its weights from all others; empty: none
 };
 
 /// Thread-compatible; keeps its buffers, so that a hash allocates nothing.

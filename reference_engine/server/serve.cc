@@ -14,8 +14,10 @@
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/engine/engine.h"
 #include "reference_engine/engine/kv_sizing.h"
+#include "reference_engine/model/loaded_model.h"
 #include "reference_engine/scheduler/scheduler.h"
 #include "reference_engine/server/accounts.h"
+#include "reference_engine/server/adapter_room.h"
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/end_events.h"
@@ -37,6 +39,7 @@ std::string public_version() { return std::string("0.32.0+touchstone.") + kVersi
 struct Computing {
   std::unique_ptr<backend::Backend> backend;
   scheduler::Config config;
+  int32_t adapter_slots = 0;
   int64_t kv_cache_bytes = 0;
   int64_t kv_block_bytes = 0;
 };
@@ -95,10 +98,13 @@ Result<const backend::BackendFactory*> choose_device(const ServeOptions& options
 }
 
 backend::BackendOptions backend_options(const ServeOptions& options,
-                                        const backend::Capabilities& can, const Log& log) {
+                                        const backend::Capabilities& can, int32_t slots,
+                                        const Log& log) {
   backend::BackendOptions chosen{.dtype = computed_dtype(options.dtype, can, log),
                                  .load_format = options.load_format,
-                                 .seed = options.seed};
+                                 .seed = options.seed,
+                                 .adapter_slots = slots,
+                                 .max_adapter_rank = slots > 0 ? options.adapters.max_rank : 0};
   for (const auto& [name, value] : options.backend_settings) {
     if (std::find(can.settings.begin(), can.settings.end(), name) != can.settings.end()) {
       chosen.settings[name] = value;
@@ -125,9 +131,12 @@ Result<Computing> start_backend(const ServeOptions& options, const backend::Regi
                               .block_size = config.block_size};
   RETURN_IF_ERROR(check_block_size(asked.block_size, *can));
   RETURN_IF_ERROR(check_async_scheduling(config, *can));
-  auto backend = (*factory)->create(options.model, backend_options(options, *can, log));
+  const auto slots = adapter_slots(options.adapters, config, *can);
+  if (!slots) return slots.error();
+  auto backend = (*factory)->create(options.model, backend_options(options, *can, *slots, log));
   if (!backend) return std::move(backend).error();
   Computing computing;
+  computing.adapter_slots = *slots;
   computing.backend = *std::move(backend);
   const int32_t model_max_len = computing.backend->model().max_position_embeddings;
   backend::Limits limits = asked;
@@ -222,7 +231,7 @@ bool has_http_spans(const std::string& dialects) {
 class Server final {
  public:
   Server(const ServeOptions& options, const Clock& clock, const Log& log,
-         const scheduler::Config& config, backend::Backend& backend, const ModelFrontEnd& front_end,
+         const Computing& computing, const ModelFrontEnd& front_end, ServedAdapters& adapters,
          const Accounts& accounts, TelemetrySinks& sinks)
       : options_(options),
         clock_(clock),
@@ -230,11 +239,12 @@ class Server final {
         server_log_(options.log, clock, log,
                     [this, &sinks] { sinks.report_problems(server_log_); }),
         observers_(sinks, server_log_),
-        engine_({.scheduler = config,
+        engine_({.scheduler = computing.config,
                  .seed = options.seed,
+                 .adapter_slots = computing.adapter_slots,
                  .max_num_queued_reqs = options.max_num_queued_reqs,
                  .max_num_queued_tokens = options.max_num_queued_tokens},
-                clock, backend, *front_end.tokenizer, sinks),
+                clock, *computing.backend, *front_end.tokenizer, sinks),
         service_({.version = public_version(),
                   .api_keys = options.api_keys,
                   .enable_request_id_headers = options.enable_request_id_headers,
@@ -247,12 +257,14 @@ class Server final {
                   .usage_extensions = options.usage_extensions,
                   .prices = accounts.price_table(),
                   .process_trace = records::trace_context_of(options.environment),
-                  .block_size = config.block_size,
+                  .block_size = computing.config.block_size,
                   .cors = options.cors,
                   .disable_any_whitespace = options.disable_any_whitespace,
                   .root_path = options.root_path,
                   .tokenizer_info = front_end.tokenizer_info,
-                  .server_info = options.dev_mode ? server_info(options, config) : std::string(),
+                  .server_info =
+                      options.dev_mode ? server_info(options, computing.config) : std::string(),
+                  .adapters = options.adapters.runtime_updates ? &adapters : nullptr,
                   .seed = options.seed},
                  clock, front_end.context, engine_, sinks, server_log_),
         http_(with_error_replies(options.http), clock, service_, observers_) {}
@@ -312,6 +324,10 @@ std::optional<int64_t> window_of(const scheduler::Config& config) {
   return config.sliding_window > 0 ? std::optional<int64_t>(config.sliding_window) : std::nullopt;
 }
 
+std::optional<int64_t> max_loras_of(const ServeOptions& options, const scheduler::Config& config) {
+  return options.adapters.enabled ? std::optional<int64_t>(config.max_loras) : std::nullopt;
+}
+
 TelemetrySinks::Options telemetry_options(const ServeOptions& options,
                                           const scheduler::Config& config, int64_t kv_cache_bytes,
                                           const api::ApiContext& context, const Accounts& accounts,
@@ -328,7 +344,8 @@ TelemetrySinks::Options telemetry_options(const ServeOptions& options,
                             .enable_prefix_caching = config.enable_prefix_caching,
                             .kv_cache_memory_bytes = kv_cache_bytes,
                             .sliding_window = window_of(config)},
-                  .started_unix_ns = clock.unix_ns()},
+                  .started_unix_ns = clock.unix_ns(),
+                  .max_loras = max_loras_of(options, config)},
       .log_stats = options.log_stats,
       .span_dialects = options.span_dialects,
       .served_models = context.served_model_names,
@@ -358,6 +375,14 @@ void log_start(const ServeOptions& options, const backend::ModelInfo& model,
       (config.async_scheduling ? ", planned one step ahead" : ""));
 }
 
+void log_adapters(const ServedAdapters& adapters, const scheduler::Config& config, const Log& log) {
+  std::vector<std::string> names;
+  for (const auto& adapter : adapters.list()) names.push_back(adapter->name);
+  if (names.empty()) return;
+  log("LoRA adapters: " + join(names, ", ") + "; at most " + std::to_string(config.max_loras) +
+      " in a step");
+}
+
 }  // namespace
 
 Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& backends,
@@ -379,6 +404,12 @@ Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& bac
   front_end->context.max_model_len = config.max_model_len;
   front_end->context.vocab_size = model.vocab_size;
   front_end->context.system_fingerprint = fingerprint(options, model, config);
+  auto model_config = model::load_config(options.model);
+  if (!model_config) return std::move(model_config).error();
+  ServedAdapters adapters(options.adapters, *std::move(model_config),
+                          front_end->context.served_model_names);
+  RETURN_IF_ERROR(adapters.load_modules());
+  front_end->context.adapters = &adapters;
   RETURN_IF_ERROR(backend.allocate_kv(config.num_blocks, config.block_size));
   front_end->context.keep_messages = options.content_bytes_max > 0;
   const auto accounts = read_accounts({.price_table = options.price_table,
@@ -393,7 +424,9 @@ Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& bac
   if (!sinks) return std::move(sinks).error();
   log_start(options, model, config, computing->kv_block_bytes, log);
 
-  Server server(options, clock, log, config, backend, *front_end, *accounts, **sinks);
+  log_adapters(adapters, config, log);
+
+  Server server(options, clock, log, *computing, *front_end, adapters, *accounts, **sinks);
   RETURN_IF_ERROR(server.start());
   const ServeEnd end = server.run();
   RETURN_IF_ERROR((*sinks)->close());

@@ -16,6 +16,7 @@
 #include "reference_engine/backend/registry.h"
 #include "reference_engine/scheduler/config.h"
 #include "reference_engine/server/cors.h"
+#include "reference_engine/server/served_adapters.h"
 #include "reference_engine/server/server_log.h"
 #include "telemetry/export/span_spool.h"
 
@@ -49,6 +50,7 @@ struct ServeOptions {
   std::string generation_config = "auto";  ///< "vllm": no defaults from the model; or a folder
   std::string override_generation_config;  ///< a JSON object that goes before it; empty: none
   ChatServeOptions chat;
+  AdapterServeOptions adapters;
 
   /// What was asked of it. The rest is what the backend's capabilities say or the default;
   /// num_blocks, max_model_len and watermark_blocks follow from what stands below.

@@ -30,6 +30,8 @@
 
 namespace touchstone::server {
 
+class ServedAdapters;
+
 struct ServiceOptions {
   std::string version;                ///< of GET /version
   std::vector<std::string> api_keys;  ///< empty: none is asked for
@@ -51,6 +53,7 @@ struct ServiceOptions {
   std::string root_path;                ///< taken from the front of paths
   std::string tokenizer_info;           ///< JSON of GET /tokenizer_info; empty: it is not there
   std::string server_info;              ///< JSON of GET /server_info; empty: it is not there
+  ServedAdapters* adapters = nullptr;   ///< null: they stay as they are; outlives this
   uint64_t seed = 0;                    ///< of the ids that it makes
 };
 
@@ -116,6 +119,8 @@ class Service final : public http::HttpHandler {
   http::Reply invocations(http::HttpRequest& request);
   http::Reply tokenizer_info(http::HttpRequest& request);
   http::Reply server_info(http::HttpRequest& request);
+  http::Reply load_adapter(http::HttpRequest& request);
+  http::Reply unload_adapter(http::HttpRequest& request);
   using ParseGeneration = api::ParsedGeneration (*)(std::string_view body,
                                                     const api::RequestHeaders& headers,
                                                     const api::ApiContext& context);

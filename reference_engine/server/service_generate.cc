@@ -77,8 +77,11 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
 void Service::add_extension(GenerationStart& start) {
   if (!start.trace) start.own_trace_id = random_id<TraceId>();
   const TraceId trace_id = start.trace ? start.trace->trace_id : *start.own_trace_id;
-  const auto price =
-      options_.prices == nullptr ? std::nullopt : options_.prices->find(start.request->model, "");
+  const auto& adapter = start.request->adapter;
+  const auto price = options_.prices == nullptr
+                         ? std::nullopt
+                         : options_.prices->find(adapter ? adapter->parent : start.request->model,
+                                                 adapter ? adapter->name : std::string());
   start.extend = [trace_id, price](const telemetry::Usage& usage) {
     api::UsageExtension extension{.trace_id = trace_id.hex(), .estimated_cost_usd = {}};
     if (price) extension.estimated_cost_usd = telemetry::cost_of(*price, usage).text();

@@ -24,6 +24,16 @@ records::RequestContent content_of(const api::GenerationRequest& request, int64_
   return content;
 }
 
+/// Its id is part of the cache's key: what one computed fits no other, not even one that is loaded
+/// later under its name.
+std::shared_ptr<const engine::Adapter> adapter_of(const api::ServedAdapter& adapter) {
+  return std::make_shared<engine::Adapter>(
+      engine::Adapter{.id = adapter.id,
+                      .name = adapter.name,
+                      .cache_key = std::to_string(adapter.id) + ":" + adapter.name,
+                      .source = {.folder = adapter.path, .sha256 = adapter.sha256}});
+}
+
 }  // namespace
 
 engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_size,
@@ -31,12 +41,14 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
   const api::GenerationRequest& request = *arrived.request;
   const bool completions = request.endpoint == api::Endpoint::kCompletions;
   engine::Submission submission;
+  submission.cache_salt = request.cache_salt;
+  if (request.adapter) submission.adapter = adapter_of(*request.adapter);
   for (const api::Prompt& prompt : request.prompts) {
     submission.prompts.push_back(
         {.token_ids = {arrived.request, &prompt.token_ids},
          .max_tokens = prompt.max_tokens,
-         .block_hashes = scheduler::hash_blocks({.cache_salt = request.cache_salt},
-                                                prompt.token_ids, block_size),
+         .block_hashes =
+             scheduler::hash_blocks(submission.chain_keys(), prompt.token_ids, block_size),
          .request_id = arrived.response_id,
          .characters = static_cast<int64_t>(count_characters(prompt.text))});
     if (completions) {
@@ -56,11 +68,11 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
   submission.allowed_token_ids = request.allowed_token_ids;
   submission.constraint = arrived.constraint;
   submission.priority = request.priority;
-  submission.cache_salt = request.cache_salt;
   submission.record.endpoint = request.responses != nullptr ? "/v1/responses"
                                : completions                ? "/v1/completions"
                                                             : "/v1/chat/completions";
-  submission.record.model = request.model;
+  submission.record.model = request.adapter ? request.adapter->parent : request.model;
+  if (request.adapter) submission.record.adapter = request.adapter->name;
   submission.record.trace = arrived.trace;
   submission.record.http_span_id = arrived.http_span_id;
   submission.record.caller_span_id = arrived.caller_span_id;

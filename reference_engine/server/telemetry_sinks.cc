@@ -152,7 +152,9 @@ void TelemetrySinks::on_step(const records::StepRecord& step) {
 }
 
 void TelemetrySinks::on_stats(const records::StepStats& stats) {
-  if (log_stats_) metrics_.on_step(stats);
+  if (!log_stats_) return;
+  metrics_.on_step(stats);
+  metrics_.on_adapters(stats.adapters, clock_.unix_ns());
 }
 
 void TelemetrySinks::on_request(const records::RequestRecord& record) {

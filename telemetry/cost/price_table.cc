@@ -1,5 +1,6 @@
 #include "telemetry/cost/price_table.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -130,6 +131,9 @@ Result<PriceTable> PriceTable::read(const std::string& path) {
 std::optional<Price> PriceTable::find(const std::string& model, const std::string& adapter) const {
   auto row = rows_.find({model, adapter});
   if (row == rows_.end()) row = rows_.find({model, ""});
+  if (row == rows_.end() && adapter.empty()) {
+    row = std::ranges::find_if(rows_, [&](const auto& one) { return one.first.second == model; });
+  }
   return row == rows_.end() ? default_ : std::optional(row->second);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "records/answering_model.h"
 #include "telemetry/dialects/request_span.h"
 #include "telemetry/dialects/vllm_span.h"
 #include "telemetry/prometheus/registry.h"
@@ -79,8 +80,8 @@ class AuditDialect final : public Dialect {
     };
     add("gen_ai.model.id", record.model);
     add("gen_ai.system", "vllm");
-    add("gen_ai.request.model", record.model);
-    add("gen_ai.response.model", record.model);
+    add("gen_ai.request.model", records::answering_model(record));
+    add("gen_ai.response.model", records::answering_model(record));
     add("gen_ai.response.finish_reasons", Value::Array{Value(to_string(record.outcome))});
     add("gen_ai.operation.name", operation_name(record));
     if (is_failure(record)) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/json_text.h"
+#include "records/answering_model.h"
 #include "telemetry/dialects/genai_metrics.h"
 #include "telemetry/dialects/request_group.h"
 #include "telemetry/dialects/request_span.h"
@@ -66,7 +67,7 @@ void add_request(const RequestRecord& record, Attributes& attributes) {
   };
   add("gen_ai.operation.name", operation_name(record));
   add("gen_ai.provider.name", "vllm");
-  add("gen_ai.request.model", record.model);
+  add("gen_ai.request.model", records::answering_model(record));
   add_if("gen_ai.request.max_tokens", record.max_tokens);
   if (record.n != 1) add("gen_ai.request.choice.count", record.n);
   add_if("gen_ai.request.temperature", record.temperature);
@@ -88,7 +89,7 @@ void add_response(const RequestGroup& group, Attributes& attributes) {
   };
   if (record.outcome != records::Outcome::kRefused) {
     add("gen_ai.response.id", group.response_id);
-    add("gen_ai.response.model", record.model);
+    add("gen_ai.response.model", records::answering_model(record));
     Value::Array reasons;
     for (const records::Outcome outcome : group.outcomes) {
       reasons.emplace_back(finish_reason(outcome));
@@ -117,8 +118,9 @@ class GenAiDialect final : public Dialect {
     if (is_unsampled(record)) return;
     const auto group = groups_.add(record);
     if (!group) return;
-    Span span = request_span(group->record,
-                             std::string(operation_name(record)) + " " + group->record.model, ids);
+    Span span = request_span(
+        group->record,
+        std::string(operation_name(record)) + " " + records::answering_model(group->record), ids);
     span.kind = SpanKind::kInternal;
     span.attributes.reserve(24);
     add_request(group->record, span.attributes);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "records/answering_model.h"
 #include "telemetry/cost/billed_usage.h"
 #include "telemetry/cost/price_table.h"
 #include "telemetry/dialects/request_span.h"
@@ -23,7 +24,7 @@ void add_root_attributes(const RequestRecord& record, const PriceTable* prices, 
   const auto add = [&](const char* key, Value value) {
     root.attributes.push_back({key, std::move(value)});
   };
-  add("llm.model", record.model);
+  add("llm.model", records::answering_model(record));
   add("llm.request_id", record.request_id);
   if (record.max_tokens) add("llm.max_tokens", *record.max_tokens);
   if (record.temperature) add("llm.temperature", *record.temperature);

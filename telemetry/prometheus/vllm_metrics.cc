@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "telemetry/prometheus/cache_config.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -36,59 +37,6 @@ std::vector<double> one_two_five(int64_t limit) {
   return bounds;
 }
 
-std::string python_bool(bool value) { return value ? "True" : "False"; }
-std::string python_int(const std::optional<int64_t>& value) {
-  return value ? std::to_string(*value) : "None";
-}
-
-/// Every field of vLLM's CacheConfig, spelt as Python's str() does.
-Labels cache_config_labels(const VllmMetricsConfig& config) {
-  const CacheConfigInfo& cache = config.cache;
-  const int64_t tokens = cache.num_gpu_blocks * cache.block_size;
-  const double concurrency =
-      config.max_model_len == 0
-          ? 0
-          : static_cast<double>(tokens) / static_cast<double>(config.max_model_len);
-  const std::string block_size = std::to_string(cache.block_size);
-  return {{"_block_size_resolved", "True"},
-          {"block_size", block_size},
-          {"cache_dtype", cache.cache_dtype},
-          {"cache_hit_alignment_tokens", "None"},
-          {"effective_attention_block_size", block_size},
-          {"enable_mamba_shared_prefix_checkpoint", "False"},
-          {"enable_prefix_caching", python_bool(cache.enable_prefix_caching)},
-          {"engine", config.engine},
-          {"gpu_memory_utilization", format_prometheus_number(cache.gpu_memory_utilization)},
-          {"hash_block_size", "None"},
-          {"is_attention_free", "False"},
-          {"kv_cache_dtype_skip_layers", "[]"},
-          {"kv_cache_layout", "None"},
-          {"kv_cache_max_concurrency", format_prometheus_number(concurrency)},
-          {"kv_cache_memory_bytes", python_int(cache.kv_cache_memory_bytes)},
-          {"kv_cache_size_tokens", std::to_string(tokens)},
-          {"kv_offloading_backend", "native"},
-          {"kv_offloading_size", "None"},
-          {"kv_sharing_fast_prefill", "False"},
-          {"mamba_block_size", "None"},
-          {"mamba_cache_dtype", "auto"},
-          {"mamba_cache_mode", "none"},
-          {"mamba_page_size_padded", "None"},
-          {"mamba_ssm_cache_dtype", "auto"},
-          {"num_cpu_blocks", "None"},
-          {"num_gpu_blocks", std::to_string(cache.num_gpu_blocks)},
-          {"num_gpu_blocks_override", python_int(cache.num_gpu_blocks_override)},
-          {"prefix_cache_retention_interval", "0"},
-          {"prefix_caching_hash_algo", cache.prefix_caching_hash_algo},
-          {"prefix_match_unit", "None"},
-          {"replayssm_buffer_len", "16"},
-          {"skip_page_size_padded", "None"},
-          {"sliding_window", python_int(cache.sliding_window)},
-          {"swa_bounded_replay", "True"},
-          {"use_kda_recoverssm", "False"},
-          {"use_replayssm", "False"},
-          {"user_specified_block_size", python_bool(cache.user_specified_block_size)}};
-}
-
 }  // namespace
 
 /// Adds the families in the page's order.
@@ -109,9 +57,10 @@ class VllmMetrics::Builder final {
     add_outcomes();
     add_token_histograms();
     add_latency_histograms();
-    set(add({Type::kGauge, "vllm:cache_config_info", "Information of the LLMEngine CacheConfig"},
-            cache_config_labels(config_)),
-        1);
+    PrometheusRegistry& info = metrics_.cache_config_;
+    const auto family = info.add_family(
+        {Type::kGauge, "vllm:cache_config_info", "Information of the LLMEngine CacheConfig"});
+    info.set(info.add_series(family, cache_config_labels(config_), created_), 1);
   }
 
  private:
@@ -295,6 +244,10 @@ class VllmMetrics::Builder final {
 
 VllmMetrics::VllmMetrics(const VllmMetricsConfig& config)
     : process_metrics_(config.process_metrics) {
+  if (config.max_loras) {
+    const MutexLock lock(engine_mutex_);
+    adapters_.emplace(*config.max_loras);
+  }
   Builder(*this, config).build();
   http_requests_ = http_.add_family(
       {Type::kCounter, "http_requests", "Total number of requests by method, status and handler."});
@@ -346,6 +299,11 @@ void VllmMetrics::on_step(const records::StepStats& stats) {
   for (const int64_t ns : stats.inter_token_latency_ns) {
     engine_.observe(step_.inter_token_latency, to_seconds(ns));
   }
+}
+
+void VllmMetrics::on_adapters(const std::vector<std::string>& names, int64_t now_unix_ns) {
+  const MutexLock lock(engine_mutex_);
+  if (adapters_) adapters_->on_step(names, now_unix_ns);
 }
 
 void VllmMetrics::on_finish(const records::RequestRecord& record) {
@@ -433,11 +391,15 @@ void VllmMetrics::on_rejection(Rejection reason) {
 std::string VllmMetrics::render() const {
   std::string page = process_metrics_ ? render_process_metrics() : "";
   std::vector<double> values;
+  std::optional<AdapterInfo> adapters;
   {
     const MutexLock lock(engine_mutex_);
     values = engine_.values();
+    adapters = adapters_;
   }
   engine_.render(values, page);
+  if (adapters) adapters->render(page);
+  cache_config_.render(cache_config_.values(), page);
   const MutexLock lock(http_mutex_);
   http_.render(http_.values(), page);
   return page;

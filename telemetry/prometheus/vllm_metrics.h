@@ -17,6 +17,7 @@
 #include "http/http.h"
 #include "records/request_record.h"
 #include "records/step_stats.h"
+#include "telemetry/prometheus/adapter_info.h"
 #include "telemetry/prometheus/openmetrics.h"
 #include "telemetry/prometheus/registry.h"
 
@@ -41,8 +42,9 @@ struct VllmMetricsConfig {
   std::string engine = "0";
   int64_t max_model_len = 0;  ///< the last bucket of token histograms is at most this
   CacheConfigInfo cache;
-  int64_t started_unix_ns = 0;  ///< of the `_created` series
-  bool process_metrics = true;  ///< process_* of this process, which is the server
+  int64_t started_unix_ns = 0;            ///< of the `_created` series
+  std::optional<int64_t> max_loras = {};  ///< absent: adapters are not served
+  bool process_metrics = true;            ///< process_* of this process, which is the server
 };
 
 class VllmMetrics final {
@@ -52,6 +54,8 @@ class VllmMetrics final {
   VllmMetrics& operator=(const VllmMetrics&) = delete;
 
   void on_step(const records::StepStats& stats);
+  /// Which adapters have requests now; counts only with VllmMetricsConfig::max_loras.
+  void on_adapters(const std::vector<std::string>& names, int64_t now_unix_ns);
   /// As vLLM: a request that its client abandoned or that was refused counts nowhere.
   void on_finish(const records::RequestRecord& record);
   enum class Rejection { kQueuedRequests, kQueuedTokens };
@@ -93,13 +97,15 @@ class VllmMetrics final {
   void keep_exemplar(Series histogram, double value, const records::RequestRecord& record)
       REQUIRES(engine_mutex_);
 
-  mutable Mutex engine_mutex_;  // over engine_'s values
-  PrometheusRegistry engine_;   // no family or series is added after construction
+  mutable Mutex engine_mutex_;       // over engine_'s values
+  PrometheusRegistry engine_;        // no family or series is added after construction
+  PrometheusRegistry cache_config_;  // likewise
   StepSeries step_;
   RequestSeries request_;
   Series rejected_requests_, rejected_tokens_;
   std::map<std::string, Siblings> siblings_ GUARDED_BY(engine_mutex_);  // by request id
   Exemplars exemplars_ GUARDED_BY(engine_mutex_);
+  std::optional<AdapterInfo> adapters_ GUARDED_BY(engine_mutex_);
 
   mutable Mutex http_mutex_;
   PrometheusRegistry http_ GUARDED_BY(http_mutex_);

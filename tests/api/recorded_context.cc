@@ -6,6 +6,22 @@
 #include "tests/support/paths.h"
 
 namespace touchstone::server::api {
+namespace {
+
+class OneAdapter final : public AdapterDirectory {
+ public:
+  std::shared_ptr<const ServedAdapter> find(std::string_view name) const override {
+    return name == adapter_->name ? adapter_ : nullptr;
+  }
+  std::vector<std::shared_ptr<const ServedAdapter>> list() const override { return {adapter_}; }
+
+ private:
+  const std::shared_ptr<const ServedAdapter> adapter_ =
+      std::make_shared<ServedAdapter>(ServedAdapter{
+          .name = "tiny-lora", .path = "tiny-lora", .parent = "tiny", .id = 1, .sha256 = {}});
+};
+
+}  // namespace
 
 RecordedContext::RecordedContext() {
   const std::string folder = support::source_dir() + "/fixtures/models/vllm-capture";
@@ -14,6 +30,8 @@ RecordedContext::RecordedContext() {
   context_.served_model_names = {"tiny", "tiny-alias"};
   context_.tokenizer = tokenizer_.get();
   context_.chat_template = template_.get();
+  adapters_ = std::make_unique<OneAdapter>();
+  context_.adapters = adapters_.get();
   context_.max_model_len = 512;
   context_.vocab_size = 2048;
   context_.enable_prompt_tokens_details = true;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reference_engine/server/api/context.h"
+#include "reference_engine/server/api/served_adapter.h"
 #include "tests/support/exchange_compare.h"
 
 namespace touchstone::server::api {
@@ -18,6 +19,7 @@ class RecordedContext {
  private:
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<chat_template::ChatTemplate> template_;
+  std::unique_ptr<AdapterDirectory> adapters_;  // the recorded one alone
   ApiContext context_;
 };
 

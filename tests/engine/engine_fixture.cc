@@ -159,8 +159,8 @@ EngineUnderTest::Started EngineUnderTest::start(const Submission& request) {
   for (size_t i = 0; i < submission.prompts.size(); ++i) {
     Prompt& prompt = submission.prompts[i];
     prompt.request_id = "cmpl-test-" + std::to_string(i);
-    prompt.block_hashes = scheduler::hash_blocks({.cache_salt = request.cache_salt},
-                                                 *prompt.token_ids, options_.scheduler.block_size);
+    prompt.block_hashes = scheduler::hash_blocks(request.chain_keys(), *prompt.token_ids,
+                                                 options_.scheduler.block_size);
   }
   submission.record.arrival_unix_ns = clock_.unix_ns();
   submission.record.arrival_ns = clock_.monotonic_ns();

@@ -67,6 +67,9 @@ class ForwardingBackend : public backend::Backend {
   Status allocate_kv(int64_t num_blocks, int32_t block_size) override {
     return real_->allocate_kv(num_blocks, block_size);
   }
+  Status load_adapter(int32_t slot, const backend::AdapterSource& source) override {
+    return real_->load_adapter(slot, source);
+  }
   Status begin(backend::RequestId id, const sampling::Params& params,
                std::span<const int32_t> prompt) override {
     return real_->begin(id, params, prompt);

@@ -35,10 +35,28 @@ const std::string kRecordedSpans =
 
 ServerProcessOptions recorded_options() {
   return {.model = capture_model(),
-          .flags = {"--served-model-name", "tiny", "tiny-alias", "--num-gpu-blocks-override", "28",
-                    "--block-size", "32", "--max-num-seqs", "8", "--max-num-batched-tokens", "512",
-                    "--max-model-len", "512", "--enable-prompt-tokens-details",
-                    "--enable-request-id-headers", "--seed", "0"},
+          .flags = {"--served-model-name",
+                    "tiny",
+                    "tiny-alias",
+                    "--num-gpu-blocks-override",
+                    "28",
+                    "--block-size",
+                    "32",
+                    "--max-num-seqs",
+                    "8",
+                    "--max-num-batched-tokens",
+                    "512",
+                    "--max-model-len",
+                    "512",
+                    "--enable-prompt-tokens-details",
+                    "--enable-request-id-headers",
+                    "--enable-lora",
+                    "--lora-modules",
+                    "tiny-lora=" + support::source_dir() + "/fixtures/models/adapters/vllm-capture",
+                    "--max-lora-rank",
+                    "8",
+                    "--seed",
+                    "0"},
           .environment = {{"OTEL_SERVICE_NAME", "vllm-inference"},
                           {"OTEL_RESOURCE_ATTRIBUTES",
                            "service.namespace=llm,service.version=0.32.0,"
@@ -211,7 +229,6 @@ TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
 
   const Spans ours = sort_spans((*receiver)->received());
   EXPECT_EQ(ours.resource_keys, recorded.resource_keys);
-  const std::set<std::string> no_spans = {"lora"};  // refused here
   size_t compared = 0;
   for (const test::Exchange& exchange : *exchanges) {
     const auto header = exchange.headers.find("traceparent");
@@ -222,7 +239,7 @@ TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
     const auto found = ours.by_trace.find(trace);
     const auto expected = recorded.by_trace.find(trace);
     if (exchange.aborted && ended.contains(trace)) continue;
-    if (expected == recorded.by_trace.end() || no_spans.contains(exchange.name)) {
+    if (expected == recorded.by_trace.end()) {
       EXPECT_EQ(found, ours.by_trace.end()) << exchange.name << " should leave no span";
       continue;
     }
@@ -230,7 +247,7 @@ TEST(Exchanges, LeaveTheSpansThatTheyLeftInVllm) {
     EXPECT_EQ(found->second, expected->second) << exchange.name;
     compared += found->second.size();
   }
-  EXPECT_EQ(compared, 69u);  // 72, less two without a valid traceparent and a refused one
+  EXPECT_EQ(compared, 70u);  // 72, less two without a valid traceparent
   for (const char* id : {"cmpl-abc-123-0", "cmpl-body-id-1-0"}) {
     EXPECT_TRUE(ours.request_ids.contains(id)) << id;
   }

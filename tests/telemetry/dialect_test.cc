@@ -204,11 +204,15 @@ TEST(Dialects, BadNamesAreRefused) {
     const char* names;
     const char* message;
     const char* hint;
-  } rows[] = {
-      {"vlm", "span dialect: got \"vlm\", expected one or several of: vllm, vllm-v0, audit, phases, tutorial, genai, http",
-       "did you mean \"vllm\"?"},
-      {"vllm,vllm", "span dialect: got \"vllm\" twice, expected each once", ""},
-      {"", "span dialect: got \"\", expected one or several of: vllm, vllm-v0, audit, phases, tutorial, genai, http", ""}};
+  } rows[] = {{"vlm",
+               "span dialect: got \"vlm\", expected one or several of: vllm, vllm-v0, audit, "
+               "phases, tutorial, genai, http",
+               "did you mean \"vllm\"?"},
+              {"vllm,vllm", "span dialect: got \"vllm\" twice, expected each once", ""},
+              {"",
+               "span dialect: got \"\", expected one or several of: vllm, vllm-v0, audit, phases, "
+               "tutorial, genai, http",
+               ""}};
   for (const auto& row : rows) {
     const auto made = make_dialects(row.names, {});
     ASSERT_FALSE(made) << row.names;

@@ -88,6 +88,7 @@ TEST_F(Prices, AnAdapterHasItsOwnRowElseItsModels) {
   EXPECT_EQ(table->find("m", "a")->cached_input, 1'000'000'000);
   EXPECT_EQ(table->find("m", "b")->input, 1'000'000'000);
   EXPECT_EQ(table->find("m", "")->cached_input, 1'000'000'000) << "as input";
+  EXPECT_EQ(table->find("a", "")->input, 3'000'000'000) << "as a span names it";
   EXPECT_FALSE(table->find("x", ""));
   EXPECT_TRUE(table->require({"m"}));
   const Status missing = table->require({"m", "x"});

@@ -46,6 +46,13 @@ std::vector<Span> spans_of(const records::RequestRecord& record, const PriceTabl
   return spans;
 }
 
+TEST(TutorialDialect, AnAdapterIsToldByItsName) {
+  records::RequestRecord record = request();
+  record.adapter = "legal";
+  const std::vector<Span> spans = spans_of(record, nullptr);
+  EXPECT_EQ(spans[0].attributes[0], (KeyValue{"llm.model", "legal"}));
+}
+
 TEST(TutorialDialect, HasTheRootWithItsThreeChildren) {
   const PriceTable table = prices();
   const std::vector<Span> spans = spans_of(request(), &table);

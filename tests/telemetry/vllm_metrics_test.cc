@@ -22,7 +22,6 @@ const std::set<std::string> kKnownDifferences = {
     "python_gc_objects_uncollectable_total",  // no Python
     "python_gc_collections_total",            // no Python
     "python_info",                            // no Python
-    "vllm:lora_requests_info",                // vLLM shows it only with --enable-lora
 };
 
 /// The settings of the recording.
@@ -30,6 +29,7 @@ VllmMetricsConfig recorded_config() {
   VllmMetricsConfig config;
   config.model_name = "tiny";
   config.max_model_len = 512;
+  config.max_loras = 1;
   config.started_unix_ns = kStart;
   config.cache.block_size = 32;
   config.cache.user_specified_block_size = true;
@@ -90,6 +90,8 @@ TEST(VllmMetrics, ThePageIsTheRecordedOneButForTheListedDifferences) {
   ASSERT_TRUE(text) << text.error().message;
   VllmMetrics metrics(recorded_config());
   make_recorded_exchanges(metrics);
+  metrics.on_adapters({"tiny-lora"}, kStart);
+  metrics.on_adapters({}, kStart + kNsPerSecond);
   auto recorded = shape(*text);
   const auto ours = shape(metrics.render());
 
@@ -104,6 +106,23 @@ TEST(VllmMetrics, ThePageIsTheRecordedOneButForTheListedDifferences) {
   EXPECT_EQ(left_out, kKnownDifferences);
   ASSERT_EQ(ours.size(), recorded.size());
   for (size_t i = 0; i < ours.size(); ++i) EXPECT_EQ(ours[i].second, recorded[i].second);
+}
+
+TEST(VllmMetrics, AdaptersAreShownWithTheTimeAtWhichTheyWereSeenAndWithoutThemNothingIs) {
+  VllmMetrics metrics(recorded_config());
+  metrics.on_adapters({"b", "a"}, kStart);
+  metrics.on_adapters({"b", "a"}, kStart + 2 * kNsPerSecond);
+  EXPECT_EQ(parsed(metrics).value("vllm:lora_requests_info", {{"max_lora", "1"},
+                                                              {"running_lora_adapters", "b,a"},
+                                                              {"waiting_lora_adapters", "b,a"}}),
+            to_seconds(kStart + 2 * kNsPerSecond));
+  for (int i = 0; i < 5000; ++i) metrics.on_adapters({std::to_string(i)}, kStart + i);
+  EXPECT_LE(parsed(metrics).family("vllm:lora_requests_info")->samples.size(), 1000u);
+  VllmMetricsConfig config = recorded_config();
+  config.max_loras.reset();
+  VllmMetrics plain(config);
+  plain.on_adapters({"a"}, kStart);
+  EXPECT_EQ(parsed(plain).family("vllm:lora_requests_info"), nullptr);
 }
 
 TEST(VllmMetrics, AStepMovesTheEnginesSeries) {

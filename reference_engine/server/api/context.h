@@ -1,5 +1,5 @@
 // What the API knows of the served model: everything that turns a JSON body into a validated
-// request besides the body. Immutable while serving; thread-safe to read.
+// request besides the body. Immutable while serving, but for the adapters; thread-safe to read.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@ enum class ContentFormat {
   kParts    ///< vLLM's "openai"
 };
 
+class AdapterDirectory;
 struct ToolParserRow;
 struct ReasoningParserRow;
 
@@ -30,6 +31,7 @@ struct ApiContext {
   std::vector<std::string> served_model_names;
   /// "root" of the model cards; empty: the first served name.
   std::string model_root;
+  const AdapterDirectory* adapters = nullptr;                  ///< null: there are none
   const tokenizer::Tokenizer* tokenizer = nullptr;             ///< outlives the context
   const chat_template::ChatTemplate* chat_template = nullptr;  ///< null: chat is refused
   ContentFormat content_format = ContentFormat::kAuto;
@@ -58,8 +60,8 @@ struct ApiContext {
   bool enable_prompt_tokens_details = false;
   bool enable_force_include_usage = false;
   bool return_tokens_as_token_ids = false;
-  bool keep_messages = false;  ///< requests keep their messages' texts, for who captures content
-  int32_t stream_interval = 1;     ///< tokens of a streamed event, at least
+  bool keep_messages = false;   ///< requests keep their messages' texts, for who captures content
+  int32_t stream_interval = 1;  ///< tokens of a streamed event, at least
   std::string system_fingerprint;  ///< "vllm-<version>-<8 hex>"; empty: null
 };
 

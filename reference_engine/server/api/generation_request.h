@@ -17,6 +17,7 @@
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
 #include "reference_engine/server/api/parsers/answer_parser.h"
+#include "reference_engine/server/api/served_adapter.h"
 
 namespace touchstone::server::api {
 
@@ -30,7 +31,8 @@ struct Prompt {
 
 struct GenerationRequest {
   Endpoint endpoint = Endpoint::kCompletions;
-  std::string model;  ///< the name that responses carry
+  std::string model;                             ///< the name that responses carry
+  std::shared_ptr<const ServedAdapter> adapter;  ///< null: the base model
   /// The client's X-Request-Id or body request_id. Absent: the server makes 16 hex digits.
   /// The response id is response_id_prefix(endpoint) + base.
   std::optional<std::string> request_id_base;

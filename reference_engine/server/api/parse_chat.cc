@@ -152,8 +152,7 @@ ParsedGeneration parse_chat(std::string_view text, const RequestHeaders& headers
   request.grammar = read_structured_fields(body, ordered);
   auto tools = read_tools(body, ordered, context);
   if (!errors.empty()) return errors.to_api_error();
-  if (auto error = check_model(fields.model, context)) return *error;
-  request.model = context.served_model_names.front();
+  if (auto error = choose_model(fields.model, context, request)) return *error;
   if (auto* error = std::get_if<ApiError>(&tools)) return *error;
   if (auto error = refuse_unsupported(body, BodyKind::kChat)) return *error;
   const auto& use = std::get<ToolUse>(tools);

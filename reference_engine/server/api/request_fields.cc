@@ -98,15 +98,29 @@ void read_truncation(Body& body, bool add_special_tokens_default, PromptLimits& 
 }
 
 std::optional<ApiError> check_model(const std::optional<std::string>& name,
-                                    const ApiContext& context) {
+                                    const ApiContext& context,
+                                    std::shared_ptr<const ServedAdapter>* adapter) {
   const auto& served = context.served_model_names;
   if (!name || name->empty() || std::find(served.begin(), served.end(), *name) != served.end()) {
     return std::nullopt;
+  }
+  if (context.adapters != nullptr) {
+    if (auto found = context.adapters->find(*name)) {
+      if (adapter != nullptr) *adapter = std::move(found);
+      return std::nullopt;
+    }
   }
   return ApiError{
       404, "NotFoundError",
       "The model `" + *name + "` does not exist. Valid aliases: " + join(served, ", ") + ".",
       "model"};
+}
+
+std::optional<ApiError> choose_model(const std::optional<std::string>& name,
+                                     const ApiContext& context, GenerationRequest& request) {
+  if (auto error = check_model(name, context, &request.adapter)) return error;
+  request.model = request.adapter ? request.adapter->name : context.served_model_names.front();
+  return std::nullopt;
 }
 
 }  // namespace touchstone::server::api

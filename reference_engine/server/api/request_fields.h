@@ -1,7 +1,9 @@
 // Fields that both generation endpoints read the same way, besides sampling. Pure.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/context.h"
@@ -22,8 +24,12 @@ void read_common_fields(Body& body, const RequestHeaders& headers, const ApiCont
 /// truncate_prompt_tokens, truncation_side, add_special_tokens.
 void read_truncation(Body& body, bool add_special_tokens_default, PromptLimits& limits);
 
-/// 404 when `name` is sent and not served.
+/// 404 when `name` is sent and not served. `adapter` gets the one that it means, if it means one.
 std::optional<ApiError> check_model(const std::optional<std::string>& name,
-                                    const ApiContext& context);
+                                    const ApiContext& context,
+                                    std::shared_ptr<const ServedAdapter>* adapter = nullptr);
+/// The same; the request gets its model and adapter.
+std::optional<ApiError> choose_model(const std::optional<std::string>& name,
+                                     const ApiContext& context, GenerationRequest& request);
 
 }  // namespace touchstone::server::api

@@ -115,15 +115,16 @@ void append_chat_prompt(std::string& out, const GenerationRequest& request,
   }
 }
 
-void append_model_card(std::string& out, const std::string& name, const ApiContext& context,
+/// `parent` and `max_model_len` are JSON.
+void append_model_card(std::string& out, const std::string& name, const std::string& root,
+                       const std::string& parent, const std::string& max_model_len,
                        int64_t created) {
   const std::string time = std::to_string(created);
   out += "{\"id\":";
   append_json_string(out, name);
   out += ",\"object\":\"model\",\"created\":" + time + ",\"owned_by\":\"vllm\",\"root\":";
-  append_json_string(
-      out, context.model_root.empty() ? context.served_model_names.front() : context.model_root);
-  out += ",\"parent\":null,\"max_model_len\":" + std::to_string(context.max_model_len) +
+  append_json_string(out, root);
+  out += ",\"parent\":" + parent + ",\"max_model_len\":" + max_model_len +
          ",\"permission\":[{\"id\":\"modelperm-" + sha256_hex(name + "\n" + time).substr(0, 16) +
          "\",\"object\":\"model_permission\",\"created\":" + time +
          ",\"allow_create_engine\":false,\"allow_sampling\":true,\"allow_logprobs\":true,"
@@ -185,9 +186,19 @@ std::string with_usage_extension(std::string response, std::string_view text, in
 
 std::string models_response(const ApiContext& context, int64_t created) {
   std::string out = "{\"object\":\"list\",\"data\":[";
+  const std::string& root =
+      context.model_root.empty() ? context.served_model_names.front() : context.model_root;
   for (size_t i = 0; i < context.served_model_names.size(); ++i) {
     if (i > 0) out.push_back(',');
-    append_model_card(out, context.served_model_names[i], context, created);
+    append_model_card(out, context.served_model_names[i], root, "null",
+                      std::to_string(context.max_model_len), created);
+  }
+  if (context.adapters == nullptr) return out + "]}";
+  for (const auto& adapter : context.adapters->list()) {
+    std::string parent;
+    append_json_string(parent, adapter->parent);
+    out.push_back(',');
+    append_model_card(out, adapter->name, adapter->path, parent, "null", created);
   }
   return out + "]}";
 }
