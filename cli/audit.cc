@@ -143,7 +143,8 @@ Result<std::optional<harness::TimeWindow>> window_of(const Flags& flags, int64_t
 
 Result<harness::AuditSources> sources_of(const Flags& flags, int64_t now_unix_ns) {
   if (flags.files.empty() && flags.backends.backends.empty()) {
-    return invalid_argument("audit: got no spans, expected --file or --backend");
+    return invalid_argument("audit: got no spans, expected --file or --backend",
+                            "--file spans.otlp.jsonl, or --backend jaeger=http://127.0.0.1:16686");
   }
   RETURN_IF_ERROR(check_files(flags.files));
   auto backends = resolve(flags.backends, flags.tls);
