@@ -306,7 +306,7 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   harness::PortReservation ports;
   const auto port = ports.take();
   ASSERT_TRUE(port);
-  const auto server = serve(*port, *ports.take(), {"--max-model-len", "777"});
+  const auto server = serve(*port, *ports.take());
   const auto ran = harness::run_and_capture(
       {.name = "load",
        .argv = {support::touchstone_binary(), "load", "--url",
@@ -330,7 +330,7 @@ TEST_F(Check, GeneratedLoadOnARunningServerIsARunFolder) {
   }
   const auto described = records::read_server_description(path("run/server.json"));
   ASSERT_TRUE(described) << described.error().message;
-  EXPECT_EQ(described->flags.at("max_model_len"), records::Settings::mapped_type(int64_t{777}))
+  EXPECT_EQ(described->flags.at("max_model_len"), records::Settings::mapped_type(int64_t{512}))
       << "as /v1/models says";
 }
 
