@@ -90,13 +90,14 @@ TEST_F(SweepElsewhere, TheManifestIsAnIndexedJobOfTheKubernetesApi) {
   EXPECT_THAT(write_kubernetes_job(job).error().message, HasSubstr("--claim: got none"));
 }
 
-/// Only where Slurm is there and answers; scripts/slurm starts one of this machine.
+/// Only where a Slurm answers; `scripts/slurm COMMAND` runs one of this machine beside the command.
 TEST_F(SweepElsewhere, AnArrayJobOfSlurmGivesTheBytesOfThisMachine) {
   const Supervision supervision{clock_};
   const auto there = run_and_capture({.name = "sinfo", .argv = {"sinfo", "--noheader"}},
                                      supervision, 20 * kNsPerSecond);
   if (!there || !there->status.code || *there->status.code != 0) {
-    GTEST_SKIP() << "NO SLURM ANSWERS HERE: nothing was tested. `scripts/slurm start` starts one.";
+    GTEST_SKIP()
+        << "NO SLURM ANSWERS HERE: nothing was tested. `scripts/slurm COMMAND` runs one beside it.";
   }
   ASSERT_TRUE(run_sweep(options("here"), clock_).has_value());
   const auto outcome = run_on_slurm({.grid_path = grid_,
