@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/backend_flags.h"
 #include "cli/collector_search.h"
+#include "cli/duration_flag.h"
 #include "cli/output.h"
 #include "cli/self_test.h"
 #include "cli/server_access.h"
@@ -35,8 +36,6 @@ constexpr char kDefaultSuite[] = "harness/suites/quickstart.yaml";
 constexpr char kEmbedded[] = "embedded";
 /// What starting, draining and judging take beside the load itself, for the estimate.
 constexpr int64_t kOverheadNs = 2 * kNsPerSecond;
-/// Until a backend shows what it took.
-constexpr int64_t kBackendPatienceNs = 30 * kNsPerSecond;
 
 struct Flags {
   harness::CheckOptions options;
@@ -51,6 +50,7 @@ struct Flags {
   bool dry_run = false;
   bool self_test = false;
   BackendFlags backends;
+  int64_t backend_wait_ns = 30 * kNsPerSecond;
 };
 
 /// DIR/run, which a new run replaces; with --keep the first of run, run-2, run-3, … that is free.
@@ -168,7 +168,7 @@ Result<std::vector<result::CheckOutcome>> delivered(const records::RunFolder& ru
   if (!backends) return backends.error();
   std::vector<result::CheckOutcome> outcomes;
   for (const harness::BackendAddress& address : *backends) {
-    auto outcome = harness::delivered_to(address, run, kBackendPatienceNs, supervision);
+    auto outcome = harness::delivered_to(address, run, flags.backend_wait_ns, supervision);
     if (!outcome) return std::move(outcome).error();
     outcomes.push_back(*std::move(outcome));
   }
@@ -274,6 +274,8 @@ std::function<Exit()> set_up(CLI::App& app) {
       ->type_name("FOLDER");
   add_access_flags(app, flags->access);
   add_backend_flags(app, flags->backends);
+  add_duration_flag(app, "--backend-wait", flags->backend_wait_ns,
+                    "For a backend to show what it took");
   app.add_flag("--keep", flags->keep,
                "Keep the run folders of former runs and of interrupted ones");
   app.add_flag("--list", flags->list, "List the shipped suites");

@@ -35,7 +35,8 @@ class CheckBackend : public Check {
         replaced(*quickstart, "\nexporters:\n",
                  "\nexporters:\n  otlp_grpc/sink:\n    endpoint: 127.0.0.1:" +
                      std::to_string(sink_->grpc_port()) + "\n    tls: {insecure: true}\n");
-    config = replaced(config, "exporters: [file, debug]", "exporters: [file, debug, otlp_grpc/sink]");
+    config =
+        replaced(config, "exporters: [file, debug]", "exporters: [file, debug, otlp_grpc/sink]");
     write("collector.yaml", config);
     return write("suite.yaml",
                  replaced(small_suite_text(10, 1.0),
@@ -63,7 +64,7 @@ TEST_F(CheckBackend, EverySpanThatTheCollectorWroteIsThere) {
 
 TEST_F(CheckBackend, SpansThatItDroppedAreMissed) {
   start_sink(1 << 13);  // a few spans
-  const Ran ran = check(suite(), {"--backend", "sink=" + url()});
+  const Ran ran = check(suite(), {"--backend", "sink=" + url(), "--backend-wait", "1s"});
   EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
   EXPECT_GT(sink_->counters().dropped + sink_->counters().refused, 0);
   EXPECT_THAT(ran.output, HasSubstr("a span that the Collector wrote is not in sink=" + url()));
