@@ -27,23 +27,34 @@ struct Absent {
 constexpr Absent kAbsentEndpoints[] = {
     {"/v1/messages, /v1/messages/count_tokens", "not written yet"},
     {"/v1/chat/completions/batch", "send the requests one by one"},
-    {"/reset_prefix_cache, /reset_mm_cache, /reset_encoder_cache", "restart the server"},
     {"/cohere/v2/chat", "another API"},
     {"/generative_scoring, /v1/systemone", "no scoring"},
-    {"/v1/completions/render, /v1/chat/completions/render, …/derender", "/tokenize shows the ids"},
+    {"/v1/completions/render, /v1/chat/completions/render, …/derender, /v1/messages/render, "
+     "/v1/responses/render",
+     "/tokenize shows the ids"},
     {"/inference/v1/generate", "/v1/completions takes and gives token ids"},
-    {"/v1/embeddings, /v2/embed, /pooling, /classify, /score, /rerank", "no pooling models"},
+    {"/v1/embeddings, /v2/embed, /pooling, /classify, /score, /v1/score, /rerank, /v1/rerank, "
+     "/v2/rerank",
+     "no pooling models"},
     {"/v1/audio/transcriptions, /v1/audio/translations, /v1/realtime", "no audio models"},
     {"/sleep, /wake_up, /is_sleeping, /release_kv_cache_memory", "memory is kept while it runs"},
-    {"/pause, /resume, /is_paused, /abort_requests, weight updates", "no training loop around it"},
-    {"/collective_rpc, /scale_elastic_ep, /fault_tolerance", "one process"},
+    {"/pause, /resume, /is_paused, /abort_requests, /weight_info, /weight_checker, "
+     "/init_weight_transfer_engine and the other updates of weights",
+     "no training loop around it"},
+    {"/collective_rpc, /get_world_size, /scale_elastic_ep, /is_scaling_elastic_ep, "
+     "/fault_tolerance/apply, /fault_tolerance/status",
+     "one process"},
     {"/start_profile, /stop_profile", "no profiler in the server"},
     {"/kv_event_sources", "no KV events"},
-    {"/docs, /redoc, /openapi.json", "this page in their place"},
+    {"/docs, /redoc", "their scripts come from elsewhere; /openapi.json is what they show"},
 };
 constexpr Absent kAbsentMetrics[] = {
     {"python_gc_*, python_info", "the server is not Python"},
     {"vllm:kv_block_*", "block residency is not sampled"},
+    {"vllm:kv_offload_*, vllm:simple_kv_offload_*, vllm:num_requests_kv_fetch_by_stage",
+     "keys and values stay where they are"},
+    {"vllm:sleep_mode_*, vllm:rl_weight_update_*", "no such operations"},
+    {"vllm:websocket_*, vllm:watermark_requests", "no audio, no watermarks"},
     {"vllm:spec_decode_*, vllm:diffusion_*", "no such decoding"},
     {"vllm:tool_call_parser_invocations", "not counted yet"},
     {"vllm:corrupted_requests", "weights that are not finite are refused"},

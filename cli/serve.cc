@@ -160,7 +160,8 @@ Status resolve(ServeFlags& flags) {
   const Result<std::optional<int64_t>> bytes = kv_cache_bytes(flags);
   if (!bytes) return bytes.error();
   options.kv_cache_bytes = *bytes;
-  options.http.port = static_cast<uint16_t>(flags.port);
+  options.serve_openapi = !flags.disable_docs;
+  RETURN_IF_ERROR(resolve_listen_flags(flags.listen, options));
   if (!flags.quiet_paths.empty()) options.log.quiet_paths = split(flags.quiet_paths, ',');
   resolve_telemetry_flags(flags.telemetry, options);
   options.shutdown_timeout_ns = static_cast<int64_t>(flags.shutdown_timeout_s * 1e9);

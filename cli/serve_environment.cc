@@ -13,9 +13,12 @@ constexpr KnownVariable kVariables[] = {
     {"VLLM_ALLOW_RUNTIME_LORA_UPDATING", "1: adapters may be loaded and unloaded by requests"},
     {"VLLM_API_KEY", "the key that clients must send, without --api-key"},
     {"VLLM_CPU_KVCACHE_SPACE", "GiB for keys and values, without --kv-cache-memory-bytes"},
+    {"VLLM_ENABLE_RESPONSES_API_STORE",
+     "1: responses are kept, to be retrieved, cancelled, made in the background and gone on from"},
     {"VLLM_MAX_COMPLETION_PROMPTS", "most prompts of one request (1024)"},
     {"VLLM_MAX_STOP_STRINGS", "most stop strings of one request (4)"},
-    {"VLLM_SERVER_DEV_MODE", "1: /reset_prefix_cache and /server_info are served"},
+    {"VLLM_SERVER_DEV_MODE",
+     "1: /reset_prefix_cache, /reset_mm_cache, /reset_encoder_cache and /server_info are served"},
 };
 
 Status read_count(const Environment& environment, const char* name, int32_t& value) {
@@ -61,6 +64,7 @@ Status apply_environment(bool strict, server::ServeOptions& options,
   RETURN_IF_ERROR(read_count(environment, "VLLM_MAX_STOP_STRINGS", options.max_stop_strings));
   options.adapters.runtime_updates = is_on(environment, "VLLM_ALLOW_RUNTIME_LORA_UPDATING");
   options.dev_mode = is_on(environment, "VLLM_SERVER_DEV_MODE");
+  options.keep_responses = is_on(environment, "VLLM_ENABLE_RESPONSES_API_STORE");
   return {};
 }
 

@@ -225,6 +225,8 @@ void add_answer_flags(CLI::App& app, ServeFlags& flags) {
   app.add_flag("--enable-tokenizer-info-endpoint,!--no-enable-tokenizer-info-endpoint",
                options.enable_tokenizer_info_endpoint,
                "/tokenizer_info tells the tokenizer's configuration and the chat template");
+  app.add_flag("--disable-fastapi-docs,!--no-disable-fastapi-docs", flags.disable_docs,
+               "No /openapi.json");
   app.add_option(
          "--fingerprint-mode", options.fingerprint_mode,
          "What answers say as system_fingerprint: full and hash (version and hash), custom, "
@@ -268,12 +270,7 @@ void add_limit_flags(CLI::App& app, ServeFlags& flags) {
 
 void add_http_flags(CLI::App& app, ServeFlags& flags) {
   ServeOptions& options = flags.options;
-  app.add_option("--host", options.http.host, "Address to listen on. Default: all");
-  app.add_option("--port", flags.port, "Port to listen on; 0: any free one")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  app.add_option("--port-file", options.port_file,
-                 "File that gets the port once the server is ready");
+  add_listen_flags(app, flags.listen, options);
   app.add_option("--shutdown-timeout", flags.shutdown_timeout_s,
                  "Seconds that running requests get after SIGTERM; then they are aborted")
       ->check(CLI::Range(0.0, 86400.0))

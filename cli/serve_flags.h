@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/serve_listen_flags.h"
 #include "cli/serve_telemetry_flags.h"
 #include "cli/unhonoured_flags.h"
 #include "reference_engine/server/serve.h"
@@ -35,9 +36,10 @@ struct ServeFlags {
   std::string allowed_headers = "[\"*\"]";
   std::vector<std::string> structured_outputs_config;
   bool fail_on_environment = false;
+  bool disable_docs = false;
   bool compatibility = false;  ///< prints what of vLLM is there, and ends
   double shutdown_timeout_s = 30;
-  int port = 8000;
+  ListenFlags listen;
   UnhonouredValues unhonoured;
 };
 

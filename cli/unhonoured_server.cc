@@ -12,8 +12,7 @@ constexpr const char* kNoSplit = "frontend and engine are one process here";
 constexpr const char* kNoSupervisor = "there is one engine, which needs no supervisor";
 constexpr const char* kNoCohere = "/cohere/v2/chat is not served";
 constexpr const char* kNoAnthropic = "/v1/messages is not served";
-constexpr const char* kNoTls = "TLS belongs to a proxy in front";
-constexpr const char* kNoDocs = "there are no such pages";
+constexpr const char* kNoDocs = "there are no such pages, only /openapi.json";
 constexpr const char* kNoRequestLog =
     "requests are written by --request-log FILE, as records without content";
 constexpr const char* kNoText = "no text of requests or answers is logged";
@@ -44,14 +43,6 @@ constexpr UnhonouredFlag kFlags[] = {
     {"--cohere-is-reasoning-model", "", Kind::kSwitch, "*", kNoCohere, true},
     {"--cohere-format", "", Kind::kValue, "*", kNoCohere},
     {"--anthropic-disabled-thinking-effort", "", Kind::kValue, "*", kNoAnthropic},
-    {"--ssl-keyfile", "", Kind::kValue, "", kNoTls},
-    {"--ssl-certfile", "", Kind::kValue, "", kNoTls},
-    {"--ssl-ca-certs", "", Kind::kValue, "", kNoTls},
-    {"--ssl-cert-reqs", "", Kind::kValue, "0", kNoTls},
-    {"--ssl-ciphers", "", Kind::kValue, "", kNoTls},
-    {"--enable-ssl-refresh", "", Kind::kSwitch, "", kNoTls},
-    {"--uds", "", Kind::kValue, "", "the server listens on TCP"},
-    {"--disable-fastapi-docs", "", Kind::kSwitch, "*", kNoDocs},
     {"--enable-offline-docs", "", Kind::kSwitch, "", kNoDocs},
     {"--enable-flash-late-interaction", "", Kind::kSwitch, "*", "no pooling model is served", true},
     {"--grpc", "", Kind::kSwitch, "", "the API is HTTP"},

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <exception>
 
 #include "base/text.h"
+#include "http/listener.h"
 #include "http/request_parser.h"
 
 namespace touchstone::http {
@@ -22,21 +24,14 @@ constexpr size_t kReadBytesMin = 4096;
 constexpr uint64_t kSkipBytes = 65'536;
 // The kernel's part of a connection: what a client that does not read can make us send.
 constexpr int kSendBufferBytes = 65'536;
+// How long the client's own end of TLS is waited for.
+constexpr int64_t kCloseNotifyNs = kNsPerSecond;
 
 HttpResponse plain_text(int status, std::string text) {
   return {.status = status,
           .content_type = "text/plain; charset=utf-8",
           .headers = {},
           .body = std::move(text)};
-}
-
-std::string address_of(const asio::ip::tcp::socket& socket) {
-  boost::system::error_code error;
-  const auto endpoint = socket.remote_endpoint(error);
-  if (error) return "unknown";
-  std::string address = endpoint.address().to_string();
-  if (address.starts_with("::ffff:")) address.erase(0, 7);  // IPv4 on a socket of both
-  return address + ":" + std::to_string(endpoint.port());
 }
 
 bool wants_continue(const HttpRequest& request) {
@@ -49,30 +44,31 @@ bool is_from_http(const boost::system::error_code& error) {
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, const ConnectionContext& context,
+Connection::Connection(ServerStream stream, const ConnectionContext& context,
                        std::function<void()> on_end)
-    : socket_(std::move(socket)),
-      options_(context.options),
+    : options_(context.options),
       clock_(context.clock),
       handler_(context.handler),
       observer_(context.observer),
       workers_(context.workers),
       budget_(context.budget),
+      tls_(context.tls),
       on_end_(std::move(on_end)),
+      stream_(std::move(stream)),
       buffer_(options_.max_header_bytes + kTransferBytes),
       buffer_memory_(context.budget),
-      deadline_(socket_.get_executor()),
-      wake_(socket_.get_executor()) {
-  exchange_.client = address_of(socket_);
+      deadline_(stream_.get_executor()),
+      wake_(stream_.get_executor()) {
+  exchange_.client = peer_address(stream_.socket());
 }
 
 Connection::~Connection() { on_end_(); }
 
 void Connection::drain() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(stream_.get_executor(), [self = shared_from_this()] {
     self->draining_ = true;
     error_code ignored;
-    if (self->incomplete_) self->socket_.close(ignored);
+    if (self->incomplete_) self->stream_.socket().close(ignored);
   });
 }
 
@@ -86,9 +82,9 @@ void Connection::arm(int64_t timeout_ns, Expiry expiry) {
     self->timed_out_ = true;
     error_code ignored;
     if (expiry == Expiry::kClose) {
-      self->socket_.close(ignored);
+      self->stream_.socket().close(ignored);
     } else {
-      self->socket_.shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
+      self->stream_.socket().shutdown(asio::socket_base::shutdown_receive, ignored);
     }
   });
 }
@@ -100,26 +96,58 @@ void Connection::disarm() {
 
 asio::awaitable<void> Connection::run() {
   const auto self = shared_from_this();  // the coroutine keeps its connection
-  error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.set_option(asio::socket_base::send_buffer_size(kSendBufferBytes), ignored);
   try {
-    for (bool open = true; open;) {
+    for (bool open = co_await begin(); open;) {
       open = buffer_.size() > 0 || co_await wait_for_request();
       if (open) open = co_await serve_one();
     }
-    if (linger_) co_await linger();
+    co_await end();
   } catch (const std::exception& problem) {
     // A library threw, for lack of memory say: this connection ends, the server goes on.
     observer_.on_problem(exchange_, problem.what());
   }
   disarm();
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  error_code ignored;
+  stream_.socket().shutdown(asio::socket_base::shutdown_both, ignored);
+  stream_.socket().close(ignored);
+}
+
+/// Sets the socket up and shakes hands where there is TLS; false when nothing comes of it.
+asio::awaitable<bool> Connection::begin() {
+  error_code ignored;
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);  // a Unix socket has none
+  stream_.socket().set_option(asio::socket_base::send_buffer_size(kSendBufferBytes), ignored);
+  if (!stream_.is_secure()) co_return true;
+  if (!tls_->enter()) {
+    observer_.on_problem(exchange_, "too many TLS handshakes at a time");
+    co_return false;
+  }
+  const ServerTls::Leave leave{*tls_};
+  incomplete_ = true;
+  arm(options_.handshake_timeout_ns, Expiry::kClose);
+  const auto [error] = co_await stream_.async_handshake(kAsValue);
+  disarm();
+  incomplete_ = false;
+  if (error) {
+    observer_.on_problem(
+        exchange_, "TLS handshake: " + (timed_out_ ? std::string("timed out") : error.message()));
+  }
+  co_return !error;
+}
+
+/// So that the client sees its answer whole, and under TLS that nobody cut it short.
+asio::awaitable<void> Connection::end() {
+  if (stream_.is_secure() && stream_.socket().is_open() && !client_gone_) {
+    arm(kCloseNotifyNs, Expiry::kClose);
+    co_await stream_.async_shutdown(kAsValue);
+    disarm();
+  }
+  if (linger_) co_await linger();
 }
 
 asio::awaitable<void> Connection::turn_away() {
   const auto self = shared_from_this();
+  if (stream_.is_secure()) co_return;  // a handshake is the work that it is turned away for
   try {
     const std::string why = "too many connections: " + std::to_string(options_.max_connections) +
                             " are open, the most that this server takes";
@@ -131,17 +159,25 @@ asio::awaitable<void> Connection::turn_away() {
   disarm();
 }
 
-/// Waits without a buffer, so that an idle connection costs little.
+/// Waits without a buffer, so that an idle connection costs little (under TLS it has its own).
 asio::awaitable<bool> Connection::wait_for_request() {
   if (draining_) co_return false;
   buffer_.shrink_to_fit();
   buffer_memory_.resize(0);
   incomplete_ = true;
   arm(options_.idle_timeout_ns, Expiry::kClose);
-  const auto [error] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, kAsValue);
+  error_code error;
+  if (stream_.is_secure()) {  // what has arrived may hold no byte of a request, or lie decrypted
+    const auto [problem, bytes] =
+        co_await stream_.async_read_some(buffer_.prepare(kReadBytesMin), kAsValue);
+    buffer_.commit(bytes);
+    error = problem;
+  } else {
+    std::tie(error) = co_await stream_.socket().async_wait(asio::socket_base::wait_read, kAsValue);
+  }
   disarm();
   incomplete_ = false;
-  co_return !error && socket_.is_open();
+  co_return !error && stream_.socket().is_open();
 }
 
 /// Reads until the header, or the body, is complete, or until there is an error.
@@ -169,7 +205,7 @@ asio::awaitable<Connection::error_code> Connection::parse(RequestParser& parser,
       co_return asio::error::no_memory;
     }
     const auto [problem, bytes] =
-        co_await socket_.async_read_some(buffer_.prepare(wanted), kAsValue);
+        co_await stream_.async_read_some(buffer_.prepare(wanted), kAsValue);
     buffer_.commit(bytes);
     if (problem) co_return problem;
     // Who sends much is read in large pieces.

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -16,6 +15,8 @@
 #include <string_view>
 
 #include "http/server.h"
+#include "http/server_stream.h"
+#include "http/server_tls.h"
 
 namespace touchstone::http {
 
@@ -34,18 +35,18 @@ struct ConnectionContext {
   HttpObserver& observer;
   boost::asio::thread_pool& workers;
   ByteBudget& budget;
+  ServerTls* tls;  ///< null: plain
 };
 
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   /// The socket's executor is a strand. `on_end` is called by the destructor.
-  Connection(boost::asio::ip::tcp::socket socket, const ConnectionContext& context,
-             std::function<void()> on_end);
+  Connection(ServerStream stream, const ConnectionContext& context, std::function<void()> on_end);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  boost::asio::any_io_executor executor() { return socket_.get_executor(); }
+  boost::asio::any_io_executor executor() { return stream_.get_executor(); }
   /// Serves requests until the connection ends.
   boost::asio::awaitable<void> run();
   /// Answers 503 and ends.
@@ -57,6 +58,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   using error_code = boost::system::error_code;
   enum class Part { kHeader, kBody };
 
+  boost::asio::awaitable<bool> begin();
+  boost::asio::awaitable<void> end();
   boost::asio::awaitable<bool> wait_for_request();
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<error_code> parse(RequestParser& parser, Part part);
@@ -88,14 +91,15 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void arm(int64_t timeout_ns, Expiry expiry);
   void disarm();
 
-  boost::asio::ip::tcp::socket socket_;
   const HttpServerOptions& options_;
   const Clock& clock_;
   HttpHandler& handler_;
   HttpObserver& observer_;
   boost::asio::thread_pool& workers_;
   ByteBudget& budget_;
+  ServerTls* const tls_;
   const std::function<void()> on_end_;
+  ServerStream stream_;
   boost::beast::flat_buffer buffer_;
   ByteBudget::Lease buffer_memory_;
   boost::asio::steady_timer deadline_;

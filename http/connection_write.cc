@@ -75,13 +75,16 @@ asio::awaitable<bool> Connection::send_pending(HttpRequest& request,
   pending->set_wake(waker());
   stop_watching_ = false;
   watching_ = true;
-  asio::co_spawn(socket_.get_executor(), watch(),
+  asio::co_spawn(stream_.get_executor(), watch(),
                  [self = shared_from_this()](const std::exception_ptr&) {
                    self->watching_ = false;
                    self->wake_.cancel();
                  });
   bool sent = false;
-  if (pending->streams()) {
+  while (!pending->is_decided() && !client_gone_) co_await wait_for_wake();
+  if (!pending->is_decided()) {
+    client_gone_ = true;  // before there was anything to say
+  } else if (pending->streams()) {
     sent = co_await send_stream(*pending);
   } else {
     pending->take();
@@ -137,7 +140,7 @@ asio::awaitable<bool> Connection::write(std::string_view text) {
     const std::string_view piece = text.substr(0, kTransferBytes);
     arm(options_.write_timeout_ns, Expiry::kClose);
     const auto [error, bytes] =
-        co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()), kAsValue);
+        co_await asio::async_write(stream_, asio::buffer(piece.data(), piece.size()), kAsValue);
     disarm();
     if (error || bytes != piece.size()) co_return false;
     text.remove_prefix(piece.size());
@@ -149,7 +152,7 @@ asio::awaitable<bool> Connection::write(std::string_view text) {
 /// What a pipelining client sends meanwhile is kept for the next request.
 asio::awaitable<void> Connection::watch() {
   while (!stop_watching_ && buffer_.size() < options_.max_stream_buffer_bytes) {
-    const auto [error, bytes] = co_await socket_.async_read_some(buffer_.prepare(4096), kAsValue);
+    const auto [error, bytes] = co_await stream_.async_read_some(buffer_.prepare(4096), kAsValue);
     buffer_.commit(bytes);
     if (error && !stop_watching_) {
       client_gone_ = true;
@@ -161,7 +164,7 @@ asio::awaitable<void> Connection::watch() {
 asio::awaitable<void> Connection::stop_watching() {
   stop_watching_ = true;
   error_code ignored;
-  socket_.cancel(ignored);
+  stream_.socket().cancel(ignored);
   while (watching_) co_await wait_for_wake();
 }
 
@@ -178,7 +181,7 @@ std::function<void()> Connection::waker() {
   return [weak = weak_from_this()] {
     const std::shared_ptr<Connection> self = weak.lock();
     if (!self || self->wake_posted_.exchange(true)) return;
-    asio::post(self->socket_.get_executor(), [self] {
+    asio::post(self->stream_.get_executor(), [self] {
       self->wake_posted_ = false;
       self->ready_ = true;
       self->wake_.cancel();
@@ -190,11 +193,12 @@ std::function<void()> Connection::waker() {
 /// say that nothing more comes, then read to the end for a while.
 asio::awaitable<void> Connection::linger() {
   error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
   arm(kLingerNs, Expiry::kClose);
   std::string discarded(kTransferBytes, '\0');
   for (size_t total = 0; total < kLingerBytes;) {
-    const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(discarded), kAsValue);
+    const auto [error, bytes] =
+        co_await stream_.socket().async_read_some(asio::buffer(discarded), kAsValue);
     if (error) break;
     total += bytes;
   }

@@ -31,6 +31,8 @@ struct HttpRequest {
 
   /// The first value of a header, in any case; nullopt when absent.
   std::optional<std::string> header(std::string_view name) const;
+  /// The last value of a parameter of the query, decoded; nullopt when absent.
+  std::optional<std::string> query(std::string_view name) const;
 };
 
 struct HttpResponse {
@@ -48,6 +50,9 @@ class PendingReply {
   /// `wake` is called, from any thread, whenever there may be more to take. It must outlive
   /// neither the connection nor this: it does nothing once the connection is gone.
   virtual void set_wake(std::function<void()> wake) = 0;
+  /// False: it is not known yet how it will be answered; whoever waits is woken when that may have
+  /// changed. ORDER: streams(), response() and take() are called once it is true.
+  virtual bool is_decided() const { return true; }
   /// Takes in what has arrived and returns the text of the body to send next (streams), maybe
   /// empty. ORDER: after it, finished() says whether that was the last of it.
   virtual std::string take() = 0;

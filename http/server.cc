@@ -7,7 +7,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/strand.hpp>
@@ -21,11 +20,12 @@
 
 #include "base/mutex.h"
 #include "http/connection.h"
+#include "http/listener.h"
+#include "http/server_tls.h"
 
 namespace touchstone::http {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace {
@@ -45,41 +45,27 @@ class HttpServer::Impl {
         observer_(observer),
         budget_(options.max_request_memory_bytes),
         io_(std::max(1, options.threads)),
-        acceptor_(asio::make_strand(io_)),
-        back_off_(acceptor_.get_executor()),
-        signals_(acceptor_.get_executor()),
+        listener_(io_, options_),
+        back_off_(listener_.executor()),
+        signals_(listener_.executor()),
         workers_(static_cast<size_t>(std::max(1, options.workers))) {}
 
   ~Impl() { stop(); }
 
   Status listen() {
-    error_code error;
-    std::vector<tcp::endpoint> candidates;
-    if (options_.host.empty()) {
-      candidates = {{tcp::v6(), options_.port}, {tcp::v4(), options_.port}};
-    } else {
-      tcp::resolver resolver(io_);
-      const auto found = resolver.resolve(options_.host, std::to_string(options_.port),
-                                          tcp::resolver::passive, error);
-      if (error) return bind_error(error);
-      for (const auto& entry : found) candidates.push_back(entry.endpoint());
+    if (options_.tls) {
+      auto tls = ServerTls::make(*options_.tls);
+      if (!tls) return std::move(tls).error();
+      tls_ = *std::move(tls);
     }
-    for (const tcp::endpoint& endpoint : candidates) {
-      error = open(endpoint);
-      if (!error) return {};
-      // Only an address family that this machine lacks is a reason to try the next.
-      if (error != asio::error::address_family_not_supported &&
-          error != error_code(EADDRNOTAVAIL, boost::system::system_category())) {
-        break;
-      }
-    }
-    return bind_error(error);
+    return listener_.listen();
   }
 
-  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  uint16_t port() const { return listener_.port(); }
+  std::string address() const { return listener_.address(); }
 
   void start() {
-    asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
+    asio::co_spawn(listener_.executor(), accept(), asio::detached);
     for (int i = 0; i < std::max(1, options_.threads); ++i) {
       threads_.emplace_back([this] { run_io(); });
     }
@@ -93,10 +79,7 @@ class HttpServer::Impl {
   }
 
   void drain(std::function<void()> on_drained) {
-    asio::post(acceptor_.get_executor(), [this] {
-      error_code ignored;
-      acceptor_.close(ignored);
-    });
+    asio::post(listener_.executor(), [this] { listener_.close(); });
     std::vector<std::shared_ptr<Connection>> open;  // let go of without the lock: see forget()
     {
       const MutexLock lock(mutex_);
@@ -119,40 +102,12 @@ class HttpServer::Impl {
   }
 
  private:
-  error_code open(const tcp::endpoint& endpoint) {
-    error_code error;
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-    if (!error && options_.host.empty() && endpoint.protocol() == tcp::v6()) {
-      acceptor_.set_option(asio::ip::v6_only(false), error);
-    }
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    if (error) {
-      error_code ignored;
-      acceptor_.close(ignored);
-    }
-    return error;
-  }
-
-  Error bind_error(const error_code& error) const {
-    const std::string where =
-        (options_.host.empty() ? "*" : options_.host) + ":" + std::to_string(options_.port);
-    std::string hint;
-    if (error == asio::error::address_in_use) {
-      hint = "another program listens on port " + std::to_string(options_.port) +
-             "; choose a different --port, or 0 for any free one";
-    }
-    return unavailable("cannot listen on " + where + ": " + error.message(), std::move(hint));
-  }
-
   asio::awaitable<void> accept() {
     int64_t back_off_ns = kAcceptBackOffMinNs;
     for (;;) {
-      tcp::socket socket(asio::make_strand(io_));
-      const auto [error] =
-          co_await acceptor_.async_accept(socket, asio::as_tuple(asio::use_awaitable));
-      if (!acceptor_.is_open()) co_return;
+      ServerStream::Socket socket(asio::make_strand(io_));
+      const auto [error] = co_await listener_.accept(socket);
+      if (!listener_.is_open()) co_return;
       if (error) {
         // Out of descriptors, say: those that are open must get on before another is taken.
         back_off_.expires_after(std::chrono::nanoseconds(back_off_ns));
@@ -165,7 +120,7 @@ class HttpServer::Impl {
     }
   }
 
-  void serve(tcp::socket socket) {
+  void serve(ServerStream::Socket socket) {
     std::shared_ptr<Connection> connection;
     uint64_t number = 0;
     bool refused = false;
@@ -179,8 +134,8 @@ class HttpServer::Impl {
       connections_.emplace(number, std::weak_ptr<Connection>());
     }
     connection = std::make_shared<Connection>(
-        std::move(socket),
-        ConnectionContext{options_, clock_, handler_, observer_, workers_, budget_},
+        ServerStream(std::move(socket), tls_context()),
+        ConnectionContext{options_, clock_, handler_, observer_, workers_, budget_, tls_.get()},
         [this, number] { forget(number); });
     {
       const MutexLock lock(mutex_);
@@ -189,6 +144,13 @@ class HttpServer::Impl {
     if (draining) connection->drain();
     const auto executor = connection->executor();
     asio::co_spawn(executor, refused ? connection->turn_away() : connection->run(), asio::detached);
+  }
+
+  ServerTls::Context tls_context() {
+    if (!tls_) return nullptr;
+    return tls_->context(clock_.monotonic_ns(), [this](const std::string& why) {
+      observer_.on_problem({.client = "TLS", .route = {}, .method = {}, .target = {}}, why);
+    });
   }
 
   /// A connection has ended, in whichever way.
@@ -225,6 +187,7 @@ class HttpServer::Impl {
   HttpHandler& handler_;
   HttpObserver& observer_;
   ByteBudget budget_;
+  std::unique_ptr<ServerTls> tls_;
 
   Mutex mutex_;
   std::map<uint64_t, std::weak_ptr<Connection>> connections_ GUARDED_BY(mutex_);
@@ -234,7 +197,7 @@ class HttpServer::Impl {
 
   // After what connections refer to: destroying it destroys the handlers that still wait.
   asio::io_context io_;
-  tcp::acceptor acceptor_;
+  Listener listener_;
   asio::steady_timer back_off_;
   asio::signal_set signals_;
   asio::thread_pool workers_;  // destroyed first: what it has queued belongs to connections
@@ -255,6 +218,7 @@ HttpServer::HttpServer(const HttpServerOptions& options, const Clock& clock, Htt
 HttpServer::~HttpServer() = default;
 Status HttpServer::listen() { return impl_->listen(); }
 uint16_t HttpServer::port() const { return impl_->port(); }
+std::string HttpServer::address() const { return impl_->address(); }
 void HttpServer::start() { impl_->start(); }
 void HttpServer::watch_signals(std::function<void(int)> on_signal) {
   impl_->watch_signals(std::move(on_signal));

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -18,11 +19,25 @@
 
 namespace touchstone::http {
 
+/// What a server shows its clients, and demands of them.
+struct ServerTlsOptions {
+  enum class ClientCertificate { kNone, kOptional, kRequired };
+
+  std::string certificate_file;  ///< PEM, the chain
+  std::string key_file;          ///< PEM; empty: it is in certificate_file
+  std::string ca_file;           ///< PEM, who may sign clients' certificates
+  ClientCertificate client_certificate = ClientCertificate::kNone;
+  std::string ciphers;   ///< of TLS 1.2, as OpenSSL names them; empty: its own choice
+  bool refresh = false;  ///< read the files again when they change
+};
+
 struct HttpServerOptions {
   std::string host;      ///< empty: every address, IPv6 and IPv4
   uint16_t port = 8000;  ///< 0: any free one
-  int threads = 2;       ///< read, write, and answer what is quick
-  int workers = 2;       ///< handle what may take long
+  std::string uds;       ///< path of a Unix socket to listen on in their place; empty: none
+  std::optional<ServerTlsOptions> tls;  ///< absent: plain HTTP
+  int threads = 2;                      ///< read, write, and answer what is quick
+  int workers = 2;                      ///< handle what may take long
 
   /// The body of what the server itself refuses (400, 408, 413, 431, 500, 503): the API above it
   /// knows how its errors look.
@@ -37,9 +52,10 @@ struct HttpServerOptions {
   size_t max_body_bytes = 33'554'432;     ///< beyond: 413
   size_t max_stream_buffer_bytes = 8192;  ///< pipelined input kept while an answer is made
 
-  int64_t idle_timeout_ns = 60 * kNsPerSecond;   ///< between requests; then closed
-  int64_t read_timeout_ns = 30 * kNsPerSecond;   ///< a header, and again a body; then 408
-  int64_t write_timeout_ns = 10 * kNsPerSecond;  ///< one write of at most 64 KiB; then closed
+  int64_t idle_timeout_ns = 60 * kNsPerSecond;       ///< between requests; then closed
+  int64_t read_timeout_ns = 30 * kNsPerSecond;       ///< a header, and again a body; then 408
+  int64_t write_timeout_ns = 10 * kNsPerSecond;      ///< one write of at most 64 KiB; then closed
+  int64_t handshake_timeout_ns = 10 * kNsPerSecond;  ///< of TLS; then closed
 };
 
 /// Many idle connections need as many descriptors; the soft limit is often far below the hard one.
@@ -55,10 +71,13 @@ class HttpServer final {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  /// Binds and listens. ERRORS: kUnavailable naming address and port.
+  /// Reads the certificate, binds and listens. ERRORS: kInvalidArgument for TLS or the path;
+  /// kUnavailable naming the place.
   Status listen();
-  /// The bound port. REQUIRES listen().
+  /// The bound port; 0 for a Unix socket. REQUIRES listen().
   uint16_t port() const;
+  /// Where it listens: "http://0.0.0.0:8000", "https://…", "unix:/run/x". REQUIRES listen().
+  std::string address() const;
   /// Runs the I/O threads and starts to accept. REQUIRES listen().
   void start();
 

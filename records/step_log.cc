@@ -15,6 +15,7 @@ constexpr const char* kVersionKey = "step_log";
 
 /// What its id is of.
 const char* id_key(StepInput::Kind kind) {
+  if (kind == StepInput::Kind::kResetPrefixCache) return "preempt";
   return kind == StepInput::Kind::kComplete ? "step" : "id";
 }
 
@@ -41,12 +42,13 @@ StepLogHeader read_header(const Fields& root) {
 
 StepInput read_input(const Fields& fields) {
   StepInput input;
-  input.kind =
-      fields
-          .optional_enum<StepInput::Kind>("kind", {{"arrive", StepInput::Kind::kArrive},
-                                                   {"abort", StepInput::Kind::kAbort},
-                                                   {"complete", StepInput::Kind::kComplete}})
-          .value_or(StepInput::Kind::kArrive);
+  input.kind = fields
+                   .optional_enum<StepInput::Kind>(
+                       "kind", {{"arrive", StepInput::Kind::kArrive},
+                                {"abort", StepInput::Kind::kAbort},
+                                {"complete", StepInput::Kind::kComplete},
+                                {"reset_prefix_cache", StepInput::Kind::kResetPrefixCache}})
+                   .value_or(StepInput::Kind::kArrive);
   if (!fields.has("kind")) fields.fail("", "missing key \"kind\"");
   input.id = read_id(fields, id_key(input.kind));
   input.time_ns = fields.required_int("time_ns");
@@ -96,6 +98,8 @@ const char* to_string(StepInput::Kind kind) {
       return "abort";
     case StepInput::Kind::kComplete:
       return "complete";
+    case StepInput::Kind::kResetPrefixCache:
+      return "reset_prefix_cache";
   }
   BASE_CHECK(false, static_cast<int>(kind));
 }

@@ -43,9 +43,9 @@ struct StepFinish {
 };
 /// One input event of the scheduler, in the order it was applied.
 struct StepInput {
-  enum class Kind { kArrive, kAbort, kComplete };
+  enum class Kind { kArrive, kAbort, kComplete, kResetPrefixCache };
   Kind kind = Kind::kArrive;
-  uint64_t id = 0;      ///< the request; of kComplete the step
+  uint64_t id = 0;      ///< the request; of kComplete the step; of a reset 1 when it preempted
   int64_t time_ns = 0;  ///< when the engine thread applied it
 };
 

@@ -69,6 +69,11 @@ class Replayer final {
         if (replay_.difference) break;
         continue;
       }
+      if (input.kind == records::StepInput::Kind::kResetPrefixCache) {
+        using enum scheduler::Scheduler::Running;
+        scheduler_.reset_prefix_cache(input.id == 0 ? kKeep : kPreempt);
+        continue;
+      }
       const auto record = records_.find(input.id);
       if (record == records_.end()) {
         return invalid_argument("records.jsonl: got no record of request " +

@@ -76,6 +76,40 @@ void Engine::abort(uint64_t ticket) {
   wake();
 }
 
+void Engine::reset_prefix_cache(scheduler::Scheduler::Running running, ResetDone done) {
+  const bool ended = [&] {
+    const MutexLock lock(abort_mutex_);
+    if (!ended_) resets_.push_back({running, done});
+    return ended_;
+  }();
+  if (ended) return done(unavailable("The server is shutting down."));
+  wake();
+}
+
+/// Between steps, once what was planned before is complete: a reset finds nobody half-way.
+void Engine::reset_prefix_cache() {
+  if (scheduler_.plans_in_flight() > 0) return;
+  for (const Reset& reset : std::exchange(resets_due_, {})) {
+    const bool preempts = reset.running == scheduler::Scheduler::Running::kPreempt;
+    const bool done = scheduler_.reset_prefix_cache(reset.running);
+    inputs_.push_back({.kind = records::StepInput::Kind::kResetPrefixCache,
+                       .id = preempts ? 1U : 0U,
+                       .time_ns = clock_.monotonic_ns()});
+    reset.done(done);
+  }
+}
+
+/// At the end: nobody waits for ever.
+void Engine::refuse_resets() {
+  std::vector<Reset> left = std::exchange(resets_due_, {});
+  {
+    const MutexLock lock(abort_mutex_);
+    ended_ = true;
+    for (Reset& reset : std::exchange(resets_, {})) left.push_back(std::move(reset));
+  }
+  for (const Reset& reset : left) reset.done(unavailable("The server is shutting down."));
+}
+
 /// An arrival of nothing. When there is no room for it, something else wakes the engine.
 void Engine::wake() {
   if (wake_queued_.exchange(true)) return;
@@ -108,6 +142,7 @@ void Engine::run() {
   } catch (const std::exception& error) {  // memory: everyone must still be told
     fail_all(std::string("the engine's thread ended: ") + error.what());
   }
+  refuse_resets();
   observer_.on_idle();
 }
 
@@ -133,6 +168,7 @@ bool Engine::apply_inputs() {
     // before, so its arrival is in what is taken now or earlier, and is applied first.
     const MutexLock lock(abort_mutex_);
     aborts.swap(aborts_);
+    for (Reset& reset : std::exchange(resets_, {})) resets_due_.push_back(std::move(reset));
   }
   for (Arrival& late : arrivals_.take_all()) arrivals.push_back(std::move(late));
   wake_queued_.store(false);
@@ -141,6 +177,7 @@ bool Engine::apply_inputs() {
     if (arrival.ticket != 0) arrive(arrival.ticket, std::move(arrival.submission), now_ns);
   }
   for (const uint64_t ticket : aborts) abort_ticket(ticket, now_ns);
+  reset_prefix_cache();
   if (abort_all_.load()) abort_remaining();
   if (arrivals_.closed()) end_pending();
   start_choices(now_ns);
@@ -166,9 +203,16 @@ void Engine::start_choices(int64_t now_ns) {
       if (answer->is_pending() && !answer->aborted) break;
       if (answer->constraint_failed() && !answer->aborted) {
         answer->submission.sink->fail(answer->submission.constraint->failure());
-        answer->aborted = true;
+        answer->aborted = answer->refused = true;
       }
-      if (answer->aborted) {
+      if (answer->refused) {
+        end_unstarted(*answer,
+                      {.outcome = records::Outcome::kRefused,
+                       .stop_reason = {},
+                       .http_status = 400,
+                       .error_type = "BadRequestError"},
+                      now_ns);
+      } else if (answer->aborted) {
         end_unstarted(*answer, {.outcome = records::Outcome::kAbort}, now_ns);
       } else if (answer->num_waiting < options_.scheduler.max_num_seqs) {
         start(answer, now_ns);

@@ -104,6 +104,10 @@ class Engine final {
   void abort(uint64_t ticket);
   /// The constraint of a submission is not pending any more.
   void wake();
+  /// Forgets the prefix cache before the next step; `done` is called on the engine thread, false:
+  /// requests hold blocks (kKeep). At once, with an error, when the engine has ended.
+  using ResetDone = std::function<void(Result<bool>)>;
+  void reset_prefix_cache(scheduler::Scheduler::Running running, ResetDone done);
   /// Takes no more requests; the thread ends when the running ones are done.
   void close();
   /// Ends every request with finish reason "abort".
@@ -149,6 +153,8 @@ class Engine final {
   void end_answer(const std::shared_ptr<Answer>& answer, const lifecycle::RequestEnd& end,
                   int64_t now_ns);
   void abort_remaining();
+  void reset_prefix_cache();
+  void refuse_resets();
   void end_pending();
 
   // engine_step.cc
@@ -185,6 +191,12 @@ class Engine final {
   BoundedQueue<Arrival> arrivals_;
   Mutex abort_mutex_;
   std::vector<uint64_t> aborts_ GUARDED_BY(abort_mutex_);
+  struct Reset {
+    scheduler::Scheduler::Running running;
+    ResetDone done;
+  };
+  std::vector<Reset> resets_ GUARDED_BY(abort_mutex_);
+  bool ended_ GUARDED_BY(abort_mutex_) = false;
   std::atomic<uint64_t> next_ticket_{1};
   std::atomic<int64_t> queued_choices_{0};
   std::atomic<int64_t> queued_tokens_{0};
@@ -203,6 +215,7 @@ class Engine final {
   scheduler::RequestId next_id_ = 1;
   SequenceMap sequences_;
   std::map<uint64_t, std::shared_ptr<Answer>> answers_;  // by ticket
+  std::vector<Reset> resets_due_;                        // once no plan is in flight
   std::vector<std::shared_ptr<Answer>> unstarted_;       // those with choices to start, by arrival
   std::array<Flight, 2> flights_;
   size_t oldest_ = 0;  // of those in flight

@@ -17,8 +17,11 @@ Engine::Flight& Engine::newest() {
 /// Plans a step when one may be planned, and takes in what the oldest one in flight yields when
 /// there is no other.
 Status Engine::step() {
-  // What a constrained choice may say next follows from what a plan in flight yields.
-  if (scheduler_.plans_in_flight() > 0 && any_constrained()) return complete_step();
+  // What a constrained choice may say next follows from what a plan in flight yields, and a reset
+  // of the prefix cache waits for it.
+  if (scheduler_.plans_in_flight() > 0 && (any_constrained() || !resets_due_.empty())) {
+    return complete_step();
+  }
   const int most_in_flight = options_.scheduler.async_scheduling ? 2 : 1;
   if (scheduler_.has_requests()) {
     const Result<bool> planned = plan_step();

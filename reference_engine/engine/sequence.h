@@ -30,6 +30,7 @@ struct Answer {
   std::vector<bool> prompt_done;              ///< by prompt
   std::vector<Output> outputs;                ///< of this step
   bool aborted = false;                       ///< what is not started never will be
+  bool refused = false;                       ///< because its constraint could not be made
   bool tell_aborted = false;                  ///< and its sink is told so
   /// What it needs is not to be had: what it yields is no answer. Empty: nothing is wrong.
   std::string failure;

@@ -85,6 +85,15 @@ void BlockPool::clear_hash(BlockId block) {
   if (at(block).hashed()) forget(block);
 }
 
+/// They keep their places in the queue.
+void BlockPool::forget_all() {
+  BASE_CHECK(free_ == total(), total() - free_, " blocks are referenced");
+  for (const Block& block : blocks_) {
+    if (block.hashed()) forget(static_cast<BlockId>(&block - blocks_.data()));
+  }
+  free_cached_ = 0;
+}
+
 std::optional<BlockId> BlockPool::find(const BlockHash& hash) const {
   const int32_t block = oldest(hash);
   if (block == FlatIndex::kNone) return std::nullopt;

@@ -47,6 +47,8 @@ class BlockPool final {
   void set_hash(BlockId block, const BlockHash& hash);
   /// Takes the hash of a referenced block away; nothing when it has none.
   void clear_hash(BlockId block);
+  /// Takes the hash of every block away. REQUIRES: all are free.
+  void forget_all();
   /// Brings what find() and set_hash() of `hash` look at into the cache.
   void prefetch(const BlockHash& hash) const { by_hash_.prefetch(hash.words[0]); }
   void prefetch(BlockId block) const { __builtin_prefetch(&at(block), 1); }

@@ -56,6 +56,9 @@ class KvManager final {
   /// Frees all blocks, the last one first, so that heads of prefixes live longest.
   void release(Request& request);
 
+  /// No prefix is found any more. REQUIRES: no request holds a block.
+  void forget_prefixes() { pool_.forget_all(); }
+
   const BlockPool& pool() const { return pool_; }
 
  private:

@@ -104,6 +104,11 @@ void Scheduler::Impl::preempt(size_t victim_index, size_t& index, int32_t& budge
     open_->planned.erase(planned);
   }
   if (victim_index < index) --index;
+  wait_again(victim);
+}
+
+/// The rest of preempting a request that was taken out of running_.
+void Scheduler::Impl::wait_again(Request& victim) {
   stop_running(victim);
   victim.num_computed_tokens = 0;
   victim.status = Request::Status::kPreempted;

@@ -156,6 +156,18 @@ bool Scheduler::Impl::abort(RequestId id) {
   return true;
 }
 
+bool Scheduler::Impl::reset_prefix_cache(Running running) {
+  BASE_CHECK(running == Running::kKeep || num_in_flight_ == 0, num_in_flight_, " in flight");
+  while (running == Running::kPreempt && !running_.empty()) {  // the last first: order is kept
+    Request& victim = *running_.back();
+    running_.pop_back();
+    wait_again(victim);
+  }
+  if (kv_.pool().free() != kv_.pool().total()) return false;
+  kv_.forget_prefixes();
+  return true;
+}
+
 void Scheduler::Impl::set_deferred(Request& request, bool deferred) {
   num_deferred_ += static_cast<int>(deferred) - static_cast<int>(request.deferred);
   request.deferred = deferred;
@@ -249,6 +261,7 @@ Scheduler::~Scheduler() = default;
 Status Scheduler::add(NewRequest request) { return impl_->add(std::move(request)); }
 bool Scheduler::ready(RequestId id) { return impl_->ready(id); }
 bool Scheduler::abort(RequestId id) { return impl_->abort(id); }
+bool Scheduler::reset_prefix_cache(Running running) { return impl_->reset_prefix_cache(running); }
 const StepPlan& Scheduler::schedule() { return impl_->schedule(); }
 std::span<const FinishedRequest> Scheduler::complete(std::span<const SampledToken> sampled) {
   return impl_->complete(sampled);

@@ -37,6 +37,12 @@ class Scheduler final {
   /// others may share the blocks that the aborted request's part of the plan fills.
   bool abort(RequestId id);
 
+  /// Forgets every prefix that could be hit. False, with the cache as it was, while requests hold
+  /// blocks; with kPreempt those that run are preempted first. REQUIRES for that: no plan is in
+  /// flight. Source: vLLM 0.32 v1/core/sched/scheduler.py reset_prefix_cache.
+  enum class Running { kKeep, kPreempt };
+  bool reset_prefix_cache(Running running);
+
   /// Plans the next step. An empty `scheduled` means nothing can run now; no complete() follows it.
   /// Each other plan is in flight until its complete(), which must come before the next schedule();
   /// with async_scheduling one more plan may be made meanwhile, to be executed after the first.

@@ -24,6 +24,7 @@ class Scheduler::Impl {
   Status add(NewRequest&& request);
   bool ready(RequestId id);
   bool abort(RequestId id);
+  bool reset_prefix_cache(Running running);
   const StepPlan& schedule();
   std::span<const FinishedRequest> complete(std::span<const SampledToken> sampled);
   State state() const;
@@ -56,6 +57,7 @@ class Scheduler::Impl {
   bool admit_head(Request& request, int32_t& budget);
   bool make_room(size_t& index, int32_t num_tokens, int32_t& budget);
   void preempt(size_t victim_index, size_t& index, int32_t& budget);
+  void wait_again(Request& victim);
   ScheduledRequest& plan_request(Request& request, int32_t num_tokens, int32_t& budget);
   bool may_be_admitted(const Request& request) const;
   void commit(Plan& plan, int32_t total_tokens);

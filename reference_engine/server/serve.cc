@@ -232,10 +232,12 @@ class Server final {
  public:
   Server(const ServeOptions& options, const Clock& clock, const Log& log,
          const Computing& computing, const ModelFrontEnd& front_end, ServedAdapters& adapters,
-         const Accounts& accounts, TelemetrySinks& sinks)
+         const Accounts& accounts, TelemetrySinks& sinks,
+         ResponseStore* responses)
       : options_(options),
         clock_(clock),
         log_(log),
+        responses_(responses),
         server_log_(options.log, clock, log,
                     [this, &sinks] { sinks.report_problems(server_log_); }),
         observers_(sinks, server_log_),
@@ -255,6 +257,7 @@ class Server final {
                   .rate_limits = accounts.limits.get(),
                   .http_spans = has_http_spans(options.span_dialects),
                   .usage_extensions = options.usage_extensions,
+                  .responses = responses,
                   .prices = accounts.price_table(),
                   .process_trace = records::trace_context_of(options.environment),
                   .block_size = computing.config.block_size,
@@ -262,6 +265,8 @@ class Server final {
                   .disable_any_whitespace = options.disable_any_whitespace,
                   .root_path = options.root_path,
                   .tokenizer_info = front_end.tokenizer_info,
+                  .serve_openapi = options.serve_openapi,
+                  .dev_mode = options.dev_mode,
                   .server_info =
                       options.dev_mode ? server_info(options, computing.config) : std::string(),
                   .adapters = options.adapters.runtime_updates ? &adapters : nullptr,
@@ -273,15 +278,15 @@ class Server final {
     RETURN_IF_ERROR(http_.listen());
     // From here on clients can connect; what they send is read a moment later.
     if (!options_.port_file.empty()) {
-      Status told = write_file_atomic(options_.port_file, std::to_string(http_.port()) + "\n");
+      Status told = write_file_atomic(
+          options_.port_file,
+          (options_.http.uds.empty() ? std::to_string(http_.port()) : http_.address()) + "\n");
       if (!told) return std::move(told).error().with_context("--port-file");
     }
     http_.watch_signals([this](int) { events_.signal(); });
     engine_.start([this] { events_.engine_ended(); });
     http_.start();
-    log_("ready: listening on http://" +
-         (options_.http.host.empty() ? "0.0.0.0" : options_.http.host) + ":" +
-         std::to_string(http_.port()));
+    log_("ready: listening on " + http_.address());
     return {};
   }
 
@@ -305,6 +310,7 @@ class Server final {
     engine_.join();
     events_.wait_for_connections(std::max(end_ns - clock_.monotonic_ns(), last_words_ns));
     http_.stop();
+    if (responses_ != nullptr) responses_->stop();
     return engine_.failed() ? ServeEnd::kEngineFailed : ServeEnd::kStopped;
   }
 
@@ -312,6 +318,7 @@ class Server final {
   const ServeOptions& options_;
   const Clock& clock_;
   const Log& log_;
+  ResponseStore* const responses_;  // null: none is kept
   EndEvents events_;
   ServerLog server_log_;
   Observers observers_;
@@ -426,7 +433,15 @@ Result<ServeEnd> serve(const ServeOptions& options, const backend::Registry& bac
 
   log_adapters(adapters, config, log);
 
-  Server server(options, clock, log, *computing, *front_end, adapters, *accounts, **sinks);
+  std::optional<ResponseStore> responses;
+  if (options.keep_responses) {
+    responses.emplace(ResponseStoreLimits{});
+    front_end->context.stored_turn = [&responses](std::string_view id) {
+      return responses->turn(id);
+    };
+  }
+  Server server(options, clock, log, *computing, *front_end, adapters, *accounts, **sinks,
+                responses ? &*responses : nullptr);
   RETURN_IF_ERROR(server.start());
   const ServeEnd end = server.run();
   RETURN_IF_ERROR((*sinks)->close());

@@ -77,6 +77,8 @@ struct ServeOptions {
   std::string fingerprint_mode = "full";
   std::string fingerprint_value;        ///< of the mode "custom"
   bool disable_any_whitespace = false;  ///< structured JSON has no optional white space
+  bool serve_openapi = true;            ///< GET /openapi.json
+  bool keep_responses = false;          ///< of /v1/responses, to be retrieved and gone on from
   bool dev_mode = false;                ///< also serves what only developers should reach
   std::string root_path;                ///< what a proxy leaves in front of the paths
   CorsOptions cors;

@@ -11,10 +11,12 @@
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/api/json_syntax.h"
+#include "reference_engine/server/api/openapi.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/generation.h"
+#include "reference_engine/server/prefix_cache_reset.h"
 #include "reference_engine/server/refusal.h"
 #include "reference_engine/server/request_headers.h"
 #include "reference_engine/server/request_memory.h"
@@ -41,6 +43,15 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+/// Of /v1/responses/{response_id}, whatever follows.
+std::string_view response_id_of(std::string_view path) {
+  path.remove_prefix(std::string_view("/v1/responses/").size());
+  return path.substr(0, path.find('/'));
+}
+
+constexpr const char* kDevMode = "VLLM_SERVER_DEV_MODE=1";
+bool is_dev_mode(const ServiceOptions& options) { return options.dev_mode; }
+
 }  // namespace
 
 struct Service::Route {
@@ -59,8 +70,8 @@ const std::vector<Service::Route>& Service::routes() {
       {"POST", "/v1/completions", &Service::completions, kWorker, true},
       {"POST", "/v1/chat/completions", &Service::chat_completions, kWorker, true},
       {"POST", "/v1/responses", &Service::responses, kWorker, true},
-      {"GET", "/v1/responses/{response_id}", &Service::no_response, kIoThread},
-      {"POST", "/v1/responses/{response_id}/cancel", &Service::no_response, kIoThread},
+      {"GET", "/v1/responses/{response_id}", &Service::retrieve_response, kIoThread},
+      {"POST", "/v1/responses/{response_id}/cancel", &Service::cancel_response, kIoThread},
       {"GET", "/v1/models", &Service::models, kIoThread},
       {"POST", "/tokenize", &Service::tokenize, kWorker},
       {"POST", "/detokenize", &Service::detokenize, kWorker},
@@ -77,11 +88,17 @@ const std::vector<Service::Route>& Service::routes() {
       {"POST", "/v1/unload_lora_adapter", &Service::unload_adapter, kWorker, false,
        "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1",
        [](const ServiceOptions& options) { return options.adapters != nullptr; }},
+      {"GET", "/openapi.json", &Service::openapi, kWorker, false, "",
+       [](const ServiceOptions& options) { return options.serve_openapi; }},
       {"GET", "/tokenizer_info", &Service::tokenizer_info, kIoThread, false,
        "--enable-tokenizer-info-endpoint",
        [](const ServiceOptions& options) { return !options.tokenizer_info.empty(); }},
-      {"GET", "/server_info", &Service::server_info, kIoThread, false, "VLLM_SERVER_DEV_MODE=1",
-       [](const ServiceOptions& options) { return !options.server_info.empty(); }},
+      {"GET", "/server_info", &Service::server_info, kIoThread, false, kDevMode, is_dev_mode},
+      {"POST", "/reset_prefix_cache", &Service::reset_prefix_cache, kIoThread, false, kDevMode,
+       is_dev_mode},
+      {"POST", "/reset_mm_cache", &Service::reset_nothing, kIoThread, false, kDevMode, is_dev_mode},
+      {"POST", "/reset_encoder_cache", &Service::reset_nothing, kIoThread, false, kDevMode,
+       is_dev_mode},
   };
   return kRoutes;
 }
@@ -289,11 +306,16 @@ http::Reply Service::refuse(const http::HttpRequest& request, const api::ApiErro
   return error_reply(error);
 }
 
-/// None is stored, so none is found.
-http::Reply Service::no_response(http::HttpRequest& request) {
-  std::string_view id = path_of(request);
-  id.remove_prefix(std::string_view("/v1/responses/").size());
-  return error_reply(api::no_such_response(id.substr(0, id.find('/'))));
+http::Reply Service::retrieve_response(http::HttpRequest& request) {
+  const std::string_view id = response_id_of(path_of(request));
+  if (options_.responses == nullptr) return error_reply(api::no_such_response(id));
+  return options_.responses->retrieve(request, id);
+}
+
+http::Reply Service::cancel_response(http::HttpRequest& request) {
+  const std::string_view id = response_id_of(path_of(request));
+  if (options_.responses == nullptr) return error_reply(api::no_such_response(id));
+  return options_.responses->cancel(id);
 }
 
 http::Reply Service::tokenize(http::HttpRequest& request) {
@@ -336,6 +358,22 @@ http::Reply Service::tokenizer_info(http::HttpRequest&) {
 http::Reply Service::server_info(http::HttpRequest&) {
   return reply(200, api::kJsonContentType, options_.server_info);
 }
+
+http::Reply Service::reset_prefix_cache(http::HttpRequest& request) {
+  return server::reset_prefix_cache(request, common_headers(request), engine_);
+}
+
+/// What this server serves, as it was started.
+http::Reply Service::openapi(http::HttpRequest&) {
+  std::vector<api::OpenApiRoute> served;
+  for (const Route& route : routes()) {
+    if (serves(route)) served.push_back({.method = route.method, .path = route.path});
+  }
+  return reply(200, api::kJsonContentType, api::openapi_document(served, options_.version));
+}
+
+/// Of images and encoders nothing is kept.
+http::Reply Service::reset_nothing(http::HttpRequest&) { return reply(200, "", ""); }
 
 http::Reply Service::models(http::HttpRequest&) {
   return reply(200, api::kJsonContentType,

@@ -22,6 +22,7 @@
 #include "reference_engine/server/api/generation_request.h"
 #include "reference_engine/server/cors.h"
 #include "reference_engine/server/rate_limits.h"
+#include "reference_engine/server/response_store.h"
 #include "reference_engine/server/server_log.h"
 #include "reference_engine/server/structured_output.h"
 #include "reference_engine/server/submission_of.h"
@@ -44,6 +45,7 @@ struct ServiceOptions {
   bool http_spans = false;            ///< records get a span of the server's own
   /// Answers say what they cost, and /health has a body.
   bool usage_extensions = false;
+  ResponseStore* responses = nullptr;             ///< null: none is kept; outlives this
   const telemetry::PriceTable* prices = nullptr;  ///< null: nothing has a price; outlives this
   /// From the process environment: adopts every request without a traceparent, as in vLLM.
   std::optional<records::TraceContext> process_trace;
@@ -52,7 +54,9 @@ struct ServiceOptions {
   bool disable_any_whitespace = false;  ///< structured JSON has no optional white space
   std::string root_path;                ///< taken from the front of paths
   std::string tokenizer_info;           ///< JSON of GET /tokenizer_info; empty: it is not there
-  std::string server_info;              ///< JSON of GET /server_info; empty: it is not there
+  bool serve_openapi = true;            ///< GET /openapi.json is there
+  bool dev_mode = false;                ///< what only developers should reach is served, too
+  std::string server_info;              ///< JSON of GET /server_info. REQUIRES for that: dev_mode
   ServedAdapters* adapters = nullptr;   ///< null: they stay as they are; outlives this
   uint64_t seed = 0;                    ///< of the ids that it makes
 };
@@ -108,7 +112,8 @@ class Service final : public http::HttpHandler {
   http::Reply completions(http::HttpRequest& request);
   http::Reply chat_completions(http::HttpRequest& request);
   http::Reply responses(http::HttpRequest& request);
-  http::Reply no_response(http::HttpRequest& request);
+  http::Reply retrieve_response(http::HttpRequest& request);
+  http::Reply cancel_response(http::HttpRequest& request);
   http::Reply tokenize(http::HttpRequest& request);
   http::Reply detokenize(http::HttpRequest& request);
   http::Reply models(http::HttpRequest& request);
@@ -121,10 +126,17 @@ class Service final : public http::HttpHandler {
   http::Reply server_info(http::HttpRequest& request);
   http::Reply load_adapter(http::HttpRequest& request);
   http::Reply unload_adapter(http::HttpRequest& request);
+  http::Reply reset_prefix_cache(http::HttpRequest& request);
+  http::Reply reset_nothing(http::HttpRequest& request);
+  http::Reply openapi(http::HttpRequest& request);
   using ParseGeneration = api::ParsedGeneration (*)(std::string_view body,
                                                     const api::RequestHeaders& headers,
                                                     const api::ApiContext& context);
   http::Reply generate(http::HttpRequest& request, ParseGeneration parse);
+  /// Has the answer kept where that is wanted.
+  void keep_response(GenerationStart& start);
+  http::Reply in_background(http::HttpRequest& request, const api::GenerationRequest& generation,
+                            BackgroundResponse response, http::Reply started);
   std::optional<api::ApiError> start_grammar(const api::GenerationRequest& request,
                                              ArrivedRequest& arrived);
   /// The answer to a refused generation request, which goes on the record.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <new>
 #include <set>
 
@@ -36,6 +37,39 @@ class EngineTest : public ::testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Scheduling, EngineTest, ::testing::Bool(), [](const auto& tested) {
   return tested.param ? "Asynchronous" : "StepByStep";
 });
+
+TEST_P(EngineTest, AResetOfThePrefixCacheChangesNoTokenAndIsInTheLog) {
+  using Outcome = Result<bool>;
+  using enum scheduler::Scheduler::Running;
+  EngineUnderTest engine({.scheduler = roomy_config()});
+  const auto ask = [&](scheduler::Scheduler::Running running) {
+    const auto promise = std::make_shared<std::promise<Outcome>>();
+    engine.engine().reset_prefix_cache(
+        running, [promise](Outcome done) { promise->set_value(std::move(done)); });
+    return promise->get_future();
+  };
+  const auto reset = [&](scheduler::Scheduler::Running running) { return ask(running).get(); };
+  const Submission request = greedy(kQuestion, 200);
+  const auto alone = engine.run(request);
+  EXPECT_TRUE(*reset(kKeep)) << "nothing runs";
+  const auto running = engine.start(request);
+  running.sink->wait_for_outputs(3);
+  auto kept = ask(kKeep);
+  auto preempted = ask(kPreempt);
+  EXPECT_FALSE(*kept.get()) << "it holds blocks";
+  EXPECT_TRUE(*preempted.get());
+  EXPECT_EQ(running.sink->wait()[0].token_ids, alone[0].token_ids);
+  const KeepingObserver& seen = engine.end();
+  EXPECT_EQ(seen.records[0].cached_tokens, 0);
+  EXPECT_EQ(seen.records[1].cached_tokens, 0) << "the first reset forgot the prompt";
+  EXPECT_EQ(seen.records[1].preemptions, 1);
+  int64_t resets = 0;
+  for (const records::StepRecord& step : seen.steps) {
+    resets += num_inputs(step, records::StepInput::Kind::kResetPrefixCache);
+  }
+  EXPECT_EQ(resets, 3);
+  EXPECT_FALSE(reset(kKeep)) << "the engine has ended";
+}
 
 TEST_P(EngineTest, TokensDependNeitherOnTheBatchNorOnChunksNorOnPreemption) {
   std::vector<std::vector<Spoken>> alone;

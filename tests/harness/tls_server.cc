@@ -1,9 +1,6 @@
 #include "tests/harness/tls_server.h"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-#include <openssl/x509v3.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
@@ -13,6 +10,9 @@
 #include <boost/beast/http.hpp>
 #include <mutex>
 #include <thread>
+
+#include "base/files.h"
+#include "tests/support/certificates.h"
 
 namespace touchstone::harness {
 namespace {
@@ -26,31 +26,13 @@ constexpr char kAnswer[] =
     R"({"id":"cmpl-1","choices":[{"index":0,"text":"hello","finish_reason":"stop"}],)"
     R"("usage":{"prompt_tokens":2,"completion_tokens":1}})";
 
-/// A fresh key and its own signature, for `localhost` and one hour.
+/// A fresh key and its own signature.
 void certify(ssl::context& tls, const std::string& path) {
-  EVP_PKEY* key = EVP_RSA_gen(2048);
-  X509* certificate = X509_new();
-  X509_set_version(certificate, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  X509_set_pubkey(certificate, key);
-  X509_NAME* name = X509_get_subject_name(certificate);
-  const auto* host = reinterpret_cast<const unsigned char*>("localhost");
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, host, -1, -1, 0);
-  X509_set_issuer_name(certificate, name);
-  X509_EXTENSION* names =
-      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
-  X509_add_ext(certificate, names, -1);
-  X509_EXTENSION_free(names);
-  X509_sign(certificate, key, EVP_sha256());
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  PEM_write_X509(file, certificate);
-  std::fclose(file);
-  SSL_CTX_use_certificate(tls.native_handle(), certificate);
-  SSL_CTX_use_PrivateKey(tls.native_handle(), key);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
+  const testing::TestCertificate made = testing::make_certificate();
+  EXPECT_TRUE(write_file_atomic(path, made.certificate));
+  boost::system::error_code ignored;
+  tls.use_certificate_chain(asio::buffer(made.certificate), ignored);
+  tls.use_private_key(asio::buffer(made.key), ssl::context::pem, ignored);
 }
 
 }  // namespace

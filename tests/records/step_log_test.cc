@@ -37,10 +37,10 @@ rc::Gen<StepRecord> gen_step() {
     step.planned_ns = *rc::gen::oneOf(rc::gen::just(step.start_ns), gen_count());
     step.duration_ns = *gen_count();
     for (int i = *rc::gen::inRange(0, 3); i > 0; --i) {
-      step.inputs.push_back(
-          {*rc::gen::elementOf(std::vector<StepInput::Kind>{
-               StepInput::Kind::kArrive, StepInput::Kind::kAbort, StepInput::Kind::kComplete}),
-           static_cast<uint64_t>(*gen_count()), *gen_count()});
+      step.inputs.push_back({*rc::gen::elementOf(std::vector<StepInput::Kind>{
+                                 StepInput::Kind::kArrive, StepInput::Kind::kAbort,
+                                 StepInput::Kind::kComplete, StepInput::Kind::kResetPrefixCache}),
+                             static_cast<uint64_t>(*gen_count()), *gen_count()});
     }
     for (int i = *rc::gen::inRange(0, 4); i > 0; --i) {
       step.requests.push_back({static_cast<uint64_t>(*gen_count()), *gen_count(), *gen_count(),

@@ -103,6 +103,40 @@ TEST(Rules, ARequestMayRefuseToReadTheCache) {
   EXPECT_EQ(d.scheduler.counters().prefix_cache_queries, 8);
 }
 
+TEST(Rules, AResetForgetsEveryPrefixUnlessSomebodyHoldsBlocks) {
+  using enum Scheduler::Running;
+  Driver d(small_config());
+  ASSERT_TRUE(d.scheduler.add(request(1, 8, 1, 0)));
+  d.step();
+  EXPECT_EQ(d.scheduler.state().cached_blocks, 2);
+  ASSERT_TRUE(d.scheduler.add(request(2, 5, 20, 100)));
+  d.step();
+  EXPECT_FALSE(d.scheduler.reset_prefix_cache(kKeep));
+  EXPECT_EQ(d.scheduler.state().cached_blocks, 2) << "as it was";
+  ASSERT_TRUE(d.scheduler.abort(2));
+  EXPECT_TRUE(d.scheduler.reset_prefix_cache(kKeep));
+  d.scheduler.check_invariants();
+  EXPECT_EQ(d.scheduler.state().cached_blocks, 0);
+  EXPECT_EQ(d.scheduler.state().free_blocks, 10);
+  ASSERT_TRUE(d.scheduler.add(request(3, 9, 1, 0)));
+  d.step();
+  EXPECT_EQ(d.shares(), "3:0+9*");
+}
+
+TEST(Rules, AResetThatPreemptsComputesWhatRanAgainInItsOrder) {
+  Driver d(small_config());
+  for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(d.scheduler.add(unshared(id, 5, 6)));
+  d.step();
+  d.step();
+  EXPECT_TRUE(d.scheduler.reset_prefix_cache(Scheduler::Running::kPreempt));
+  d.scheduler.check_invariants();
+  EXPECT_EQ(d.scheduler.waiting_ids(), (Ids{1, 2, 3}));
+  EXPECT_EQ(d.scheduler.counters().preemptions, 3);
+  d.step();
+  EXPECT_EQ(d.shares(), "1:0+7* 2:0+7* 3:0+2");
+  EXPECT_EQ(d.last.preempted, (Ids{3, 2, 1}));
+}
+
 TEST(Rules, TheTailOfASequenceIsEvictedBeforeItsHead) {
   Driver d(small_config());
   ASSERT_TRUE(d.scheduler.add(request(1, 12, 1, 0)));

@@ -27,6 +27,8 @@ class HttpClient final {
  public:
   /// Connects to 127.0.0.1. connected() tells whether it did.
   explicit HttpClient(uint16_t port, int timeout_s = 60);
+  /// Connects to the Unix socket at `path`.
+  explicit HttpClient(const std::string& path, int timeout_s = 60);
   ~HttpClient();
   HttpClient(HttpClient&& other) noexcept;
   HttpClient(const HttpClient&) = delete;
@@ -60,6 +62,7 @@ class HttpClient final {
   }
 
  private:
+  void set_timeouts(int timeout_s);
   HttpAnswer read(bool head_only, size_t chunks_max);
   bool receive();
   bool read_line(std::string& line);

@@ -56,8 +56,9 @@ ServerProcess::ServerProcess(const ServerProcessOptions& options) {
   const Status ready = child_->wait_until(
       [this] {
         const Result<std::string> port = read_file(path("port"));
-        if (port) port_ = static_cast<uint16_t>(parse_int(trim(*port)).value_or(0));
-        return port_ != 0;
+        ready_ = port.has_value() && !port->empty();
+        if (ready_) port_ = static_cast<uint16_t>(parse_int(trim(*port)).value_or(0));
+        return ready_;
       },
       "the port file", 60 * kNsPerSecond, 5 * kNsPerMs);
   if (!ready) problem_ = ready.error().message;

@@ -28,7 +28,7 @@ class ServerProcess final {
   /// Starts it on a free port and waits until it is ready; ready() tells.
   explicit ServerProcess(const ServerProcessOptions& options);
 
-  bool ready() const { return port_ != 0; }
+  bool ready() const { return ready_; }
   uint16_t port() const { return port_; }
   /// Why it did not get ready, its last lines included.
   const std::string& problem() const { return problem_; }
@@ -56,7 +56,8 @@ class ServerProcess final {
   harness::Supervision supervision_{clock_};
   std::unique_ptr<TemporaryDirectory> folder_;
   std::unique_ptr<harness::ChildProcess> child_;
-  uint16_t port_ = 0;
+  bool ready_ = false;
+  uint16_t port_ = 0;  // 0: a Unix socket
   std::string problem_;
 };
 
