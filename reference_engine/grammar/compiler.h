@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "reference_engine/grammar/grammar_spec.h"
+#include "reference_engine/grammar/limits.h"
 
 namespace touchstone::grammar {
 
@@ -42,22 +43,22 @@ struct Vocabulary {
 
 struct CompilerOptions {
   int threads = 2;
-  size_t max_pending = 64;          ///< grammars that wait for a thread
-  size_t text_bytes_max = 1 << 18;  ///< of a description
-  int depth_max = 32;               ///< of a schema's nesting
+  size_t max_pending = 64;  ///< grammars that wait for a thread
+  GrammarLimits limits = {};
   int64_t cache_bytes_max = int64_t{512} << 20;
+  const Clock* clock = nullptr;  ///< REQUIRES: set; outlives the compiler
 };
 
 class Compiler {
  public:
   virtual ~Compiler() = default;
-  /// What can be said before compiling. ERRORS: kInvalidArgument: it is malformed, too large, too
-  /// deep, or has a keyword that would be left out in silence; kUnsupported: built without
-  /// xgrammar.
+  /// What can be said at a glance. ERRORS: kMalformed; kInvalidArgument: it is beyond the limits;
+  /// kUnsupported: a keyword would be left out in silence, or built without xgrammar.
   virtual Status check(const GrammarSpec& spec) const = 0;
   using Done = std::function<void(Result<std::shared_ptr<const CompiledGrammar>>)>;
-  /// Calls `done` on a thread of its own, or at once when it has compiled the same before.
-  /// REQUIRES: check(). ERRORS: kUnavailable: too many wait.
+  /// Calls `done` on a thread of its own, or at once when it has compiled the same before; with
+  /// kInvalidArgument when it is malformed or takes too long. REQUIRES: check().
+  /// ERRORS: kUnavailable: too many wait; kInvalidArgument: it took too long before.
   virtual Status compile(const GrammarSpec& spec, Done done) = 0;
 
   static std::unique_ptr<Compiler> make(const Vocabulary& vocabulary,

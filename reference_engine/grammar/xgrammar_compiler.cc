@@ -10,6 +10,7 @@
 #include "base/json_text.h"
 #include "reference_engine/grammar/compiler.h"
 #include "reference_engine/grammar/compiler_pool.h"
+#include "reference_engine/grammar/repetition_check.h"
 #include "reference_engine/grammar/schema_check.h"
 
 namespace touchstone::grammar {
@@ -106,31 +107,40 @@ Error error_of(std::string text) {
 class XgrammarCompiler final : public Compiler {
  public:
   XgrammarCompiler(const Vocabulary& vocabulary, const CompilerOptions& options)
-      : options_(options),
-        json_tokens_(json_tokens(vocabulary)),
-        compiler_(
-            xgrammar::TokenizerInfo(vocabulary.bytes, xgrammar::VocabType::RAW, vocabulary.size,
-                                    std::vector<int32_t>(vocabulary.stop_tokens)),
-            1, false),
-        pool_(options, [this](const GrammarSpec& spec) { return compile_now(spec); }) {}
+      : limits_(options.limits),
+        pool_(options, [json = json_tokens(vocabulary), compiler = compiler_of(vocabulary)](
+                           const GrammarSpec& spec) { return compile_now(spec, compiler, json); }) {
+  }
 
   Status check(const GrammarSpec& spec) const override {
     size_t bytes = spec.text.size();
     for (const std::string& choice : spec.choices) bytes += choice.size();
-    if (bytes > options_.text_bytes_max) {
+    if (bytes > limits_.text_bytes_max) {
       return invalid_argument("The grammar has " + std::to_string(bytes) +
-                              " bytes, more than the " + std::to_string(options_.text_bytes_max) +
+                              " bytes, more than the " + std::to_string(limits_.text_bytes_max) +
                               " that this server takes");
     }
-    if (spec.kind == Kind::kJsonSchema) {
-      RETURN_IF_ERROR(check_schema(spec.text, options_.depth_max));
+    if (spec.choices.size() > limits_.alternatives_max) {
+      return invalid_argument("The grammar has " + std::to_string(spec.choices.size()) +
+                              " choices, more than the " +
+                              std::to_string(limits_.alternatives_max) + " that this server takes");
     }
-    if (spec.kind == Kind::kRegex && spec.text.find('\0') != std::string::npos) {
-      return invalid_argument(
-          "structured_outputs.regex must not contain a NUL character ('\\x00')");
+    switch (spec.kind) {
+      case Kind::kJsonSchema:
+        return check_schema(spec.text, limits_);
+      case Kind::kRegex:
+        if (spec.text.find('\0') == std::string::npos) return check_regex_cost(spec.text, limits_);
+        return invalid_argument(
+            "structured_outputs.regex must not contain a NUL character ('\\x00')");
+      case Kind::kEbnf:
+        return check_ebnf_cost(spec.text, limits_);
+      case Kind::kStructuralTag:
+        return check_structural_tag(spec.text, limits_);
+      case Kind::kJsonObject:
+      case Kind::kChoice:
+        break;
     }
-    const auto grammar = grammar_of(spec);
-    return grammar ? Status() : Status(grammar.error());
+    return {};
   }
 
   Status compile(const GrammarSpec& spec, Done done) override {
@@ -177,25 +187,32 @@ class XgrammarCompiler final : public Compiler {
     return xgrammar::Grammar::FromEBNF(spec.text);
   }
 
-  Result<Compiled> compile_now(const GrammarSpec& spec) {
+  static xgrammar::GrammarCompiler compiler_of(const Vocabulary& vocabulary) {
+    return xgrammar::GrammarCompiler(
+        xgrammar::TokenizerInfo(vocabulary.bytes, xgrammar::VocabType::RAW, vocabulary.size,
+                                std::vector<int32_t>(vocabulary.stop_tokens)),
+        1, false);
+  }
+
+  static Result<Compiled> compile_now(const GrammarSpec& spec,
+                                      xgrammar::GrammarCompiler compiler,  // a handle; thread-safe
+                                      const Mask& json_tokens) {
     auto grammar = grammar_of(spec);
     if (!grammar) return std::move(grammar).error();
     try {
-      xgrammar::CompiledGrammar compiled = compiler_.CompileGrammar(*grammar);
+      xgrammar::CompiledGrammar compiled = compiler.CompileGrammar(*grammar);
       const auto bytes = static_cast<int64_t>(compiled.MemorySizeBytes());
       const bool is_json = spec.kind == Kind::kJsonSchema || spec.kind == Kind::kJsonObject;
-      return Compiled{.grammar = std::make_shared<XgrammarGrammar>(
-                          std::move(compiled), is_json ? json_tokens_ : nullptr),
+      return Compiled{.grammar = std::make_shared<XgrammarGrammar>(std::move(compiled),
+                                                                   is_json ? json_tokens : nullptr),
                       .bytes = bytes};
     } catch (const std::exception& problem) {
       return error_of(problem.what());
     }
   }
 
-  const CompilerOptions options_;
-  const Mask json_tokens_;
-  xgrammar::GrammarCompiler compiler_;  // thread-safe
-  CompilerPool pool_;                   // last: its threads use the rest
+  const GrammarLimits limits_;
+  CompilerPool pool_;
 };
 
 }  // namespace

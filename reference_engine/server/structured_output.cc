@@ -63,7 +63,7 @@ StructuredOutput::StructuredOutput(const api::ApiContext& context, engine::Engin
 
 grammar::Compiler& StructuredOutput::compiler() {
   std::call_once(made_, [this] {
-    compiler_ = grammar::Compiler::make(vocabulary_of(context_), grammar::CompilerOptions{});
+    compiler_ = grammar::Compiler::make(vocabulary_of(context_), {.clock = context_.clock});
   });
   return *compiler_;
 }

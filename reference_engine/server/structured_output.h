@@ -1,5 +1,5 @@
-// From a request's grammar to the engine's constraint: checked at once, compiled on the compiler's
-// threads, waited for by nobody. Thread-safe.
+// From a request's grammar to the engine's constraint: looked at at once, compiled on the
+// compiler's threads, waited for by no thread. Thread-safe.
 #pragma once
 
 #include <memory>

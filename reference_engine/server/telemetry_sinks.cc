@@ -158,6 +158,7 @@ void TelemetrySinks::on_stats(const records::StepStats& stats) {
 }
 
 void TelemetrySinks::on_request(const records::RequestRecord& record) {
+  if (record.outcome == records::Outcome::kRefused) return on_refused(record);
   if (log_stats_) metrics_.on_finish(record);
   tell_dialects(record);
   if (requests_)

@@ -6,6 +6,9 @@
 #include <atomic>
 #include <future>
 #include <thread>
+#include <vector>
+
+#include "base/clock.h"
 
 namespace touchstone::grammar {
 namespace {
@@ -44,13 +47,21 @@ class CompilerPoolTest : public ::testing::Test {
   }
   void open() { opened_.set_value(); }
 
+  /// One whose compilations are given up soon.
+  CompilerOptions hasty(int threads) const {
+    CompilerOptions made{.threads = threads, .clock = &clock_};
+    made.limits.compile_time_max_ns = 50 * kNsPerMs;
+    return made;
+  }
+
+  const RealClock clock_;
   std::atomic<int> compiled_{0};
   std::promise<void> opened_;
   std::shared_future<void> gate_ = opened_.get_future().share();
 };
 
 TEST_F(CompilerPoolTest, TheSameGrammarIsCompiledOnceAndKept) {
-  CompilerPool pool({.threads = 2}, compile());
+  CompilerPool pool({.threads = 2, .clock = &clock_}, compile());
   Asked first;
   Asked second;
   ASSERT_TRUE(pool.compile(spec("a"), first.done()));
@@ -67,7 +78,7 @@ TEST_F(CompilerPoolTest, TheSameGrammarIsCompiledOnceAndKept) {
 
 TEST_F(CompilerPoolTest, FailuresAreToldAndNotKept) {
   open();
-  CompilerPool pool({.threads = 1}, compile());
+  CompilerPool pool({.threads = 1, .clock = &clock_}, compile());
   for (int i = 1; i <= 2; ++i) {
     Asked asked;
     ASSERT_TRUE(pool.compile(spec("bad"), asked.done()));
@@ -80,7 +91,7 @@ TEST_F(CompilerPoolTest, FailuresAreToldAndNotKept) {
 
 TEST_F(CompilerPoolTest, TooManyThatWaitAreRefused) {
   std::vector<Asked> asked(3);
-  CompilerPool pool({.threads = 1, .max_pending = 1}, compile());
+  CompilerPool pool({.threads = 1, .max_pending = 1, .clock = &clock_}, compile());
   ASSERT_TRUE(pool.compile(spec("a"), asked[0].done()));
   while (compiled_.load() == 0) std::this_thread::yield();
   ASSERT_TRUE(pool.compile(spec("b"), asked[1].done()));
@@ -94,7 +105,7 @@ TEST_F(CompilerPoolTest, TooManyThatWaitAreRefused) {
 
 TEST_F(CompilerPoolTest, TheLeastUsedIsForgotten) {
   open();
-  CompilerPool pool({.threads = 1, .cache_bytes_max = 20}, compile());
+  CompilerPool pool({.threads = 1, .cache_bytes_max = 20, .clock = &clock_}, compile());
   const auto get = [&](const std::string& text) {
     Asked asked;
     EXPECT_TRUE(pool.compile(spec(text), asked.done()));
@@ -111,7 +122,8 @@ TEST_F(CompilerPoolTest, TheLeastUsedIsForgotten) {
 TEST_F(CompilerPoolTest, WhatStillWaitsAtTheEndIsTold) {
   Asked running;
   Asked waiting;
-  auto pool = std::make_unique<CompilerPool>(CompilerOptions{.threads = 1}, compile());
+  auto pool =
+      std::make_unique<CompilerPool>(CompilerOptions{.threads = 1, .clock = &clock_}, compile());
   ASSERT_TRUE(pool->compile(spec("a"), running.done()));
   while (compiled_.load() == 0) std::this_thread::yield();
   ASSERT_TRUE(pool->compile(spec("b"), waiting.done()));
@@ -120,6 +132,59 @@ TEST_F(CompilerPoolTest, WhatStillWaitsAtTheEndIsTold) {
   open();
   EXPECT_TRUE(running.outcome.get());
   end.join();
+}
+
+TEST_F(CompilerPoolTest, WhatTakesTooLongIsGivenUpAndOthersAreCompiledMeanwhile) {
+  std::promise<void> let_slow_ones_end;
+  const auto slow_gate = let_slow_ones_end.get_future().share();
+  const auto compiles = std::make_shared<std::atomic<int>>(0);
+  {
+    CompilerPool pool(hasty(1), [slow_gate, compiles](const GrammarSpec& each) -> Result<Compiled> {
+      compiles->fetch_add(1);
+      if (each.text.starts_with("slow")) slow_gate.wait();
+      return Compiled{.grammar = std::make_shared<NoGrammar>(), .bytes = 10};
+    });
+    Asked slow;
+    Asked quick;
+    ASSERT_TRUE(pool.compile(spec("slow"), slow.done()));
+    ASSERT_TRUE(pool.compile(spec("quick"), quick.done()));
+    const Outcome given_up = slow.outcome.get();
+    ASSERT_FALSE(given_up);
+    EXPECT_EQ(given_up.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(given_up.error().message.find("longer than 50 ms"), std::string::npos);
+    EXPECT_TRUE(quick.outcome.get()) << "on a thread that took the slow one's place";
+    Asked again;
+    const Status refused = pool.compile(spec("slow"), again.done());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument) << "known to be slow";
+    EXPECT_EQ(compiles->load(), 2);
+  }  // the pool ends although it still compiles
+  let_slow_ones_end.set_value();
+}
+
+TEST_F(CompilerPoolTest, WithManyGivenUpNothingNewIsCompiledAndWhoWaitsIsTold) {
+  std::promise<void> let_end;
+  const auto gate = let_end.get_future().share();
+  CompilerPool pool(hasty(2), [gate](const GrammarSpec&) -> Result<Compiled> {
+    gate.wait();
+    return Compiled{.grammar = std::make_shared<NoGrammar>(), .bytes = 10};
+  });
+  std::vector<Asked> asked(8);
+  for (size_t i = 0; i < asked.size(); ++i) {
+    ASSERT_TRUE(pool.compile(spec("slow" + std::to_string(i)), asked[i].done()));
+  }
+  int too_slow = 0;
+  int not_tried = 0;
+  for (Asked& each : asked) {
+    const Outcome outcome = each.outcome.get();
+    ASSERT_FALSE(outcome);
+    (outcome.error().code == ErrorCode::kUnavailable ? not_tried : too_slow) += 1;
+  }
+  EXPECT_EQ(too_slow, 4);
+  EXPECT_EQ(not_tried, 4);
+  Asked later;
+  EXPECT_EQ(pool.compile(spec("another"), later.done()).error().code, ErrorCode::kUnavailable);
+  let_end.set_value();
 }
 
 }  // namespace

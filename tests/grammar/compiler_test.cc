@@ -8,6 +8,7 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/random.h"
 
 namespace touchstone::grammar {
@@ -31,7 +32,7 @@ class Grammars : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!is_built_in()) GTEST_SKIP() << "built without xgrammar (scripts/xgrammar)";
-    compiler_ = Compiler::make(vocabulary(), {});
+    compiler_ = Compiler::make(vocabulary(), {.clock = &clock_});
   }
   static GrammarSpec spec(Kind kind, const std::string& text = {}) {
     GrammarSpec made;
@@ -69,6 +70,7 @@ class Grammars : public ::testing::Test {
     return made->accept(kEnd);
   }
 
+  const RealClock clock_;
   std::unique_ptr<Compiler> compiler_;
 };
 
@@ -137,18 +139,39 @@ TEST_F(Grammars, RandomAnswersAreValidJson) {
   }
 }
 
-TEST_F(Grammars, WhatIsMalformedOrTooLargeIsRefusedBeforeItIsCompiled) {
-  const auto refused = [&](const GrammarSpec& each) {
-    const Status checked = compiler_->check(each);
-    return checked ? std::string("taken") : checked.error().message;
+TEST_F(Grammars, WhatIsMalformedIsToldByWhoCompilesAndWhatIsTooLargeBefore) {
+  const auto told = [&](const GrammarSpec& each) -> std::string {
+    if (const Status checked = compiler_->check(each); !checked) return checked.error().message;
+    std::promise<Result<std::shared_ptr<const CompiledGrammar>>> promise;
+    EXPECT_TRUE(compiler_->compile(each, [&](auto outcome) { promise.set_value(outcome); }));
+    const auto outcome = promise.get_future().get();
+    return outcome ? "compiled" : outcome.error().message;
   };
-  EXPECT_THAT(refused(spec(Kind::kRegex, "(")), HasSubstr("Invalid grammar specification"));
-  EXPECT_THAT(refused(spec(Kind::kEbnf, "root ::= ")), HasSubstr("Invalid grammar"));
-  EXPECT_THAT(refused(spec(Kind::kEbnf, "other ::= \"a\"")), HasSubstr("Invalid grammar"));
-  EXPECT_THAT(refused(spec(Kind::kJsonSchema, "{")), HasSubstr("Invalid JSON grammar"));
-  EXPECT_THAT(refused(spec(Kind::kStructuralTag, "{}")), HasSubstr("Invalid"));
-  EXPECT_THAT(refused(spec(Kind::kRegex, std::string("a\0b", 3))), HasSubstr("NUL"));
-  EXPECT_THAT(refused(spec(Kind::kEbnf, std::string(1 << 20, 'x'))), HasSubstr("1048576 bytes"));
+  EXPECT_THAT(told(spec(Kind::kRegex, "(")), HasSubstr("Invalid grammar specification"));
+  EXPECT_THAT(told(spec(Kind::kEbnf, "root ::= ")), HasSubstr("Invalid grammar"));
+  EXPECT_THAT(told(spec(Kind::kEbnf, "other ::= \"a\"")), HasSubstr("Invalid grammar"));
+  EXPECT_THAT(told(spec(Kind::kJsonSchema, "{")), HasSubstr("Invalid JSON grammar"));
+  EXPECT_THAT(told(spec(Kind::kStructuralTag, "{}")), HasSubstr("Invalid"));
+  EXPECT_THAT(told(spec(Kind::kRegex, std::string("a\0b", 3))), HasSubstr("NUL"));
+  EXPECT_THAT(told(spec(Kind::kEbnf, std::string(1 << 20, 'x'))), HasSubstr("1048576 bytes"));
+  GrammarSpec choice = spec(Kind::kChoice);
+  choice.choices.assign(5000, "a");
+  EXPECT_THAT(told(choice), HasSubstr("5000 choices"));
+  EXPECT_THAT(told(spec(Kind::kRegex, "a{1,100000}")), HasSubstr("got 100000"));
+}
+
+TEST_F(Grammars, ASchemaOfTwoHundredKeywordsIsTaken) {
+  nlohmann::ordered_json schema = {{"type", "object"}, {"additionalProperties", false}};
+  for (int i = 0; i < 70; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    schema["properties"][name] = i % 2 == 0
+                                     ? nlohmann::ordered_json{{"type", "string"}, {"maxLength", i}}
+                                     : nlohmann::ordered_json{{"type", "integer"}, {"minimum", i}};
+    schema["required"].push_back(name);
+  }
+  const auto made = matcher(spec(Kind::kJsonSchema, schema.dump()));
+  ASSERT_NE(made, nullptr);
+  EXPECT_EQ(allowed(*made), (std::vector<int32_t>{'{'}));
 }
 
 }  // namespace

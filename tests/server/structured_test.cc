@@ -127,10 +127,16 @@ TEST_P(Structured, AToolThatMustBeCalledIs) {
   EXPECT_FALSE(free["message"].contains("tool_calls")) << free;
 }
 
-TEST_P(Structured, WhatCannotBeCompiledIsRefusedAtOnce) {
-  const HttpAnswer bad = post({{"structured_outputs", {{"regex", "("}}}});
-  EXPECT_EQ(bad.status, 400);
-  EXPECT_THAT(bad.body, HasSubstr("Invalid grammar specification"));
+TEST_P(Structured, WhatCannotBeCompiledIsRefusedStreamedOrNot) {
+  for (const bool stream : {false, true}) {
+    const HttpAnswer bad = post({{"structured_outputs", {{"regex", "("}}}, {"stream", stream}});
+    EXPECT_EQ(bad.status, 400);
+    EXPECT_THAT(bad.body, HasSubstr("Invalid grammar specification"));
+    EXPECT_THAT(bad.body, HasSubstr("BadRequestError"));
+  }
+  const HttpAnswer dear = post({{"structured_outputs", {{"regex", "(a{1,1000}){1,1000}"}}}});
+  EXPECT_EQ(dear.status, 400);
+  EXPECT_THAT(dear.body, HasSubstr("repetitions within repetitions"));
   const HttpAnswer ignored =
       post({{"structured_outputs", {{"json", {{"type", "array"}, {"uniqueItems", true}}}}}});
   EXPECT_EQ(ignored.status, 400);
@@ -138,24 +144,27 @@ TEST_P(Structured, WhatCannotBeCompiledIsRefusedAtOnce) {
 }
 
 TEST_P(Structured, EventsOfAStreamHoldAsManyTokensAsAskedFor) {
-  const json body = {{"messages", {{{"role", "user"}, {"content", "Hi"}}}},
-                     {"stream", true},
-                     {"max_tokens", 21},
-                     {"ignore_eos", true},
-                     {"return_token_ids", true},
-                     {"stream_interval", 8}};
-  const HttpAnswer answer = server_->connect().post("/v1/chat/completions", body.dump());
-  std::vector<size_t> sizes;
-  for (const std::string& event : event_data(answer.body)) {
-    if (event == "[DONE]") continue;
-    const json choice = json::parse(event)["choices"][0];
-    if (choice.contains("token_ids") && choice["token_ids"].is_array()) {
-      sizes.push_back(choice["token_ids"].size());
+  for (const char* path : {"/v1/chat/completions", "/v1/completions"}) {
+    const json body = {{"messages", {{{"role", "user"}, {"content", "Hi"}}}},
+                       {"prompt", "To be"},
+                       {"stream", true},
+                       {"max_tokens", 21},
+                       {"ignore_eos", true},
+                       {"return_token_ids", true},
+                       {"stream_interval", 8}};
+    const HttpAnswer answer = server_->connect().post(path, body.dump());
+    std::vector<size_t> sizes;
+    for (const std::string& event : event_data(answer.body)) {
+      if (event == "[DONE]") continue;
+      const json choice = json::parse(event)["choices"][0];
+      if (choice.contains("token_ids") && choice["token_ids"].is_array()) {
+        sizes.push_back(choice["token_ids"].size());
+      }
     }
+    ASSERT_GE(sizes.size(), 3u) << answer.body;
+    EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), size_t{0}), 21u) << path;
+    for (size_t i = 1; i + 1 < sizes.size(); ++i) EXPECT_GE(sizes[i], 8u) << path;
   }
-  ASSERT_GE(sizes.size(), 3u) << answer.body;
-  EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), size_t{0}), 21u);
-  for (size_t i = 1; i + 1 < sizes.size(); ++i) EXPECT_GE(sizes[i], 8u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Scheduling, Structured, ::testing::Bool(), [](const auto& each) {

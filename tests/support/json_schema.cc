@@ -45,7 +45,10 @@ json convert(const YAML::Node& node) {
 std::vector<std::string> schema_problems(const std::string& schema_file, const json& value) {
   const auto text = read_file(source_dir() + "/" + schema_file);
   BASE_CHECK(text.has_value(), schema_file);
-  const json tree = json::parse(*text);
+  return problems_with(json::parse(*text), value);
+}
+
+std::vector<std::string> problems_with(const json& tree, const json& value) {
   valijson::Schema schema;
   valijson::SchemaParser().populateSchema(Adapter(tree), schema);
   valijson::ValidationResults results;
