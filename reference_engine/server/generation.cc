@@ -10,6 +10,8 @@
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/api/responses.h"
+#include "reference_engine/server/api/sampling_fields.h"
+#include "reference_engine/server/response_store.h"
 #include "reference_engine/server/submission_of.h"
 
 namespace touchstone::server {
@@ -70,6 +72,11 @@ class Mailbox final : public engine::OutputSink {
     return std::exchange(content_, {});
   }
 
+  bool empty() const {
+    const MutexLock lock(mutex_);
+    return content_.outputs.empty() && !content_.failure;
+  }
+
  private:
   static constexpr size_t kMaxQueued = 64;
 
@@ -87,7 +94,7 @@ class Mailbox final : public engine::OutputSink {
     return true;
   }
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Content content_ GUARDED_BY(mutex_);
   std::function<void()> wake_ GUARDED_BY(mutex_);
 };
@@ -118,8 +125,28 @@ class Generation : public http::PendingReply {
 
   void set_wake(std::function<void()> wake) override { mailbox_->set_wake(std::move(wake)); }
   bool finished() const override { return unfinished_ == 0 || failure_.has_value(); }
+  /// Whether its grammar can be compiled is known, and the engine has heard of it.
+  bool is_decided() const override {
+    return start_.constraint == nullptr || start_.constraint->state() == State::kReady ||
+           finished() || !mailbox_->empty();
+  }
 
  protected:
+  using State = engine::ConstraintSource::State;
+
+  /// Its grammar could not be compiled: nothing of the answer has been said.
+  bool is_refused() const {
+    return start_.constraint != nullptr && start_.constraint->state() == State::kFailed;
+  }
+  /// REQUIRES: failure_.
+  http::HttpResponse failure_response() const {
+    const api::ApiError error =
+        is_refused() ? api::bad_request(*failure_) : api::internal_error(*failure_);
+    return {.status = error.status,
+            .content_type = std::string(api::kJsonContentType),
+            .headers = start_.headers,
+            .body = api::error_body(error)};
+  }
   Mailbox::Content take_content() {
     Mailbox::Content content = mailbox_->take();
     for (const engine::Output& output : content.outputs) {
@@ -168,16 +195,14 @@ class FullGeneration final : public Generation {
   }
 
   http::HttpResponse response() override {
+    if (failure_) return failure_response();
     http::HttpResponse response{.status = 200,
                                 .content_type = std::string(api::kJsonContentType),
                                 .headers = start_.headers,
                                 .body = {}};
-    if (failure_) {
-      const api::ApiError error = api::internal_error(*failure_);
-      response.status = error.status;
-      response.body = api::error_body(error);
-    } else if (start_.request->responses != nullptr) {
+    if (start_.request->responses != nullptr) {
       response.body = api::responses_answer(*start_.request, head_, choices_[0], prompts_[0]);
+      if (start_.keep) start_.keep(response.body);
     } else {
       response.body = api::full_response(*start_.request, context_, head_, choices_, prompts_);
       if (start_.extend) response.body = extended(std::move(response.body));
@@ -219,7 +244,7 @@ class StreamedGeneration final : public Generation {
         interval_(std::max(start_.request->stream_interval, context.stream_interval)),
         events_(make_stream(*start_.request, context, head_)) {}
 
-  bool streams() const override { return true; }
+  bool streams() const override { return !is_refused(); }
   int64_t response_bytes() const override { return 0; }
 
   std::string take() override {
@@ -237,13 +262,17 @@ class StreamedGeneration final : public Generation {
       text += events_->delta(std::exchange(held.delta, {}));
     }
     if (finished()) {
-      text += failure_ ? events_->fail(api::internal_error(*failure_)) : events_->finish();
+      const std::string last =
+          failure_ ? events_->fail(api::internal_error(*failure_)) : events_->finish();
+      if (start_.keep && !failure_) start_.keep(response_of_events(last));
+      text += last;
       ended_ = true;
     }
     return text;
   }
 
   http::HttpResponse response() override {
+    if (is_refused()) return failure_response();
     return {.status = 200,
             .content_type = std::string(api::kEventStreamContentType),
             .headers = start_.headers,

@@ -36,6 +36,8 @@ struct GenerationStart : ArrivedRequest {
   std::unique_ptr<InFlight> in_flight;
   /// Given what a full answer used, what to add to it; empty: nothing.
   std::function<api::UsageExtension(const telemetry::Usage&)> extend;
+  /// Gets a whole response of /v1/responses that is to be kept; empty: it is not.
+  std::function<void(std::string response)> keep;
   /// Called when the engine does not take it, with what the client is told.
   std::function<void(const api::ApiError&, engine::Engine::Admission)> on_refusal;
 };

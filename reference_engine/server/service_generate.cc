@@ -64,6 +64,11 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
   start.content_bytes_max = options_.content_bytes_max;
   if (options_.usage_extensions) add_extension(start);
   start.headers = common_headers(request);
+  keep_response(start);
+  if (start.request->background && !options_.responses->has_room()) {
+    return refuse(request, api::overloaded("The server makes as many responses in the background "
+                                           "as it may; try again later."));
+  }
   if (options_.enable_server_load_tracking) {
     start.in_flight = std::make_unique<InFlight>(in_flight_);
   }
@@ -71,7 +76,36 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
     if (admission == engine::Engine::Admission::kOverloaded) telemetry_.on_rejection();
     record_refusal(request, error);
   };
-  return start_generation(std::move(start), engine_, context_, options_.block_size);
+  const auto generated = start.request;
+  BackgroundResponse background{.id = start.response_id,
+                                .queued = {},
+                                .conversation = {},
+                                .streams = generated->stream,
+                                .work = nullptr,
+                                .memory = {},
+                                .headers = start.headers};
+  http::Reply started = start_generation(std::move(start), engine_, context_, options_.block_size);
+  if (!generated->background || !started.pending) return started;
+  return in_background(request, *generated, std::move(background), std::move(started));
+}
+
+http::Reply Service::in_background(http::HttpRequest& request,
+                                   const api::GenerationRequest& generation,
+                                   BackgroundResponse response, http::Reply started) {
+  response.queued = api::responses_queued(
+      generation, {.id = response.id, .created = request.arrival_unix_ns / kNsPerSecond});
+  response.conversation = generation.conversation;
+  response.work = std::move(started.pending);
+  response.memory = std::move(request.memory);  // held until it has ended
+  return options_.responses->run(std::move(response));
+}
+
+void Service::keep_response(GenerationStart& start) {
+  if (start.request->conversation.empty()) return;
+  start.keep = [store = options_.responses, id = start.response_id,
+                request = start.request](std::string response) {
+    store->keep(id, std::move(response), request->conversation);
+  };
 }
 
 void Service::add_extension(GenerationStart& start) {

@@ -83,7 +83,7 @@ TEST_F(Responses, ToolsAndFormatsAreThoseOfChats) {
 
 TEST_F(Responses, WhatNeedsAStoreOrDoesNotFitIsRefused) {
   EXPECT_EQ(refused({{"input", "Hi"}, {"previous_response_id", "resp_9"}}).status, 404);
-  EXPECT_THAT(refused({{"input", "Hi"}, {"background", true}}).message, HasSubstr("stores none"));
+  EXPECT_THAT(refused({{"input", "Hi"}, {"background", true}}).message, HasSubstr("VLLM_ENABLE_RESPONSES_API_STORE=1"));
   EXPECT_THAT(refused(json::object()).message, HasSubstr("Field required"));
   EXPECT_EQ(refused({{"input", 5}}).status, 400);
   EXPECT_EQ(refused({{"input", {5}}}).status, 400);

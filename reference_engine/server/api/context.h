@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,6 +28,12 @@ class AdapterDirectory;
 struct ToolParserRow;
 struct ReasoningParserRow;
 
+/// What another turn of a conversation starts from. JSON.
+struct StoredTurn {
+  std::string messages;  ///< an array
+  std::string response;  ///< what was answered
+};
+
 struct ApiContext {
   /// At least one. Responses carry the first, whichever alias the client used.
   std::vector<std::string> served_model_names;
@@ -42,6 +50,8 @@ struct ApiContext {
   bool exclude_tools_when_tool_choice_none = false;
   const ToolParserRow* tool_parser = nullptr;            ///< null: calls are not looked for
   const ReasoningParserRow* reasoning_parser = nullptr;  ///< null: everything is content
+  /// Of a response that is kept, by its id. Empty: none is kept.
+  std::function<std::optional<StoredTurn>(std::string_view id)> stored_turn;
   const Clock* clock = nullptr;  ///< today, for chat templates; null: they do not know it
   std::string bos_token;         ///< text, for the chat template
   std::string eos_token;

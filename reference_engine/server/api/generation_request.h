@@ -77,8 +77,10 @@ struct GenerationRequest {
   bool return_prompt_text = false;
   /// JSON that a response of /v1/responses repeats of its request; null: this is no such request.
   std::shared_ptr<const std::string> responses;
-  int64_t priority = 0;    ///< lower is sooner
-  std::string cache_salt;  ///< enters the prefix hash; empty: none
+  bool background = false;   ///< of such a request: nobody waits for its answer
+  std::string conversation;  ///< of one whose response is kept: its messages as JSON
+  int64_t priority = 0;      ///< lower is sooner
+  std::string cache_salt;    ///< enters the prefix hash; empty: none
   std::string user;
   /// Chat, with ApiContext::keep_messages: role and text of each message as sent.
   std::vector<std::pair<std::string, std::string>> messages;

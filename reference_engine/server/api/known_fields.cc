@@ -26,8 +26,8 @@ constexpr const char* kNoBudget = "reasoning is not cut off";
 constexpr KnownField kFields[] = {
     {"model", kC | kH | kT | kD | kR},
     {"prompt", kC | kT},
-    {"prompt_embeds", kC},
-    {"suffix", kC},
+    {"prompt_embeds", kC, Use::kHonoured, "a 400, as from vLLM without --enable-prompt-embeds"},
+    {"suffix", kC, Use::kHonoured, "a 400, as from vLLM: no model here fills in the middle"},
     {"messages", kH | kT},
     {"tokens", kD},
     {"return_token_strs", kT},
@@ -72,7 +72,7 @@ constexpr KnownField kFields[] = {
     {"tool_choice", kH | kR},
     {"parallel_tool_calls", kH | kR},
     {"include_reasoning", kH | kR},
-    {"stream_interval", kH},
+    {"stream_interval", kC | kH},
     {"add_generation_prompt", kH | kT},
     {"continue_final_message", kH | kT},
     {"documents", kH | kT},
@@ -91,7 +91,7 @@ constexpr KnownField kFields[] = {
 
     {"metadata", kR, Use::kHarmless, "it is repeated in the answer"},
     {"service_tier", kR, Use::kHarmless, "it is repeated in the answer"},
-    {"store", kR, Use::kHarmless, "nothing is stored, as in a vLLM without its store"},
+    {"store", kR},
     {"max_tool_calls", kR, Use::kHarmless, "tools are the client's to call"},
     {"prompt_cache_key", kR, Use::kHarmless, "vLLM ignores it too"},
     {"user", kC | kH | kR, Use::kHarmless, "vLLM ignores it too"},

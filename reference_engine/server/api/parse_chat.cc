@@ -84,8 +84,6 @@ ChatBody read_fields(Body& body, const RequestHeaders& headers, const ApiContext
     fields.chat.template_arguments["reasoning_effort"] = *effort;
   }
   fields.include_reasoning = body.boolean("include_reasoning", Null::kRefused).value_or(true);
-  request.stream_interval = static_cast<int32_t>(std::min<int64_t>(
-      body.integer("stream_interval", {.low = 1}).value_or(1), context.max_model_len));
   request.return_prompt_text = body.boolean("return_prompt_text").value_or(false);
   read_common_fields(body, headers, context, request);
   read_refused_fields(body, BodyKind::kChat);

@@ -52,6 +52,8 @@ std::optional<ApiError> check_logprobs_fields(const Body& body, const char* logp
 
 void read_common_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,
                         GenerationRequest& request) {
+  request.stream_interval = static_cast<int32_t>(std::min<int64_t>(
+      body.integer("stream_interval", {.low = 1}).value_or(1), context.max_model_len));
   request.stream = body.boolean("stream").value_or(false);
   if (auto options = body.object("stream_options")) {
     const bool wanted =

@@ -67,10 +67,10 @@ ordered_json response_of(const GenerationRequest& request, const ResponseHead& h
           {"tool_choice", said["tool_choice"]},
           {"tools", said["tools"]},
           {"top_p", request.sampling.top_p},
-          {"background", false},
+          {"background", request.background},
           {"max_output_tokens", request.prompts[0].max_tokens},
           {"max_tool_calls", said["max_tool_calls"]},
-          {"previous_response_id", nullptr},
+          {"previous_response_id", said["previous_response_id"]},
           {"prompt", nullptr},
           {"reasoning", said["reasoning"]},
           {"service_tier", said["service_tier"]},
@@ -115,6 +115,10 @@ const char* status_of(const Choice& choice) {
 }
 
 }  // namespace
+
+std::string responses_queued(const GenerationRequest& request, const ResponseHead& head) {
+  return response_of(request, head, "queued", ordered_json::array(), nullptr).dump();
+}
 
 std::string responses_answer(const GenerationRequest& request, const ResponseHead& head,
                              const Choice& choice, const PromptResult& prompt) {

@@ -1,7 +1,7 @@
 // POST /v1/responses: a body becomes the chat that it means, and the chat's answer a response,
-// whole or as events. Nothing is stored, as in a vLLM without VLLM_ENABLE_RESPONSES_API_STORE, so
-// responses cannot be retrieved, cancelled or gone on from. Pure; thread-compatible. Source: vLLM
-// 0.32.0 entrypoints/openai/responses/{protocol,serving,streaming_events}.py.
+// whole or as events. Whether responses are kept, to be gone on from, the context says
+// (stored_turn), as VLLM_ENABLE_RESPONSES_API_STORE does in vLLM. Pure; thread-compatible. Source:
+// vLLM 0.32.0 entrypoints/openai/responses/{protocol,serving,streaming_events}.py.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,8 +15,11 @@ namespace touchstone::server::api {
 /// The chat request that the body means; request.responses holds what the answer repeats of it.
 ParsedGeneration parse_responses(std::string_view body, const RequestHeaders& headers,
                                  const ApiContext& context);
-/// 404 for a response that was never stored.
+/// 404 for a response that is not kept.
 ApiError no_such_response(std::string_view id);
+
+/// What one in the background is answered at first. REQUIRES: request.responses.
+std::string responses_queued(const GenerationRequest& request, const ResponseHead& head);
 
 /// The whole answer. REQUIRES: request.responses.
 std::string responses_answer(const GenerationRequest& request, const ResponseHead& head,

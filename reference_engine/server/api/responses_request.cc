@@ -72,12 +72,29 @@ void add_item(const ordered_json& item, ordered_json& messages) {
   }
 }
 
-void add_messages(Body& body, const ordered_json& ordered, ordered_json& chat) {
+/// What was said before. Instructions hold for their own request only, and of the last answer its
+/// messages are told, as in vLLM: neither reasoning nor calls.
+void add_turn(const StoredTurn& turn, ordered_json& messages) {
+  for (ordered_json& message : ordered_json::parse(turn.messages)) {
+    if (message["role"] != "system") messages.push_back(std::move(message));
+  }
+  const ordered_json answered = ordered_json::parse(turn.response);
+  for (const ordered_json& item : answered["output"]) {
+    if (item["type"] != "message") continue;
+    for (const ordered_json& part : item["content"]) {
+      messages.push_back({{"role", "assistant"}, {"content", part["text"]}});
+    }
+  }
+}
+
+void add_messages(Body& body, const ordered_json& ordered, const std::optional<StoredTurn>& before,
+                  ordered_json& chat) {
   ordered_json& messages = chat["messages"] = ordered_json::array();
   if (const auto instructions = body.string("instructions");
       instructions && !instructions->empty()) {
     messages.push_back({{"role", "system"}, {"content", *instructions}});
   }
+  if (before) add_turn(*before, messages);
   const json& input = body.raw("input");
   if (!body.has("input")) {
     body.errors().add("missing", body.location("input"), "Field required", body.tree());
@@ -140,17 +157,32 @@ void add_format(Body& body, const ordered_json& ordered, ordered_json& chat) {
                                {"schema", format.value("schema", ordered_json::object())}}}};
 }
 
-std::optional<ApiError> refuse_stored(Body& body) {
+/// What a request asks of the store.
+struct Storing {
+  bool stored = false;
+  bool background = false;
+  std::optional<StoredTurn> before;
+};
+
+std::optional<ApiError> read_storing(Body& body, const ApiContext& context, Storing& storing) {
   const auto previous = body.string("previous_response_id");
-  const auto background = body.boolean("background");
+  const bool wanted = body.boolean("store").value_or(true);
+  storing.background = body.boolean("background").value_or(false);
+  storing.stored = wanted && context.stored_turn;
   if (!body.errors().empty()) return std::nullopt;
-  if (previous && !previous->empty()) return no_such_response(*previous);
-  if (background.value_or(false)) {
+  if (storing.background && !wanted) {
+    return parameter_error("background can only be used when `store` is true", "background");
+  }
+  if (storing.background && !storing.stored) {
     return ApiError{400, "invalid_request_error",
-                    "background mode needs stored responses, and this server stores none; send "
-                    "the request without it",
+                    "This vLLM engine does not support `store=True` and therefore does not support "
+                    "the background mode. To enable these features, set the environment variable "
+                    "`VLLM_ENABLE_RESPONSES_API_STORE=1` when launching the vLLM server.",
                     "background"};
   }
+  if (!previous) return std::nullopt;
+  if (context.stored_turn) storing.before = context.stored_turn(*previous);
+  if (!storing.before) return no_such_response(*previous);
   return std::nullopt;
 }
 
@@ -162,6 +194,7 @@ ordered_json repeated(const ordered_json& ordered) {
   return {{"instructions", given("instructions", nullptr)},
           {"metadata", given("metadata", nullptr)},
           {"parallel_tool_calls", given("parallel_tool_calls", true)},
+          {"previous_response_id", given("previous_response_id", nullptr)},
           {"tool_choice", given("tool_choice", "auto")},
           {"tools", given("tools", ordered_json::array())},
           {"max_tool_calls", given("max_tool_calls", nullptr)},
@@ -186,12 +219,13 @@ ParsedGeneration parse_responses(std::string_view text, const RequestHeaders& he
   SchemaErrors errors;
   Body body(tree, errors);
   const ordered_json ordered = ordered_json::parse(text);
-  if (auto error = refuse_stored(body)) return *error;
+  Storing storing;
+  if (auto error = read_storing(body, context, storing)) return *error;
   ordered_json chat = ordered_json::object();
   for (const char* key : kSame) {
     if (ordered.contains(key)) chat[key] = ordered[key];
   }
-  add_messages(body, ordered, chat);
+  add_messages(body, ordered, storing.before, chat);
   add_tools(body, ordered, chat);
   add_format(body, ordered, chat);
   read_refused_fields(body, BodyKind::kResponses);
@@ -206,6 +240,8 @@ ParsedGeneration parse_responses(std::string_view text, const RequestHeaders& he
   if (auto* request = std::get_if<GenerationRequest>(&parsed)) {
     request->responses = std::make_shared<const std::string>(repeated(ordered).dump());
     request->unknown_fields = unknown_fields(body, BodyKind::kResponses);
+    request->background = storing.background;
+    if (storing.stored) request->conversation = chat["messages"].dump();
   }
   return parsed;
 }
