@@ -4,14 +4,27 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/ids.h"
 #include "records/ledger.h"
 #include "telemetry/prometheus/text.h"
 #include "telemetry/span.h"
 
 namespace touchstone::conformance {
+
+/// What crossed one boundary of a run, each span once however often it was sent.
+struct HopSpans {
+  using Id = std::pair<TraceId, SpanId>;
+  std::string from;            ///< "subject"
+  std::string to;              ///< "collector"
+  std::set<Id> taken = {};     ///< acknowledged
+  std::set<Id> rejected = {};  ///< acknowledged as rejected: a partial success
+  std::set<Id> refused = {};   ///< answered with an error; it may have been taken another time
+};
 
 /// All that the checks may look at. What is nullopt was not collected: checks that need it skip.
 struct Evidence {
@@ -28,6 +41,8 @@ struct Evidence {
   std::optional<telemetry::MetricsPage> metrics;         ///< the subject's /metrics at the end
   std::optional<telemetry::MetricsPage> metrics_before;  ///< and before the load; zero if absent
   std::optional<telemetry::MetricsPage> collector_metrics;
+  /// In the order that spans take; several of one order for several subjects. Empty: not counted.
+  std::vector<HopSpans> hops;
   int64_t now_unix_ns = 0;  ///< for expiry dates only
 };
 

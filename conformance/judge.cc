@@ -11,6 +11,7 @@
 #include "conformance/checks/check.h"
 #include "conformance/clock_offset.h"
 #include "conformance/hash.h"
+#include "conformance/hops.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -288,6 +289,8 @@ void Judge::State::add_primary_figures(Report& report) {
       main.phases.add_unanswered(std::max<int64_t>(0, match.all - match.found));
     }
     report.tables = accounting_tables(main, run.spans);
+    auto losses = loss_table(evidence, *main.matching, run.spans - run.delivered_again);
+    if (losses) report.tables.insert(report.tables.begin() + 1, std::move(*losses));
     const auto offsets = clock_offsets(*main.matching, main.profile().time.clock_skew_ns);
     for (const auto& [subject, offset] : offsets) {
       report.notes.push_back("Server's clock minus client's" +

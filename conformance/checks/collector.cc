@@ -1,12 +1,10 @@
-// The Collector's own counters: at which hop spans were lost. Source of the names:
-// opentelemetry-collector, docs on internal telemetry; a `_total` suffix and the scope labels
-// depend on its version, so both spellings are read and labels are summed over.
+// The Collector's own counters: at which hop spans were lost.
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "base/text.h"
 #include "conformance/checks/check.h"
+#include "conformance/collector_counters.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -14,61 +12,15 @@ namespace {
 using telemetry::Labels;
 using telemetry::MetricsPage;
 
-/// Sum over everything but `labels`; with or without `_total`. nullopt: no such counter.
-std::optional<int64_t> counter(const MetricsPage& page, const std::string& name,
-                               const Labels& labels = {}) {
-  for (const std::string& spelling : {name, name + "_total"}) {
-    if (const auto sum = page.sum(spelling, labels)) return std::llround(*sum);
-  }
-  return std::nullopt;
-}
-
-/// The values of `label` in all samples of the counter.
-std::set<std::string> values_of(const MetricsPage& page, const std::string& name,
-                                const std::string& label) {
-  std::set<std::string> values;
-  for (const telemetry::MetricFamily& family : page.families) {
-    for (const telemetry::Sample& sample : family.samples) {
-      if (sample.name != name && sample.name != name + "_total") continue;
-      const auto found = sample.labels.find(label);
-      if (found != sample.labels.end()) values.insert(found->second);
-    }
-  }
-  return values;
-}
-
-/// Spans that processors took out (filter, sampling), from in minus out.
-int64_t removed_by_processors(const MetricsPage& page) {
-  int64_t removed = 0;
-  for (const std::string& processor :
-       values_of(page, "otelcol_processor_incoming_items", "processor")) {
-    const Labels labels = {{"processor", processor}, {"otel_signal", "traces"}};
-    const auto in = counter(page, "otelcol_processor_incoming_items", labels);
-    const auto out = counter(page, "otelcol_processor_outgoing_items", labels);
-    if (in && out) removed += *in - *out;
-  }
-  return removed;
-}
-
 std::string spans(int64_t count) { return format_count(count) + (count == 1 ? " span" : " spans"); }
 
 void loss(const CheckInput& input, Recorder& recorder) {
   if (!input.evidence.collector_metrics) return;
   const MetricsPage& page = *input.evidence.collector_metrics;
-  static constexpr struct {
-    const char* name;
-    const char* label;
-    const char* what;
-  } kLosses[] = {{"otelcol_receiver_refused_spans", "receiver", "refused by receiver "},
-                 {"otelcol_receiver_failed_spans", "receiver", "failed behind receiver "},
-                 {"otelcol_processor_refused_spans", "processor", "refused by processor "},
-                 {"otelcol_processor_dropped_spans", "processor", "dropped by processor "},
-                 {"otelcol_exporter_enqueue_failed_spans", "exporter", "not queued by exporter "},
-                 {"otelcol_exporter_send_failed_spans", "exporter", "not sent by exporter "}};
-  for (const auto& loss : kLosses) {
-    for (const std::string& part : values_of(page, loss.name, loss.label)) {
+  for (const CollectorLoss& loss : collector_losses()) {
+    for (const std::string& part : collector_labels(page, loss.name, loss.label)) {
       recorder.examined();
-      const int64_t lost = counter(page, loss.name, {{loss.label, part}}).value_or(0);
+      const int64_t lost = collector_counter(page, loss.name, {{loss.label, part}}).value_or(0);
       if (lost == 0) continue;
       recorder.violation({.fold = loss.name + part,
                           .signal = "collector",
@@ -103,7 +55,7 @@ void received_all(const CheckInput& input, Recorder& recorder) {
     return;
   }
   const auto accepted =
-      counter(*input.evidence.collector_metrics, "otelcol_receiver_accepted_spans");
+      collector_counter(*input.evidence.collector_metrics, "otelcol_receiver_accepted_spans");
   if (!accepted) {
     recorder.undecided("the page has no otelcol_receiver_accepted_spans");
     return;
@@ -111,7 +63,8 @@ void received_all(const CheckInput& input, Recorder& recorder) {
   recorder.examined();
   const int64_t owed = *due;
   const int64_t refused =
-      counter(*input.evidence.collector_metrics, "otelcol_receiver_refused_spans").value_or(0);
+      collector_counter(*input.evidence.collector_metrics, "otelcol_receiver_refused_spans")
+          .value_or(0);
   recorder.summary("accepted " + spans(*accepted) + " of " + std::to_string(owed) + " owed");
   if (*accepted + refused >= owed) return;
   const int64_t lost = owed - *accepted - refused;
@@ -130,8 +83,8 @@ void received_all(const CheckInput& input, Recorder& recorder) {
 void delivered_all(const CheckInput& input, Recorder& recorder) {
   if (!input.evidence.collector_metrics) return;
   const MetricsPage& page = *input.evidence.collector_metrics;
-  const auto accepted = counter(page, "otelcol_receiver_accepted_spans");
-  const auto exporters = values_of(page, "otelcol_exporter_sent_spans", "exporter");
+  const auto accepted = collector_counter(page, "otelcol_receiver_accepted_spans");
+  const auto exporters = collector_labels(page, "otelcol_exporter_sent_spans", "exporter");
   if (!accepted || exporters.empty()) {
     recorder.undecided(
         "the page lacks otelcol_receiver_accepted_spans or "
@@ -139,15 +92,15 @@ void delivered_all(const CheckInput& input, Recorder& recorder) {
     return;
   }
   const int64_t removed = removed_by_processors(page);
-  const auto dropped = counter(page, "otelcol_processor_dropped_spans").value_or(0);
+  const auto dropped = collector_counter(page, "otelcol_processor_dropped_spans").value_or(0);
   const int64_t due = *accepted - removed - dropped;
   for (const std::string& exporter : exporters) {
     recorder.examined();
     const Labels labels = {{"exporter", exporter}};
-    const int64_t sent = counter(page, "otelcol_exporter_sent_spans", labels).value_or(0);
+    const int64_t sent = collector_counter(page, "otelcol_exporter_sent_spans", labels).value_or(0);
     const int64_t failed =
-        counter(page, "otelcol_exporter_send_failed_spans", labels).value_or(0) +
-        counter(page, "otelcol_exporter_enqueue_failed_spans", labels).value_or(0);
+        collector_counter(page, "otelcol_exporter_send_failed_spans", labels).value_or(0) +
+        collector_counter(page, "otelcol_exporter_enqueue_failed_spans", labels).value_or(0);
     if (sent + failed >= due) continue;
     recorder.violation(
         {.fold = exporter,
