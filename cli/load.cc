@@ -1,5 +1,6 @@
 #include "cli/load.h"
 
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include "base/statistics.h"
 #include "base/text.h"
 #include "cli/collector_search.h"
+#include "cli/duration_flag.h"
 #include "cli/generated_load.h"
 #include "cli/output.h"
 #include "cli/server_access.h"
@@ -27,6 +29,9 @@ struct Flags {
   GeneratedLoad generated;
   std::string record;
   std::string timeout = "120s";
+  double sampled_percent = 100;
+  double slow_percent = 0;
+  double vanish_percent = 0;
   harness::RecordOptions options;
 };
 
@@ -95,6 +100,8 @@ Result<workload::Workload> chosen_workload(const Flags& flags) {
   return made;
 }
 
+int64_t per_million(double percent) { return std::llround(percent * 1e4); }
+
 Exit run(Flags& flags) {
   auto supervisor = Supervisor::start();
   if (!supervisor) return report_error(supervisor.error());
@@ -104,6 +111,9 @@ Exit run(Flags& flags) {
                                          ", expected a duration like 30s"));
   }
   flags.options.timeout_ns = *timeout;
+  flags.options.sampled_per_million = per_million(flags.sampled_percent);
+  flags.options.manners.slow_per_million = per_million(flags.slow_percent);
+  flags.options.manners.vanish_per_million = per_million(flags.vanish_percent);
   const auto workload = chosen_workload(flags);
   if (!workload) return report_error(workload.error());
   auto access = resolve(flags.access, "load");
@@ -129,6 +139,27 @@ Exit run(Flags& flags) {
   return print_outcome(*outcome, flags);
 }
 
+/// How many clients there are, and how they behave.
+void add_client_flags(CLI::App& app, Flags& flags) {
+  harness::RecordOptions& options = flags.options;
+  app.add_option("--clients", options.clients,
+                 "Closed loop: so many clients, each sends the next request when it has its answer "
+                 "(default: open loop, each request at its time)")
+      ->check(CLI::Range(1, 100000));
+  const auto percent = [&app](const char* flag, double& value, const char* help) {
+    app.add_option(flag, value, help)->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  };
+  percent("--sampled-percent", flags.sampled_percent,
+          "How many of a hundred requests say in their traceparent that they are sampled");
+  percent("--slow-percent", flags.slow_percent, "How many of a hundred clients read slowly");
+  add_duration_flag(app, "--read-pause", options.manners.read_pause_ns,
+                    "Of a slow client, before each further read");
+  percent("--vanish-percent", flags.vanish_percent,
+          "How many of a hundred clients close their connection before they have their answer");
+  add_duration_flag(app, "--vanish-within", options.manners.vanish_within_ns,
+                    "They do so at a moment drawn from this time after sending");
+}
+
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
   harness::RecordOptions& options = flags->options;
@@ -148,6 +179,7 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--connections", options.connections_max, "Requests in flight at most")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  add_client_flags(app, *flags);
   app.add_option("--timeout", flags->timeout, "Of one request")->capture_default_str();
   app.add_option("--vocab-size", options.vocab_size,
                  "Token ids to draw from, for generated load and traces without text")

@@ -22,9 +22,11 @@ class Connection final {
       : stream_(loop, endpoint) {}
 
   /// One request and its response, connecting first where needed; what went wrong on the way, or ""
-  /// (also after a hang-up). `sent_ns`: when sending began, on `clock`.
+  /// (also after a hang-up). `sent_ns`: when sending began, on `clock`. `read_pause_ns`: before
+  /// each further read; with one, little is taken that was not read.
   boost::asio::awaitable<std::string> exchange(const Message& message, ResponseReader& reader,
-                                               const Clock& clock, int64_t sent_ns);
+                                               const Clock& clock, int64_t sent_ns,
+                                               int64_t read_pause_ns = 0);
   /// The last response allows another request.
   bool can_be_kept() const { return keep_alive_; }
   http::ClientStream& stream() { return stream_; }
@@ -33,7 +35,7 @@ class Connection final {
   template <typename Stream>
   boost::asio::awaitable<std::string> talk(Stream& stream, const Message& message,
                                            ResponseReader& reader, const Clock& clock,
-                                           int64_t sent_ns);
+                                           int64_t sent_ns, int64_t read_pause_ns);
 
   http::ClientStream stream_;
   bool keep_alive_ = false;

@@ -217,10 +217,7 @@ bool ResponseReader::on_body(std::string_view bytes, int64_t offset_ns) {
     return true;
   }
   sse_.feed(bytes, [&](std::string_view data) { return on_event(data, offset_ns); });
-  if (hung_up_) {
-    entry_.outcome = records::ClientOutcome::kHungUp;
-    entry_.done_ns = offset_ns;
-  }
+  if (hung_up_) on_hang_up(offset_ns);
   return !hung_up_;
 }
 
@@ -254,6 +251,11 @@ void ResponseReader::on_end(int64_t offset_ns) {
   if (entry_.outcome != records::ClientOutcome::kCompleted && entry_.error.empty()) {
     entry_.error = "status " + std::to_string(entry_.status);
   }
+}
+
+void ResponseReader::on_hang_up(int64_t offset_ns) {
+  entry_.outcome = records::ClientOutcome::kHungUp;
+  entry_.done_ns = offset_ns;
 }
 
 void ResponseReader::on_failure(const std::string& what, int64_t offset_ns) {

@@ -47,6 +47,8 @@ class ResponseReader final {
   bool on_body(std::string_view bytes, int64_t offset_ns);
   /// The body ended, in good order or not: sets outcome and error.
   void on_end(int64_t offset_ns);
+  /// The client closed the connection on purpose.
+  void on_hang_up(int64_t offset_ns);
   /// The connection broke, timed out, or was given up.
   void on_failure(const std::string& what, int64_t offset_ns);
 

@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "base/files.h"
@@ -34,13 +35,20 @@ class Generator final {
     RETURN_IF_ERROR(prepare());
     start_ns_ = clock_.monotonic_ns();
     outcome_.start_unix_ns = clock_.unix_ns();
+    if (total() == 0) loop_.stop();
     asio::co_spawn(loop_, dispatch(), asio::detached);
+    for (const auto& server : servers_) {
+      for (int64_t i = 0; i < server->target->clients.value_or(0); ++i) {
+        asio::co_spawn(loop_, be_client(*server), asio::detached);
+      }
+    }
     asio::co_spawn(loop_, act(), asio::detached);
     asio::co_spawn(loop_, report_progress(), asio::detached);
     for (const Watch& watch : options_.watches) asio::co_spawn(loop_, look(watch), asio::detached);
     loop_.run();
     give_up_the_rest();
     outcome_.duration_ns = elapsed_ns();
+    put_in_order();
     if (options_.on_progress) options_.on_progress({sent_, done_, total(), elapsed_ns()});
     outcome_.actions_not_reached = static_cast<int64_t>(options_.actions.size()) - actions_done_;
     RETURN_IF_ERROR(ledger_.close());
@@ -61,11 +69,13 @@ class Generator final {
     http::Url url;
     http::Endpoint endpoint;
     std::vector<std::unique_ptr<Connection>> idle = {};
+    size_t next = 0;  ///< in a closed loop: of all requests, the first that nobody has taken
   };
   struct Planned {
     const workload::Request* request = nullptr;
     Server* server = nullptr;
     records::LedgerEntry entry;
+    ClientManner manner;
   };
 
   Status prepare() {
@@ -83,6 +93,7 @@ class Generator final {
       one.entry.index = static_cast<int64_t>(requests_.size());
       requests_.push_back(one.request);
       server_of_.push_back(one.server);
+      manners_.push_back(one.manner);
       outcome_.sent.push_back({one.server->target, one.request});
       outcome_.entries.push_back(std::move(one.entry));
     }
@@ -104,8 +115,10 @@ class Generator final {
 
   void plan(Server& server, std::vector<Planned>& planned) {
     auto entries = planned_entries(*server.target, servers_.size());
+    const auto manners = planned_manners(*server.target, servers_.size());
     for (size_t i = 0; i < entries.size(); ++i) {
-      planned.push_back({&server.target->workload->requests[i], &server, std::move(entries[i])});
+      planned.push_back(
+          {&server.target->workload->requests[i], &server, std::move(entries[i]), manners[i]});
     }
   }
 
@@ -138,10 +151,40 @@ class Generator final {
     }
   }
 
+  /// A closed loop's requests were intended when they were sent.
+  void put_in_order() {
+    std::vector<size_t> order(outcome_.entries.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [this](size_t a, size_t b) {
+      return outcome_.entries[a].intended_ns < outcome_.entries[b].intended_ns;
+    });
+    LoadOutcome sorted;
+    for (const size_t i : order) {
+      outcome_.entries[i].index = std::ssize(sorted.entries);
+      sorted.entries.push_back(std::move(outcome_.entries[i]));
+      sorted.sent.push_back(outcome_.sent[i]);
+    }
+    outcome_.entries = std::move(sorted.entries);
+    outcome_.sent = std::move(sorted.sent);
+  }
+
+  /// One client of a closed loop.
+  asio::awaitable<void> be_client(Server& server) {
+    for (;;) {
+      while (server.next < requests_.size() && server_of_[server.next] != &server) ++server.next;
+      if (server.next == requests_.size()) co_return;
+      const size_t mine = server.next++;
+      outcome_.entries[mine].intended_ns = elapsed_ns();
+      ++active_;
+      ++sent_;
+      co_await send(mine);
+    }
+  }
+
   asio::awaitable<void> dispatch() {
-    if (total() == 0) loop_.stop();
     asio::steady_timer timer(loop_);
     for (size_t i = 0; i < requests_.size(); ++i) {
+      if (server_of_[i]->target->clients) continue;
       timer.expires_after(until(requests_[i]->arrival_ns));
       co_await timer.async_wait(kAwait);
       while (active_ >= options_.connections_max) {
@@ -223,14 +266,17 @@ class Generator final {
     const int64_t sent_ns = clock_.monotonic_ns();
     entry.sent_unix_ns = clock_.unix_ns();
     std::unique_ptr<Connection> connection = connection_to(server);
-    const int64_t gives_up_ns = request.timeout_ns.value_or(INT64_MAX);
-    connection->stream().expires_after(std::min(server.target->timeout_ns, gives_up_ns));
-    const std::string problem = co_await connection->exchange(message, reader, clock_, sent_ns);
-    if (!problem.empty()) {
-      const int64_t waited_ns = clock_.monotonic_ns() - sent_ns;
-      reader.on_failure(problem, waited_ns);
-      if (waited_ns >= gives_up_ns) entry.outcome = records::ClientOutcome::kHungUp;
-    }
+    const ClientManner& manner = manners_[index];
+    const int64_t leaves_ns = std::min(request.timeout_ns.value_or(INT64_MAX),
+                                       manner.leaves_after_ns.value_or(INT64_MAX));
+    const int64_t patience_ns = std::min(server.target->timeout_ns, leaves_ns);
+    connection->stream().expires_after(patience_ns);
+    const std::string problem =
+        co_await connection->exchange(message, reader, clock_, sent_ns, manner.read_pause_ns);
+    const int64_t took_ns = clock_.monotonic_ns() - sent_ns;
+    const bool left = leaves_ns == patience_ns && took_ns >= patience_ns;
+    if (!problem.empty() && left) reader.on_hang_up(took_ns);
+    if (!problem.empty() && !left) reader.on_failure(problem, took_ns);
     const bool clean = entry.outcome == records::ClientOutcome::kCompleted ||
                        entry.outcome == records::ClientOutcome::kRefused;
     if (clean && connection->can_be_kept()) {
@@ -250,6 +296,7 @@ class Generator final {
   LineWriter& ledger_;
   std::vector<const workload::Request*> requests_;  ///< by index
   std::vector<Server*> server_of_;                  ///< by index
+  std::vector<ClientManner> manners_;               ///< by index
   LoadOutcome outcome_;
   std::vector<bool> ended_;
   int64_t start_ns_ = 0;

@@ -1,11 +1,13 @@
-// The load generator: sends the requests of one or more workloads, each to its server, open loop:
-// at their intended times whatever the servers do, and writes what the client saw into the ledger.
-// Latencies are therefore free of coordinated omission: intended_ns stands in the ledger beside
-// sent_unix_ns. One thread, Boost.Asio. Thread-compatible.
+// The load generator: sends the requests of one or more workloads, each to its server, and writes
+// what the client saw into the ledger. Open loop, unless a target says how many clients it has: at
+// their intended times whatever the servers do. Latencies are therefore free of coordinated
+// omission: intended_ns stands in the ledger beside sent_unix_ns. One thread, Boost.Asio.
+// Thread-compatible.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +40,14 @@ struct LoadProgress {
   int64_t elapsed_ns = 0;
 };
 
+/// Clients that are not as one would wish, so many of a million, drawn by the target's seed.
+struct ClientManners {
+  int64_t slow_per_million = 0;
+  int64_t read_pause_ns = 100 * kNsPerMs;   ///< of the slow ones, before each further read
+  int64_t vanish_per_million = 0;           ///< close their connection before the answer is whole
+  int64_t vanish_within_ns = kNsPerSecond;  ///< of sending, at a moment drawn uniformly
+};
+
 /// One server, and what is sent to it.
 struct LoadTarget {
   std::string name;                              ///< `subject` in the ledger; empty: the only one
@@ -49,7 +59,11 @@ struct LoadTarget {
   /// Of a million requests so many say in their traceparent that they are sampled.
   int64_t sampled_per_million = 1'000'000;
   int64_t timeout_ns = 120 * kNsPerSecond;  ///< of one request
-  std::set<std::string> samples;            ///< requests whose completion's text is kept, by name
+  /// Closed loop: so many clients, each of which sends the workload's next request when it has the
+  /// answer to its last; arrival times do not count. nullopt: open loop.
+  std::optional<int64_t> clients;
+  ClientManners manners;
+  std::set<std::string> samples;  ///< requests whose completion's text is kept, by name
 };
 
 struct LoadOptions {
@@ -68,8 +82,9 @@ struct SentRequest {
 };
 
 struct LoadOutcome {
-  std::vector<records::LedgerEntry> entries;  ///< by index: in order of intended time
-  std::vector<SentRequest> sent;              ///< of each entry
+  /// By index: in order of intended time, which in a closed loop is when it was sent.
+  std::vector<records::LedgerEntry> entries;
+  std::vector<SentRequest> sent;  ///< of each entry
   int64_t start_unix_ns = 0;
   int64_t duration_ns = 0;
   int64_t actions_not_reached = 0;  ///< timed for later than the load's end

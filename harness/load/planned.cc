@@ -33,6 +33,23 @@ std::vector<records::LedgerEntry> planned_entries(const LoadTarget& target, size
   return entries;
 }
 
+std::vector<ClientManner> planned_manners(const LoadTarget& target, size_t number) {
+  const ClientManners& manners = target.manners;
+  RandomStream slow(target.seed, stream_name("slow", number));
+  RandomStream vanishing(target.seed, stream_name("vanishing", number));
+  std::vector<ClientManner> planned(target.workload->requests.size());
+  for (ClientManner& manner : planned) {
+    if (slow.between(1, kPerMillion) <= manners.slow_per_million) {
+      manner.read_pause_ns = manners.read_pause_ns;
+    }
+    const int64_t leaves = vanishing.between(1, manners.vanish_within_ns);
+    if (vanishing.between(1, kPerMillion) <= manners.vanish_per_million) {
+      manner.leaves_after_ns = leaves;
+    }
+  }
+  return planned;
+}
+
 std::vector<records::LedgerEntry> expected_ledger(const LoadTarget& target, size_t number) {
   std::vector<records::LedgerEntry> entries = planned_entries(target, number);
   for (size_t i = 0; i < entries.size(); ++i) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "harness/load/generator.h"
@@ -14,7 +16,16 @@ namespace touchstone::harness {
 /// numbers give equal entries. `number`: of the target among those of the load, from 0.
 std::vector<records::LedgerEntry> planned_entries(const LoadTarget& target, size_t number);
 
-/// The same when every request has come to what its workload expects.
+/// How the client of a request behaves.
+struct ClientManner {
+  int64_t read_pause_ns = 0;
+  std::optional<int64_t> leaves_after_ns;  ///< of sending
+};
+/// Of each request of the target's workload, in its order; equal targets and numbers give equal
+/// ones.
+std::vector<ClientManner> planned_manners(const LoadTarget& target, size_t number);
+
+/// The entries when every request has come to what its workload expects.
 std::vector<records::LedgerEntry> expected_ledger(const LoadTarget& target, size_t number);
 
 }  // namespace touchstone::harness

@@ -48,6 +48,9 @@ Result<RecordOutcome> record_load(const workload::Workload& workload, const Reco
   target.workload = &workload;
   target.seed = options.seed;
   target.timeout_ns = options.timeout_ns;
+  target.sampled_per_million = options.sampled_per_million;
+  target.clients = options.clients;
+  target.manners = options.manners;
   LoadOptions load;
   load.ledger_path = folder.file(run_files::kLedger);
   load.connections_max = options.connections_max;

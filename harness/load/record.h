@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -20,6 +21,9 @@ struct RecordOptions {
   std::string model;  ///< empty: the first that /v1/models lists
   uint64_t seed = 0;
   int64_t connections_max = 1024;
+  int64_t sampled_per_million = 1'000'000;  ///< requests whose traceparent says sampled
+  std::optional<int64_t> clients;           ///< closed loop of so many
+  ClientManners manners;
   int64_t timeout_ns = 120 * kNsPerSecond;
   int64_t vocab_size = 1024;
   std::string description;

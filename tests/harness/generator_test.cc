@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/files.h"
+#include "harness/load/planned.h"
 #include "harness/process/ports.h"
 #include "http/client.h"
 #include "http/url.h"
@@ -92,6 +94,78 @@ TEST_F(LoadGenerator, EveryRequestEndsInTheLedgerAsItsClientSawIt) {
     EXPECT_EQ(records::to_json_line((*read)[i]), records::to_json_line(entries[i]));
     EXPECT_EQ((*read)[i].index, static_cast<int64_t>(i)) << "the ledger is in order of index";
   }
+}
+
+/// Every request is there at once; three clients take them one after the other.
+TEST_F(LoadGenerator, AClosedLoopHasSoManyClientsAndNoMore) {
+  TinyServer server;
+  Load load = options(server.url());
+  load.target.clients = 3;
+  const auto outcome = run(std::vector<workload::Request>(12, request("stream")), load);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  std::vector<std::pair<int64_t, int64_t>> spans;
+  int64_t last_ns = 0;
+  for (const auto& entry : outcome->entries) {
+    EXPECT_EQ(entry.outcome, ClientOutcome::kCompleted) << entry.error;
+    EXPECT_GE(entry.intended_ns, last_ns) << "in order of sending";
+    last_ns = entry.intended_ns;
+    spans.emplace_back(entry.sent_unix_ns, entry.sent_unix_ns + entry.done_ns);
+  }
+  EXPECT_GT(last_ns, 0) << "not all at once";
+  for (const auto& [start, end] : spans) {
+    const auto at_once = std::count_if(spans.begin(), spans.end(), [at = start](const auto& other) {
+      return other.first <= at && at < other.second;
+    });
+    EXPECT_LE(at_once, 3);
+  }
+}
+
+TEST_F(LoadGenerator, VanishingClientsHangUpAndWhoeverWasAnsweredBeforeIsNot) {
+  TinyServer server;
+  Load load = options(server.url());
+  load.target.manners = {.vanish_per_million = 1'000'000, .vanish_within_ns = 50 * kNsPerMs};
+  const auto gone = run(std::vector<workload::Request>(4, request("silent")), load);
+  ASSERT_TRUE(gone) << gone.error().message;
+  for (const auto& entry : gone->entries) {
+    EXPECT_EQ(entry.outcome, ClientOutcome::kHungUp) << entry.error;
+    EXPECT_EQ(entry.status, 0);
+    EXPECT_LT(entry.done_ns, kNsPerSecond);
+  }
+  load.target.manners.vanish_within_ns = 3600 * kNsPerSecond;
+  const auto answered = run({request("whole")}, load);
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->entries[0].outcome, ClientOutcome::kCompleted);
+}
+
+TEST_F(LoadGenerator, SlowClientsPauseBeforeEachReadAndGetTheSame) {
+  TinyServer server;
+  Load load = options(server.url());
+  load.target.manners = {.slow_per_million = 1'000'000, .read_pause_ns = 30 * kNsPerMs};
+  const auto outcome = run({request("stream")}, load);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->entries[0].outcome, ClientOutcome::kCompleted) << outcome->entries[0].error;
+  EXPECT_EQ(outcome->entries[0].chunk_offsets_ns.size(), 20u);
+  EXPECT_GE(outcome->entries[0].done_ns, 30 * kNsPerMs);
+}
+
+TEST_F(LoadGenerator, MannersAreOfTheSeed) {
+  workload::Workload workload;
+  workload.requests.assign(1000, request("whole"));
+  LoadTarget target;
+  target.workload = &workload;
+  target.seed = 3;
+  target.manners = {.slow_per_million = 300'000, .vanish_per_million = 100'000};
+  const auto manners = planned_manners(target, 0);
+  const auto again = planned_manners(target, 0);
+  int slow = 0;
+  int vanishing = 0;
+  for (size_t i = 0; i < manners.size(); ++i) {
+    slow += manners[i].read_pause_ns > 0;
+    vanishing += manners[i].leaves_after_ns.has_value();
+    EXPECT_EQ(manners[i].leaves_after_ns, again[i].leaves_after_ns);
+  }
+  EXPECT_NEAR(slow, 300, 60);
+  EXPECT_NEAR(vanishing, 100, 40);
 }
 
 TEST_F(LoadGenerator, TheServerSeesTheClientsHangUp) {
