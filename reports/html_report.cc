@@ -7,7 +7,9 @@
 #include "base/embedded_text.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "reports/content_policy.h"
 #include "reports/escape.h"
+#include "reports/html_heat.h"
 #include "reports/html_parts.h"
 #include "reports/reports.h"
 #include "reports/sightings.h"
@@ -144,7 +146,8 @@ std::string to_html(const Report& report) {
       charts_section(report),
       {"tables", "Figures", static_cast<int64_t>(report.tables.size()), tables_html(report)},
       {"budgets", "Budgets", static_cast<int64_t>(report.budgets.size()), budgets_html(report)},
-      {"coverage", "Coverage", static_cast<int64_t>(report.coverage.size()), coverage_html(report)},
+      {"coverage", "Coverage", static_cast<int64_t>(report.coverage.size()),
+       heat_map_html(report) + coverage_html(report)},
       {"sightings", "Seen", static_cast<int64_t>(report.sightings.size()), sightings_html(report)},
       traces_section(report),
       samples_section(report),
@@ -160,8 +163,12 @@ std::string to_html(const Report& report) {
                                : "") +
             "</h2>" + section.body + "</section>\n";
   }
+  const std::string script = "\n" + std::string(asset("report.js"));
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"" +
+      content_policy(script) +
+      "\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
       "<meta name=\"generator\" content=\"touchstone " +
       std::string(kVersion) + "\"><title>" + escape_markup(report.title) + ": " +
@@ -174,8 +181,8 @@ std::string to_html(const Report& report) {
       "</nav><button id=\"theme\" type=\"button\" hidden>Dark</button></div>"
       "</header>\n<main>" +
       overview(report) + "\n" + body + "</main>\n<footer>touchstone " + kVersion +
-      "</footer>\n<script>\n";
-  page += asset("report.js");
+      "</footer>\n<script>";
+  page += script;
   return page + "</script></body></html>\n";
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "reports/content_policy.h"
 #include "reports/escape.h"
 #include "reports/svg_chart.h"
 #include "reports/text_writer.h"
@@ -183,6 +184,37 @@ TEST(Html, EveryElementIsClosed) {
               count_of(page, "</" + std::string(name) + ">"))
         << name;
   }
+}
+
+/// What stands between the tags is what the policy's hash is of.
+TEST(Html, LetsABrowserRunItsOwnScriptAlone) {
+  const std::string page = to_html(full_report());
+  const size_t begin = page.rfind("<script>") + std::string("<script>").size();
+  const std::string policy = content_policy(page.substr(begin, page.rfind("</script>") - begin));
+  EXPECT_NE(page.find("<meta http-equiv=\"Content-Security-Policy\" content=\"" + policy),
+            std::string::npos);
+  EXPECT_EQ(policy.find("default-src 'none'; "), 0u);
+  // The digest of the empty text, from RFC 6234's test vectors.
+  EXPECT_NE(content_policy("").find("'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"),
+            std::string::npos);
+}
+
+TEST(Html, SeveralTypesOfSpanHaveAHeatMap) {
+  Report report;
+  report.coverage = {
+      {.name_space = "x", .attribute = "a", .span_type = "root", .present = 4, .total = 4},
+      {.name_space = "x", .attribute = "a", .span_type = "queue", .present = 1, .total = 8},
+      {.name_space = "x", .attribute = "b<", .span_type = "root", .total = 4}};
+  const std::string page = to_html(report);
+  EXPECT_NE(page.find("<td class=\"heat h4\" title=\"4 of 4\">100</td><td class=\"heat h0\" "
+                      "title=\"1 of 8\">12.5</td>"),
+            std::string::npos)
+      << page.substr(page.find("class=\"map\""), 800);
+  EXPECT_NE(page.find("<code>b&lt;</code></td><td class=\"heat h0\" title=\"0 of 4\">0</td><td "
+                      "class=\"heat\">–</td>"),
+            std::string::npos);
+  report.coverage[1].name_space = "resource";
+  EXPECT_EQ(to_html(report).find("class=\"map\""), std::string::npos) << "the table says it all";
 }
 
 TEST(Html, AnEmptyReportIsAPageToo) {
