@@ -1,0 +1,1 @@
+touchstone_benchmark(tap SOURCES tap_bench.cc LINKS touchstone_harness Boost::headers Threads::Threads)
