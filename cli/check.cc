@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/backend_flags.h"
+#include "cli/check_several.h"
 #include "cli/collector_search.h"
 #include "cli/duration_flag.h"
 #include "cli/output.h"
@@ -39,6 +40,9 @@ constexpr int64_t kOverheadNs = 2 * kNsPerSecond;
 
 struct Flags {
   harness::CheckOptions options;
+  std::vector<std::string> suites;
+  std::string cell;
+  size_t jobs = 1;
   AccessFlags access;
   std::string run;  ///< a folder to judge again
   std::string output = "touchstone-report";
@@ -77,7 +81,22 @@ Exit list_suites() {
     if (!suite) return report_error(suite.error());
     std::printf("%-14s %s\n", suite->name.c_str(), suite->title.c_str());
   }
+  std::printf(
+      "\nFaults: --fault KIND:TARGET@TIME[+DURATION][,OPTION=VALUE], TIME or FROM..TO*TIMES\n");
+  for (const harness::FaultKind& kind : harness::fault_kinds()) {
+    std::printf("%-14s %s\n", kind.word, kind.summary);
+    std::printf("%14s on %s; proves: %s\n", "", harness::to_string(kind.target), kind.proves);
+    for (const harness::FaultOption& option : kind.options) {
+      std::printf("%14s %s=%s: %s\n", "", option.word, harness::fallback_text(option).c_str(),
+                  option.summary);
+    }
+  }
   return Exit::kGood;
+}
+
+/// How the moments of drawn faults are had again.
+std::string drawn_text(const harness::CheckPlan& plan) {
+  return "moments of faults drawn by --seed " + std::to_string(plan.fault_seed.value_or(0));
 }
 
 /// What can be known beforehand to leave something undecided.
@@ -116,6 +135,7 @@ Exit print_plan(const harness::CheckPlan& plan) {
     std::printf("samples    at most %s, when every request comes to what the workload expects\n",
                 format_count(*plan.samples_most).c_str());
   }
+  if (plan.fault_seed) std::printf("faults     %s\n", drawn_text(plan).c_str());
   for (const std::string& warning : warnings_of(plan)) {
     std::printf("warning    %s\n", warning.c_str());
   }
@@ -151,6 +171,7 @@ std::string command_of(const Flags& flags) {
     if (!value.empty()) command += std::string(" ") + flag + " " + shell_word(value);
   };
   if (!flags.options.suite.empty()) command += " " + shell_word(flags.options.suite);
+  add("--cell", flags.cell);
   add("--run", flags.run);
   if (flags.options.seed) add("--seed", std::to_string(*flags.options.seed));
   for (const std::string& profile : flags.options.profiles) add("--profile", profile);
@@ -222,6 +243,7 @@ Exit run_and_judge(Flags& flags) {
   std::fprintf(
       stderr, "check %s: about %s once the subject is up\n", plan->suite.name.c_str(),
       format_duration((plan->last_arrival_ns + kOverheadNs) / kNsPerSecond * kNsPerSecond).c_str());
+  if (plan->fault_seed) std::fprintf(stderr, "check: %s\n", drawn_text(*plan).c_str());
   for (const std::string& warning : warnings_of(*plan)) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
@@ -240,15 +262,90 @@ Exit run_and_judge(Flags& flags) {
   return judge((*folder)->written(), *plan, flags, (*supervisor)->supervision());
 }
 
+/// Flags of each of several runs.
+std::vector<std::string> shared_flags(const Flags& flags) {
+  std::vector<std::string> shared = {"--fail-on", flags.fail_on};
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) shared.insert(shared.end(), {flag, value});
+  };
+  if (flags.options.seed) add("--seed", std::to_string(*flags.options.seed));
+  for (const std::string& profile : flags.options.profiles) add("--profile", profile);
+  for (const std::string& fault : flags.options.faults) add("--fault", fault);
+  add("--collector", flags.collector);
+  if (flags.keep) shared.emplace_back("--keep");
+  return shared;
+}
+
+/// Every cell of every suite, planned, so that what is written wrong is said before anything runs.
+Exit run_all(const std::vector<SuiteCell>& suites, const Flags& flags) {
+  for (const SuiteCell& suite : suites) {
+    harness::CheckOptions options = flags.options;
+    options.suite = suite.suite;
+    options.cell = suite.cell;
+    const auto plan = harness::plan_check(options);
+    if (!plan) return report_error(plan.error());
+    if (!flags.dry_run) continue;
+    if (!suite.cell.empty()) std::printf("cell       %s\n", harness::to_string(suite.cell).c_str());
+    print_plan(*plan);
+    std::printf("\n");
+  }
+  if (flags.dry_run) return Exit::kGood;
+  return check_several({.suites = suites,
+                        .output = flags.output,
+                        .flags = shared_flags(flags),
+                        .access = flags.access,
+                        .jobs = flags.jobs});
+}
+
+Exit run_suites(Flags& flags) {
+  std::vector<SuiteCell> suites;
+  for (const std::string& suite : flags.suites) {
+    const auto cells = harness::read_cells(suite);
+    if (!cells) return report_error(cells.error());
+    for (const harness::Cell& cell : *cells) suites.push_back({suite, cell});
+  }
+  if (!flags.cell.empty()) {
+    auto cell = harness::parse_cell(flags.cell);
+    if (!cell) return report_error(std::move(cell).error().with_context("--cell"));
+    if (flags.suites.size() != 1) {
+      return report_error(invalid_argument("check: --cell: expected one suite"));
+    }
+    const auto known = std::find_if(suites.begin(), suites.end(),
+                                    [&](const SuiteCell& one) { return one.cell == *cell; });
+    if (known == suites.end()) {
+      return report_error(invalid_argument("check: --cell: got " + quote(flags.cell) +
+                                           ", which is none of the suite's matrix"));
+    }
+    suites = {SuiteCell(*known)};
+  }
+  if (suites.size() > 1) return run_all(suites, flags);
+  if (!suites.empty()) {
+    flags.options.suite = suites.front().suite;
+    flags.options.cell = suites.front().cell;
+  }
+  return run_and_judge(flags);
+}
+
 Exit run(Flags& flags) {
   if (flags.list) return list_suites();
   if (flags.self_test) return self_test(flags.options.profiles, flags.format);
-  return flags.run.empty() ? run_and_judge(flags) : judge_again(flags);
+  if (flags.run.empty()) return run_suites(flags);
+  if (flags.suites.size() > 1) {
+    return report_error(invalid_argument("check: --run: got several suites, expected one"));
+  }
+  if (!flags.suites.empty()) flags.options.suite = flags.suites.front();
+  return judge_again(flags);
 }
 
 std::function<Exit()> set_up(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
-  app.add_option("suite", flags->options.suite, "Suite file (default: the shipped quickstart)");
+  app.add_option("suite", flags->suites,
+                 "Suite files (default: the shipped quickstart); of several, or of a suite with a "
+                 "matrix, each run has its folder in the output");
+  app.add_option("--jobs", flags->jobs, "Of several runs, so many at a time")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--cell", flags->cell, "One cell of the suite's matrix: AXIS=WORD,AXIS=WORD");
   app.add_option("--profile", flags->options.profiles,
                  "Judge by these profiles instead of the suite's: names or files")
       ->allow_extra_args(false);
@@ -264,9 +361,11 @@ std::function<Exit()> set_up(CLI::App& app) {
   app.add_option("--collector", flags->collector,
                  "The Collector's binary (default: TOUCHSTONE_COLLECTOR, PATH, the cache), or "
                  "`embedded` for a stand-in that tests less");
-  app.add_option("--fault", flags->options.faults,
-                 "Inject a fault: KIND:TARGET@TIME[+DURATION], e.g. kill:collector@3s, "
-                 "stop:subject@2s+500ms, restart:subject@2s")
+  app.add_option(
+         "--fault", flags->options.faults,
+         "Inject a fault: KIND:TARGET@TIME[+DURATION], e.g. kill:collector@3s, "
+         "stop:subject@2s+500ms, slow:subject/collector@1s,latency=50ms, or at moments that "
+         "the seed draws: restart:collector@1s..9s*3; --list says which there are")
       ->allow_extra_args(false);
   app.add_option("--run", flags->run,
                  "Judge the run in this folder again, by its own suite and profiles or by those "
@@ -278,7 +377,7 @@ std::function<Exit()> set_up(CLI::App& app) {
                     "For a backend to show what it took");
   app.add_flag("--keep", flags->keep,
                "Keep the run folders of former runs and of interrupted ones");
-  app.add_flag("--list", flags->list, "List the shipped suites");
+  app.add_flag("--list", flags->list, "List the shipped suites, and the faults there are");
   app.add_flag("--dry-run", flags->dry_run, "Say what would be done");
   app.add_flag("--self-test", flags->self_test,
                "Judge the checks: damage good telemetry in every way and see what they find; with "

@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/collector_receive.h"
 #include "cli/collector_search.h"
 #include "cli/collector_validate.h"
+#include "cli/output.h"
 #include "harness/collector/build.h"
 #include "harness/collector/config.h"
 #include "harness/collector/find.h"
@@ -104,6 +106,14 @@ std::function<Exit()> set_up(CLI::App& app) {
   CLI::App* validate_app = app.add_subcommand(
       "validate",
       "Ask the real Collector whether a configuration is right, and look for what it does not say");
+  CLI::App* receive_app = app.add_subcommand(
+      "receive", "Take spans over OTLP/gRPC and write them to a file, as a backend to try with");
+  const auto receive = std::make_shared<ReceiveFlags>();
+  receive_app->add_option("--listen", receive->listen, "127.0.0.1:PORT")->capture_default_str();
+  receive_app->add_option("--spans", receive->spans, "File for the spans, OTLP/JSON lines; emptied")
+      ->required()
+      ->check(path_to_write());
+  receive_app->footer("Example:\n  touchstone collector receive --spans spans.otlp.jsonl");
   for (CLI::App* sub : {find_app, validate_app}) {
     sub->add_option("--collector", flags->collector,
                     "The Collector's binary; else TOUCHSTONE_COLLECTOR, PATH, the cache");
@@ -132,6 +142,7 @@ std::function<Exit()> set_up(CLI::App& app) {
   return [=] {
     if (find_app->parsed()) return find(*flags);
     if (build_app->parsed()) return build(*flags);
+    if (receive_app->parsed()) return receive_spans(*receive);
     return validate_collector(
         {.collector = flags->collector, .config = flags->config, .fix = *fix, .fail_on = *fail_on});
   };
@@ -140,7 +151,7 @@ std::function<Exit()> set_up(CLI::App& app) {
 }  // namespace
 
 Verb collector_verb() {
-  return {"collector", "Find, build or ask the real OpenTelemetry Collector",
+  return {"collector", "Find, build or ask the real OpenTelemetry Collector; receive spans",
           "touchstone collector validate collector_configs/quickstart.yaml", set_up};
 }
 

@@ -37,6 +37,10 @@ Status load_profiles(const std::vector<std::string>& names, CheckPlan& plan) {
 Result<std::optional<CollectorBinary>> choose_collector(const CheckPlan& plan,
                                                         const CheckOptions& options,
                                                         const Supervision& supervision) {
+  if (options.embedded && plan.suite.backend) {
+    return invalid_argument(plan.suite.file + ": backend: nothing is sent on to it without a " +
+                            "real Collector");
+  }
   if (options.embedded) return std::optional<CollectorBinary>();
   const auto needed = components_of_config(plan.suite.collector.config);
   if (!needed) return needed.error();
@@ -55,6 +59,7 @@ Status describe(const CheckPlan& plan, const CheckOptions& options,
   records::RunManifest& manifest = folder.manifest();
   manifest.verb = "check";
   manifest.name = plan.suite.name;
+  if (!options.cell.empty()) manifest.name += " " + to_string(options.cell);
   manifest.suite = std::filesystem::absolute(plan.suite.file).lexically_normal().string();
   manifest.profiles = options.profiles.empty() ? plan.suite.profiles : options.profiles;
   manifest.seed = options.seed.value_or(plan.suite.loads.front().seed);
@@ -63,10 +68,10 @@ Status describe(const CheckPlan& plan, const CheckOptions& options,
   for (const auto& profile : plan.profiles) {
     manifest.versions["profile " + profile.name] = profile.version;
   }
+  // Of what was run: a cell's words are in their places.
+  manifest.digests["suite"] = sha256_hex(plan.suite.text);
   std::vector<std::pair<std::string, std::string>> inputs = {
-      {"suite", plan.suite.file},
-      {"collector config", plan.suite.collector.config},
-      {"touchstone", options.touchstone}};
+      {"collector config", plan.suite.collector.config}, {"touchstone", options.touchstone}};
   for (const LoadPlan& load : plan.suite.loads) {
     const bool several = plan.suite.loads.size() > 1;
     inputs.emplace_back(several ? "workload " + load.subject : "workload", load.workload);
@@ -77,9 +82,15 @@ Status describe(const CheckPlan& plan, const CheckOptions& options,
     if (!digest) return std::move(digest).error();
     manifest.digests[name] = std::move(digest->sha256);
   }
-  const auto suite = read_file(plan.suite.file);
-  if (!suite) return suite.error();
-  return write_file_atomic(folder.file(run_files::kSuite), *suite);
+  return write_file_atomic(folder.file(run_files::kSuite), plan.suite.text);
+}
+
+void draw_moments(uint64_t seed, CheckPlan& plan) {
+  const bool drawn = std::any_of(plan.faults.begin(), plan.faults.end(),
+                                 [](const Fault& fault) { return fault.until_ns.has_value(); });
+  if (!drawn) return;
+  plan.fault_seed = seed;
+  plan.faults = with_moments(plan.faults, seed);
 }
 
 /// When the last request leaves, and what its spans can tell.
@@ -138,7 +149,7 @@ std::vector<std::string> owed_by(const records::RunManifest& run,
 }  // namespace
 
 Result<CheckPlan> plan_check(const CheckOptions& options) {
-  auto suite = read_suite(options.suite);
+  auto suite = read_suite(options.suite, options.cell);
   if (!suite) return std::move(suite).error();
   CheckPlan plan;
   plan.suite = std::move(*suite);
@@ -151,6 +162,7 @@ Result<CheckPlan> plan_check(const CheckOptions& options) {
     RETURN_IF_ERROR(check_target(*fault, plan.suite));
     plan.faults.push_back(std::move(*fault));
   }
+  draw_moments(options.seed.value_or(plan.suite.loads.front().seed), plan);
   RETURN_IF_ERROR(look_at_loads(options, plan));
   plan.owed = owed_by_suite(plan.suite);
   return plan;

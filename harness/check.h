@@ -23,6 +23,7 @@ namespace touchstone::harness {
 
 struct CheckOptions {
   std::string suite;                  ///< file
+  Cell cell;                          ///< of its matrix
   std::vector<std::string> profiles;  ///< names or files instead of the suite's; empty: those
   std::vector<std::string> faults;    ///< as text, beside the suite's
   std::optional<uint64_t> seed;       ///< instead of the loads' own
@@ -39,7 +40,9 @@ struct CheckPlan {
   std::vector<conformance::Profile> profiles;
   std::vector<std::string> owed;  ///< files that the run leaves (whole_run.h)
   std::string primary;            ///< name of the one that leads, as JudgeOptions::primary
-  std::vector<Fault> faults;      ///< the suite's, then those of the options
+  std::vector<Fault> faults;      ///< the suite's, then those of the options, at their moments
+  /// That drew the moments of some of them, and draws them again; nullopt: none was drawn.
+  std::optional<uint64_t> fault_seed;
   int64_t last_arrival_ns = 0;
   /// Request spans of the leading profile that the loads give at most, when every request comes to
   /// what its workload expects: no phase has more samples. nullopt: the profile accounts for none.

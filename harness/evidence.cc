@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "conformance/evidence_reader.h"
+#include "harness/wire/hop_log.h"
 #include "telemetry/prometheus/text.h"
 
 namespace touchstone::harness {
@@ -67,6 +68,11 @@ Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int
   evidence.metrics = metrics_page(run, run_files::kMetrics);
   evidence.metrics_before = metrics_page(run, run_files::kMetricsBefore);
   evidence.collector_metrics = metrics_page(run, run_files::kCollectorMetrics);
+  if (run.has(run_files::kHops)) {
+    auto hops = read_hop_log(run.file(run_files::kHops));
+    if (!hops) return std::move(hops).error();
+    evidence.hops = std::move(*hops);
+  }
   return evidence;
 }
 

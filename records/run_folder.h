@@ -30,6 +30,8 @@ inline constexpr char kCollectorMetrics[] = "collector_metrics.txt";  ///< after
 inline constexpr char kSteps[] = "steps.jsonl";
 inline constexpr char kRecords[] = "records.jsonl";
 inline constexpr char kSuite[] = "suite.yaml";  ///< a copy of the suite that was run
+inline constexpr char kHops[] = "hops.jsonl";   ///< which spans crossed which boundary
+inline constexpr char kDisks[] = "disk";        ///< folder: what parts keep between two starts
 inline constexpr char kLogs[] = "logs";         ///< folder: what the parts printed
 }  // namespace run_files
 

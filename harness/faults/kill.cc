@@ -8,7 +8,8 @@ namespace touchstone::harness {
 FaultKind kill_fault() {
   return {.word = "kill",
           .summary = "SIGKILL: it ends at once and stays away",
-          .apply = [](Part& part) { return part.send_signal(SIGKILL); },
+          .proves = "what is lost with a process is counted, and where",
+          .apply = [](Part& part, const Fault&) { return part.send_signal(SIGKILL); },
           .undo = nullptr,
           .ends_target = true};
 }

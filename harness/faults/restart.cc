@@ -6,7 +6,8 @@ namespace touchstone::harness {
 FaultKind restart_fault() {
   return {.word = "restart",
           .summary = "SIGKILL, then the same command again",
-          .apply = [](Part& part) { return part.restart(); },
+          .proves = "what is on disk survives a crash: a spool, a Collector's queue",
+          .apply = [](Part& part, const Fault&) { return part.restart(); },
           .undo = nullptr};
 }
 

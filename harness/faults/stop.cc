@@ -8,7 +8,8 @@ namespace touchstone::harness {
 FaultKind stop_fault() {
   return {.word = "stop",
           .summary = "SIGSTOP: it hangs, for +DURATION or to the end of the load, then SIGCONT",
-          .apply = [](Part& part) { return part.send_signal(SIGSTOP); },
+          .proves = "nobody waits for ever for a part that hangs, and nothing is lost over it",
+          .apply = [](Part& part, const Fault&) { return part.send_signal(SIGSTOP); },
           .undo = [](Part& part) { return part.send_signal(SIGCONT); }};
 }
 

@@ -19,6 +19,25 @@ bool says_port_is_taken(const Error& error) {
 
 }  // namespace
 
+uint16_t RunContext::port_to(const std::string& wire, uint16_t direct, size_t lane) const {
+  const auto found = wires.find(wire);
+  return found == wires.end() ? direct : found->second.ports.at(lane);
+}
+
+void RunContext::route_wires() const {
+  for (const auto& [name, wire] : wires) wire.route();
+}
+
+bool RunContext::has_fault(FaultKind::Target target, const std::string& part) const {
+  return std::any_of(options.faults.begin(), options.faults.end(), [&](const Fault& fault) {
+    return fault.kind->target == target && fault.target == part;
+  });
+}
+
+std::string RunContext::disk_of(const std::string& part) const {
+  return folder.file(std::string(records::run_files::kDisks) + "/" + part);
+}
+
 void RunContext::say(const std::string& text) const {
   if (options.progress) options.progress(text);
 }
@@ -76,6 +95,7 @@ Status RunContext::choose_ports() {
   const auto first = http::parse_url(subject_urls.at(suite.subjects.front().name));
   if (!first) return first.error();
   places.subject_address = first->authority();
+  route_wires();
   return {};
 }
 

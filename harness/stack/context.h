@@ -15,9 +15,16 @@
 #include "harness/process/ports.h"
 #include "harness/stack/run.h"
 #include "harness/suites/suite.h"
+#include "harness/wire/hop_log.h"
 #include "records/run_folder.h"
 
 namespace touchstone::harness {
+
+/// What others must know of a wire.
+struct WireEnds {
+  std::vector<uint16_t> ports = {};  ///< of its lanes: gRPC and HTTP, or HTTP alone
+  std::function<void()> route = {};  ///< leads it to where its end is by now
+};
 
 struct RunContext {
   const Suite& suite;
@@ -29,7 +36,11 @@ struct RunContext {
   CollectorPlaces places = {};
   std::map<std::string, uint16_t> subject_ports = {};    ///< of those that are launched
   std::map<std::string, std::string> subject_urls = {};  ///< where their paths begin
-  double spans_owed = 0;                                 ///< by the answered requests
+  uint16_t backend_port = 0;
+  std::map<std::string, WireEnds> wires = {};      ///< by "FROM/TO"
+  std::unique_ptr<HopLog> hops = {};               ///< null: not counted
+  std::function<int64_t()> spans_in_backend = {};  ///< distinct ones; empty: no backend
+  double spans_owed = 0;                           ///< by the answered requests
   std::optional<int64_t> load_start_ns = {};
   bool stopping = false;  ///< what ends now was told to
 
@@ -38,6 +49,13 @@ struct RunContext {
     static const http::Access kOpen;
     return subject.attach ? options.access : kOpen;
   }
+  /// The first lane's port of a wire, or `direct` where there is none.
+  uint16_t port_to(const std::string& wire, uint16_t direct, size_t lane = 0) const;
+  void route_wires() const;
+  /// Whether any fault is of this kind of target and acts on the part.
+  bool has_fault(FaultKind::Target target, const std::string& part) const;
+  /// A folder of the part's own in the run folder.
+  std::string disk_of(const std::string& part) const;
   void say(const std::string& text) const;
   void note(const std::string& text) { folder.manifest().notes.push_back(text); }
   /// `path` is in the folder, and not there.

@@ -59,7 +59,7 @@ class FaultPlan final {
     Planned& one = planned_[i];
     records::RunFault& written = run_.folder.manifest().faults[i];
     run_.say("fault: " + one.fault->text);
-    const Status applied = one.part != nullptr ? one.fault->kind->apply(*one.part)
+    const Status applied = one.part != nullptr ? one.fault->kind->apply(*one.part, *one.fault)
                                                : Status(unavailable("there is no such part"));
     one.state = applied && one.fault->kind->undo != nullptr ? State::kLasting : State::kOver;
     written.applied = applied.has_value();
@@ -96,6 +96,10 @@ class LoadPart final : public Part {
     LoadTarget target;
     target.name = file_name_of(*subject, run_.suite);
     target.url = run_.subject_urls.at(plan.subject);
+    const std::string wire = std::string(kClient) + "/" + plan.subject;
+    if (run_.wires.contains(wire)) {
+      target.url = "http://127.0.0.1:" + std::to_string(run_.port_to(wire, 0));
+    }
     target.access = run_.access_of(*subject);
     target.model = plan.model;
     if (plan.model.empty()) {
@@ -109,6 +113,8 @@ class LoadPart final : public Part {
     target.seed = run_.options.seed.value_or(plan.seed);
     target.sampled_per_million = plan.sampled_per_million;
     target.timeout_ns = plan.timeout_ns;
+    target.clients = plan.clients;
+    target.manners = plan.manners;
     target.samples = {plan.samples.begin(), plan.samples.end()};
     return target;
   }

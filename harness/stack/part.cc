@@ -12,8 +12,18 @@ Status Part::send_signal(int signal) {
   return {};
 }
 
-Status Part::restart() {
-  return Error{ErrorCode::kUnsupported, title() + " cannot be started again", {}};
+namespace {
+
+Status cannot(const Part& part, const std::string& what) {
+  return Error{ErrorCode::kUnsupported, part.title() + " " + what, {}};
 }
+
+}  // namespace
+
+Status Part::restart() { return cannot(*this, "cannot be started again"); }
+Status Part::set_wire(const WireFault&) { return cannot(*this, "is no wire"); }
+Status Part::set_answers(const AnswerFault&) { return cannot(*this, "answers nobody"); }
+Status Part::fill_disk() { return cannot(*this, "has no disk of its own"); }
+Status Part::free_disk() { return cannot(*this, "has no disk of its own"); }
 
 }  // namespace touchstone::harness

@@ -8,6 +8,8 @@
 
 #include "base/result.h"
 #include "harness/process/child.h"
+#include "harness/wire/otlp_gate.h"
+#include "harness/wire/wire.h"
 
 namespace touchstone::harness {
 
@@ -36,6 +38,15 @@ class Part {
   Status send_signal(int signal);
   /// Kills it and starts it again without waiting for it. ERRORS: kUnavailable, kUnsupported.
   virtual Status restart();
+
+  /// For a part that stands between two others. ERRORS: kUnsupported for any other.
+  virtual Status set_wire(const WireFault& fault);
+  /// The same, of what it answers. ERRORS: kUnsupported also for what it cannot answer so.
+  virtual Status set_answers(const AnswerFault& fault);
+  /// Leaves no room for its files, until free_disk(). ERRORS: kUnsupported when it has no file
+  /// system of its own, kIo.
+  virtual Status fill_disk();
+  virtual Status free_disk();
 };
 
 }  // namespace touchstone::harness

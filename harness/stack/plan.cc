@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "harness/stack/wires.h"
 
 namespace touchstone::harness {
 namespace {
@@ -21,6 +22,13 @@ std::string text_of(const LoadPlan& load) {
 
 std::vector<PlanStep> plan_of(const Suite& suite, const std::vector<Fault>& faults) {
   std::vector<PlanStep> plan;
+  const std::vector<WirePlan> wires = wires_of(suite, faults);
+  for (const WirePlan& wire : wires) {
+    plan.push_back({Stage::kStart, wire.name(),
+                    "put a wire between " + wire.from + " and " + wire.to +
+                        (wire.gate ? ", with an OTLP receiver in it" : "")});
+  }
+  if (suite.backend) plan.push_back({Stage::kStart, kBackend, "start the backend"});
   plan.push_back(
       {Stage::kStart, kCollector, "start the Collector with " + base_name(suite.collector.config)});
   for (const SubjectPlan& subject : suite.subjects) {
@@ -46,6 +54,10 @@ std::vector<PlanStep> plan_of(const Suite& suite, const std::vector<Fault>& faul
     plan.push_back({Stage::kStop, subject.name, "stop " + subject.name + ", which flushes"});
   }
   plan.push_back({Stage::kStop, kCollector, "stop the Collector once every span has left it"});
+  if (suite.backend) plan.push_back({Stage::kStop, kBackend, "stop the backend"});
+  for (const WirePlan& wire : wires) {
+    plan.push_back({Stage::kStop, wire.name(), "look at what the wire did"});
+  }
   return plan;
 }
 

@@ -34,7 +34,17 @@ Status run_suite(const Suite& suite, const RunOptions& options, records::RunFold
     owned.push_back(std::move(part));
     return owned.back().get();
   };
-  std::vector<Part*> targets = {add(make_collector_part(run))};
+  if (suite.count_hops) {
+    auto hops = HopLog::open(folder.file(records::run_files::kHops));
+    if (!hops) return std::move(hops).error();
+    run.hops = std::move(*hops);
+  }
+  std::vector<Part*> targets;
+  for (const WirePlan& wire : wires_of(suite, options.faults)) {
+    targets.push_back(add(make_wire_part(run, wire)));
+  }
+  if (suite.backend) targets.push_back(add(make_backend_part(run)));
+  targets.push_back(add(make_collector_part(run)));
   for (const SubjectPlan& subject : suite.subjects) {
     targets.push_back(add(make_subject_part(run, subject)));
   }
@@ -46,6 +56,10 @@ Status run_suite(const Suite& suite, const RunOptions& options, records::RunFold
     if (!status) break;
   }
   while (!owned.empty()) owned.pop_back();
+  if (run.hops != nullptr) {
+    Status closed = run.hops->close();
+    if (status) status = std::move(closed);
+  }
   return status;
 }
 

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <utility>
 
 #include "base/files.h"
 #include "base/text.h"
 #include "harness/scrape.h"
+#include "harness/stack/part_disk.h"
 #include "harness/stack/parts.h"
 #include "http/client.h"
 #include "records/server_description.h"
@@ -60,11 +62,18 @@ class SubjectPart : public Part {
   }
 
   /// Its metrics once nothing is in flight any more: a request that its client hung up may end a
-  /// moment after the client has gone.
-  Status settle() {
+  /// moment after the client has gone, `restarted`: its counters began anew, so that they
+  /// say nothing of the run.
+  Status settle(bool restarted) {
+    const std::string to = restarted ? run_.log_of(name() + "-metrics") : file(run_files::kMetrics);
+    if (restarted) {
+      run_.miss(file(run_files::kMetrics), "metrics after the load: " + title() +
+                                               " was restarted, and its counters began anew");
+    }
     const int64_t deadline = run_.supervision.clock.monotonic_ns() + kSettleWithinNs;
     for (;;) {
-      const auto page = scrape_to_file(metrics_url(), file(run_files::kMetrics), access());
+      const auto page = scrape_to_file(metrics_url(), to, access());
+      if (!page && restarted) return {};
       if (!page) {
         run_.miss(file(run_files::kMetrics), "metrics after the load: " + page.error().message);
         return {};
@@ -98,7 +107,7 @@ class AttachedPart final : public SubjectPart {
       case Stage::kObserve:
         return observe({});
       case Stage::kSettle:
-        return settle();
+        return settle(false);
       case Stage::kStop:
         return {};  // it was there before us
     }
@@ -125,7 +134,7 @@ class LaunchedPart final : public SubjectPart {
       case Stage::kSettle:
         // After a restart it may not be up again.
         if (restarted_ && !process_->exited()) RETURN_IF_ERROR(wait_ready());
-        return settle();
+        return settle(restarted_);
       case Stage::kStop:
         return stop();
     }
@@ -137,19 +146,38 @@ class LaunchedPart final : public SubjectPart {
     restarted_ = true;
     return spawn();
   }
+  Status fill_disk() override { return disk_.fill(); }
+  Status free_disk() override { return disk_.empty(); }
 
  private:
   Result<std::string> filled(const std::string& text) const {
+    const std::string http = otlp_url(1, run_.places.otlp_http_port);
     return fill_places(text, {{"touchstone", run_.options.touchstone},
                               {"subject.port", std::to_string(run_.subject_ports.at(name()))},
                               {"subject.name", name()},
-                              {"collector.otlp_grpc", run_.places.otlp_grpc_url()},
-                              {"collector.otlp_http", run_.places.otlp_http_url()},
+                              {"subject.disk", run_.disk_of(name())},
+                              {"collector.otlp_grpc", otlp_url(0, run_.places.otlp_grpc_port)},
+                              {"collector.otlp_http", http},
+                              {"collector.otlp_http/protobuf", http},
+                              {"collector.otlp_http/json", http},
                               {"run", run_.folder.path()},
                               {"suite", run_.suite.folder}});
   }
 
+  /// Of the Collector, or of the wire before it.
+  std::string otlp_url(size_t lane, uint16_t direct) const {
+    return "http://127.0.0.1:" +
+           std::to_string(run_.port_to(name() + "/" + kCollector, direct, lane));
+  }
+
+  bool names_its_disk() const {
+    return std::any_of(launch_.command.begin(), launch_.command.end(), [](const auto& word) {
+      return word.find("${subject.disk}") != std::string::npos;
+    });
+  }
+
   Status start() {
+    RETURN_IF_ERROR(disk_.make(run_, name(), names_its_disk()));
     bool again = false;
     return run_.with_free_ports([&]() -> Status {
       if (std::exchange(again, true)) {
@@ -157,6 +185,7 @@ class LaunchedPart final : public SubjectPart {
         if (!another) return another.error();
         run_.subject_ports[name()] = *another;
         run_.subject_urls[name()] = "http://127.0.0.1:" + std::to_string(*another);
+        run_.route_wires();
       }
       RETURN_IF_ERROR(fill());
       run_.say("starting " + title() + ": " + join(command_, " "));
@@ -218,6 +247,7 @@ class LaunchedPart final : public SubjectPart {
   std::vector<std::string> command_;
   std::map<std::string, std::string> environment_;
   bool restarted_ = false;
+  PartDisk disk_;
   std::unique_ptr<ChildProcess> process_;
 };
 

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "harness/stack/wires.h"
 #include "http/client.h"
 
 namespace touchstone::harness {
@@ -58,8 +59,11 @@ std::string place_problem(const std::string& text) {
   const auto filled = fill_places(text, {{"touchstone", ""},
                                          {"subject.port", ""},
                                          {"subject.name", ""},
+                                         {"subject.disk", ""},
                                          {"collector.otlp_grpc", ""},
                                          {"collector.otlp_http", ""},
+                                         {"collector.otlp_http/protobuf", ""},
+                                         {"collector.otlp_http/json", ""},
                                          {"run", ""},
                                          {"suite", ""}});
   return filled ? std::string() : filled.error().message;
@@ -94,9 +98,11 @@ LaunchSubject read_launch(const Fields& fields) {
 SubjectPlan read_subject(const Fields& fields, const Paths& paths) {
   SubjectPlan subject;
   subject.name = fields.optional_string("name").value_or(subject.name);
-  if (!is_part_name(subject.name) || subject.name == kCollector) {
+  const std::set<std::string> taken = {kCollector, kBackend, kClient};
+  if (!is_part_name(subject.name) || taken.contains(subject.name)) {
     fields.fail("name", "got " + quote(subject.name) +
-                            ", expected letters, digits, `_` and `-`, and not `collector`");
+                            ", expected letters, digits, `_` and `-`, and none of: " +
+                            join({taken.begin(), taken.end()}, ", "));
   }
   subject.engine = fields.optional_string("engine").value_or(subject.engine);
   subject.metrics_path = fields.optional_string("metrics_path").value_or(subject.metrics_path);
@@ -147,6 +153,18 @@ LoadPlan read_load(const Fields& fields, const Paths& paths) {
   load.seed = static_cast<uint64_t>(fields.int_in("seed", 0, 0, INT64_MAX));
   load.sampled_per_million = std::llround(share(fields, "sampled", 1) * 1e6);
   load.timeout_ns = positive_duration(fields, "timeout", load.timeout_ns);
+  if (fields.has("clients")) load.clients = fields.int_in("clients", 1, 1, 100'000);
+  if (fields.has("slow_clients")) {
+    const Fields slow = fields.object("slow_clients");
+    load.manners.slow_per_million = std::llround(share(slow, "share", 1) * 1e6);
+    load.manners.read_pause_ns = positive_duration(slow, "read_pause", load.manners.read_pause_ns);
+  }
+  if (fields.has("vanishing_clients")) {
+    const Fields vanishing = fields.object("vanishing_clients");
+    load.manners.vanish_per_million = std::llround(share(vanishing, "share", 1) * 1e6);
+    load.manners.vanish_within_ns =
+        positive_duration(vanishing, "within", load.manners.vanish_within_ns);
+  }
   load.samples = fields.strings("samples");
   return load;
 }
@@ -217,8 +235,23 @@ Result<Fault> read_fault(const Fields& fields) {
   std::string text =
       fields.required_string("fault") + ":" + fields.optional_string("target").value_or("");
   text += "@" + fields.required_string("at");
+  if (const auto until = fields.optional_string("until")) {
+    text += ".." + *until + "*" + std::to_string(fields.optional_int("times").value_or(1));
+  }
   if (const auto lasts = fields.optional_string("for")) text += "+" + *lasts;
+  const Fields with = fields.object("with");
+  for (const std::string& option : with.keys()) {
+    const auto& value = with.raw(option);
+    text += "," + option + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  }
   return parse_fault(text);
+}
+
+BackendPlan read_backend(const Fields& fields) {
+  BackendPlan plan;
+  plan.ready_within_ns = positive_duration(fields, "ready_within", plan.ready_within_ns);
+  plan.stop_within_ns = positive_duration(fields, "stop_within", plan.stop_within_ns);
+  return plan;
 }
 
 /// Schema 1: one subject, one load, faults as text.
@@ -251,6 +284,9 @@ void read_parts_2(const Fields& root, const Paths& paths, Suite& suite) {
   }
   if (suite.loads.empty()) root.fail("loads", "got none, expected what to send");
   suite.answered_share = share(root, "answered_share", suite.answered_share);
+  if (root.has("backend")) suite.backend = read_backend(root.object("backend"));
+  suite.count_hops = root.optional_bool("count_hops").value_or(false);
+  root.object("matrix").accept_all();  // read_cells() reads it
   for (const Fields& fields : root.objects("faults")) {
     add_fault(fields, "", read_fault(fields), suite);
   }
@@ -275,12 +311,15 @@ void read_profiles(const Fields& root, Suite& suite) {
   }
 }
 
-Result<Suite> read_suite_file(const std::string& path, const Paths& paths) {
-  const auto text = read_file(path);
-  if (!text) return text.error();
+Result<Suite> read_suite_file(const std::string& path, const Paths& paths, const Cell& cell) {
+  const auto written = read_file(path);
+  if (!written) return written.error();
+  auto text = with_cell(path, *written, cell);
+  if (!text) return std::move(text).error();
   auto document = Document::parse_yaml(path, *text);
   if (!document) return std::move(document).error();
   Suite suite;
+  suite.text = std::move(*text);
   suite.file = path;
   suite.folder = paths.folder;
   const Fields root = document->root();
@@ -315,23 +354,35 @@ std::string file_name_of(const SubjectPlan& subject, const Suite& suite) {
   return suite.subjects.size() == 1 ? "" : subject.name;
 }
 
-Result<Suite> read_suite(const std::string& path) {
-  return read_suite_file(path, {.folder = folder_of(path)});
+Result<Suite> read_suite(const std::string& path, const Cell& cell) {
+  return read_suite_file(path, {.folder = folder_of(path)}, cell);
 }
 
 Result<Suite> read_recorded_suite(const std::string& path, const std::string& original) {
-  return read_suite_file(path, {.folder = folder_of(original), .must_exist = false});
+  return read_suite_file(path, {.folder = folder_of(original), .must_exist = false}, {});
 }
 
 Status check_target(const Fault& fault, const Suite& suite) {
-  std::vector<std::string> names = {kCollector};
-  for (const SubjectPlan& subject : suite.subjects) {
-    if (!subject.attach) names.push_back(subject.name);
+  using Target = FaultKind::Target;
+  const Target target = fault.kind->target;
+  std::vector<std::string> names;
+  if (target == Target::kProcess || target == Target::kDisk) {
+    names.emplace_back(kCollector);
+    for (const SubjectPlan& subject : suite.subjects) {
+      if (!subject.attach) names.push_back(subject.name);
+    }
+    if (suite.backend && target == Target::kProcess) names.emplace_back(kBackend);
+  } else {
+    for (const WirePlan& wire : possible_wires(suite)) {
+      if (wire.otlp || target != Target::kOtlp) names.push_back(wire.name());
+    }
   }
   if (std::find(names.begin(), names.end(), fault.target) != names.end()) return {};
-  return invalid_argument("fault " + quote(fault.text) + ": got the target " + quote(fault.target) +
-                              ", expected one of: " + join(names, ", "),
-                          "only what the suite starts can be made to fail");
+  return invalid_argument(
+      "fault " + quote(fault.text) + ": got the target " + quote(fault.target) + ", expected " +
+          (names.empty() ? "one that the suite starts" : "one of: " + join(names, ", ")),
+      std::string(fault.kind->word) + " acts on " + to_string(fault.kind->target) +
+          ", and only what the suite starts " + "can be made to fail");
 }
 
 Result<std::string> fill_places(const std::string& text,

@@ -13,6 +13,8 @@
 #include "base/result.h"
 #include "conformance/judge.h"
 #include "harness/faults/fault.h"
+#include "harness/load/generator.h"
+#include "harness/suites/matrix.h"
 
 namespace touchstone::harness {
 
@@ -20,9 +22,10 @@ namespace touchstone::harness {
 inline constexpr int kSuiteSchemaVersion = 2;
 
 /// A program that the harness starts. Places in `command` and `environment`:
-/// ${touchstone} this program · ${subject.port} a free port · ${subject.name} ·
-/// ${collector.otlp_grpc} and ${collector.otlp_http} URLs · ${run} the run folder · ${suite} the
-/// suite's folder.
+/// ${touchstone} this program · ${subject.port} a free port · ${subject.name} · ${subject.disk} a
+/// folder that it keeps over restarts · ${collector.otlp_grpc} and ${collector.otlp_http} URLs, the
+/// latter also as http/protobuf and http/json · ${run} the run folder · ${suite} the suite's
+/// folder.
 struct LaunchSubject {
   std::vector<std::string> command;
   std::map<std::string, std::string> environment;
@@ -41,8 +44,10 @@ struct AttachSubject {
 
 /// Its name when a suite names none.
 inline constexpr char kSubject[] = "subject";
-/// The Collector's as a fault's target; no subject may have it.
+/// What else a fault's target can name; no subject may have one of these names.
 inline constexpr char kCollector[] = "collector";
+inline constexpr char kBackend[] = "backend";
+inline constexpr char kClient[] = "client";
 
 struct SubjectPlan {
   std::string name = kSubject;          ///< unique in the suite
@@ -63,6 +68,13 @@ struct CollectorPlan {
   int64_t stop_within_ns = 20 * kNsPerSecond;
 };
 
+/// This program as an OTLP/gRPC receiver behind the Collector, at ${env:BACKEND_ENDPOINT} of its
+/// configuration. What it writes are the spans of the run.
+struct BackendPlan {
+  int64_t ready_within_ns = 30 * kNsPerSecond;
+  int64_t stop_within_ns = 20 * kNsPerSecond;
+};
+
 struct LoadPlan {
   std::string subject = kSubject;  ///< that it goes to
   std::string workload;            ///< path
@@ -70,16 +82,23 @@ struct LoadPlan {
   uint64_t seed = 0;
   int64_t sampled_per_million = 1'000'000;  ///< requests whose traceparent says sampled
   int64_t timeout_ns = 120 * kNsPerSecond;
+  std::optional<int64_t> clients;    ///< closed loop of so many; nullopt: at the workload's times
+  ClientManners manners;             ///< slow and vanishing clients
   std::vector<std::string> samples;  ///< requests whose completion the report shows
 };
 
 struct Suite {
+  std::string text;  ///< the file's, with the words of the cell in their places
   std::string name;
   std::string title;
   std::string file;                   ///< as it was read
   std::string folder;                 ///< of the file, absolute
   std::vector<SubjectPlan> subjects;  ///< at least one
   CollectorPlan collector;
+  std::optional<BackendPlan> backend;
+  /// A receiver on each way of spans writes down which of them passed, so that a lost one can be
+  /// told to have been lost before or behind it.
+  bool count_hops = false;
   std::vector<LoadPlan> loads;        ///< at least one; they run at the same time
   std::vector<std::string> profiles;  ///< shipped names, or absolute paths
   std::string primary;                ///< one of them, whose figures stand for the run
@@ -93,8 +112,8 @@ struct Suite {
 std::string file_name_of(const SubjectPlan& subject, const Suite& suite);
 
 /// ERRORS: kNotFound, kInvalidArgument `file:line: field: got, expected`; files that the suite
-/// names must exist.
-Result<Suite> read_suite(const std::string& path);
+/// names must exist. `cell`: of its matrix.
+Result<Suite> read_suite(const std::string& path, const Cell& cell = {});
 /// A copy of the suite `original` in a run folder, for judging: paths are relative to the original,
 /// and what they name need not be there any more.
 Result<Suite> read_recorded_suite(const std::string& path, const std::string& original);

@@ -142,7 +142,10 @@ TEST_F(Check, AServerThatHangsForAWhileIsLateAndLosesNothing) {
 
 TEST_F(Check, AServerThatIsRestartedAnswersAgain) {
   const Ran ran = check(small_suite(30, 4), {"--fault", "restart:subject@1s"});
-  EXPECT_EQ(ran.code, 1) << ran.output << ran.errors;
+  // Whether a request or a span is lost depends on the moment; its counters are never accused.
+  EXPECT_TRUE(ran.code == 0 || ran.code == 1) << ran.output << ran.errors;
+  EXPECT_TRUE(findings("metric").empty() && findings("reconcile").empty()) << ran.output;
+  EXPECT_THAT(report().at("notes").dump(), HasSubstr("its counters began anew"));
   const auto run = records::open_run_folder(path("report/run"));
   ASSERT_TRUE(run) << run.error().message;
   EXPECT_TRUE(run->manifest->faults.at(0).applied);

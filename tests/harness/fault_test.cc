@@ -5,8 +5,10 @@
 #include <signal.h>
 
 #include <memory>
+#include <set>
 
 #include "base/files.h"
+#include "tests/support/paths.h"
 
 namespace touchstone::harness {
 namespace {
@@ -54,6 +56,11 @@ class Faults : public ::testing::Test {
     ADD_FAILURE() << word;
     return fault_kinds().front();
   }
+  Status apply(const std::string& word) {
+    Fault fault;
+    fault.kind = &kind(word);
+    return fault.kind->apply(part_, fault);
+  }
   /// The state letter of /proc/PID/stat: 'S' sleeps, 'T' is stopped.
   static char state_of(pid_t pid) {
     const auto text = read_file("/proc/" + std::to_string(pid) + "/stat");
@@ -76,18 +83,18 @@ class Faults : public ::testing::Test {
 };
 
 TEST_F(Faults, KillEndsThePartAtOnceAndOnlyOnce) {
-  ASSERT_TRUE(kind("kill").apply(part_));
+  ASSERT_TRUE(apply("kill"));
   const auto status = part_.process()->wait_for_exit(kSoon);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->signal, SIGKILL);
-  const Status again = kind("kill").apply(part_);
+  const Status again = apply("kill");
   ASSERT_FALSE(again);
   EXPECT_THAT(again.error().message, HasSubstr("had already ended"));
 }
 
 TEST_F(Faults, StopHangsItUntilItIsUndone) {
   const pid_t pid = part_.process()->pid();
-  ASSERT_TRUE(kind("stop").apply(part_));
+  ASSERT_TRUE(apply("stop"));
   EXPECT_TRUE(reaches(pid, 'T'));
   ASSERT_TRUE(kind("stop").undo(part_));
   EXPECT_TRUE(reaches(pid, 'S'));
@@ -95,7 +102,7 @@ TEST_F(Faults, StopHangsItUntilItIsUndone) {
 
 TEST_F(Faults, RestartIsAnotherProcessWithTheSameCommand) {
   const pid_t first = part_.process()->pid();
-  ASSERT_TRUE(kind("restart").apply(part_));
+  ASSERT_TRUE(apply("restart"));
   EXPECT_NE(part_.process()->pid(), first);
   EXPECT_FALSE(part_.process()->exited());
 }
@@ -108,12 +115,82 @@ TEST(FaultText, GoodAndBadRows) {
   EXPECT_EQ(fault->at_ns, 2 * kNsPerSecond);
   EXPECT_EQ(fault->lasts_ns, 500 * kNsPerMs);
   EXPECT_EQ(parse_fault("kill-collector@3s")->target, "collector");
-  for (const char* bad :
-       {"", "kill", "kill@1s", "kill:@1s", "kill:x", "kill:x@", "kill:x@1", "kill:x@-1s",
-        "kill:x@1s+1s", "stop:x@1s+", "stop:x@1s+0s", "stop:x y@1s", "KILL:x@1s"}) {
+  const auto slow = parse_fault("slow:engine-1/collector@1s+2s,latency=50ms,bytes_per_s=2000");
+  ASSERT_TRUE(slow) << slow.error().message;
+  EXPECT_EQ(slow->target, "engine-1/collector");
+  EXPECT_EQ(slow->value("latency"), 50 * kNsPerMs);
+  EXPECT_EQ(slow->value("bytes_per_s"), 2000);
+  EXPECT_EQ(parse_fault("half-open:a/b@1s")->target, "a/b") << "a kind's name may have a dash";
+  EXPECT_EQ(parse_fault("throttle:a/b@1s")->value("retry_after"), kNsPerSecond) << "the default";
+  for (const char* bad : {"",
+                          "kill",
+                          "kill@1s",
+                          "kill:@1s",
+                          "kill:x",
+                          "kill:x@",
+                          "kill:x@1",
+                          "kill:x@-1s",
+                          "kill:x@1s+1s",
+                          "stop:x@1s+",
+                          "stop:x@1s+0s",
+                          "stop:x y@1s",
+                          "KILL:x@1s",
+                          "slow:a/@1s",
+                          "slow:a/b/c@1s",
+                          "slow:a/b@1s,latency",
+                          "slow:a/b@1s,latency=50",
+                          "slow:a/b@1s,late=5ms",
+                          "slow:a/b@1s,bytes_per_s=0",
+                          "partial:a/b@1s,share=101",
+                          "kill:x@1s,latency=1s",
+                          "kill:x@2s..1s",
+                          "kill:x@1s..2s*0",
+                          "kill:x@1s..2s*x",
+                          "kill:x@1s..2s*1+1s"}) {
     const auto parsed = parse_fault(bad);
     ASSERT_FALSE(parsed) << bad;
     EXPECT_THAT(parsed.error().message, HasSubstr("fault")) << bad;
+  }
+}
+
+TEST(FaultText, DrawnMomentsAreOfTheSeedAndSayThemselves) {
+  const auto drawn = parse_fault("restart:collector@1s..9s*20");
+  const auto fixed = parse_fault("stop:engine@2s+1s");
+  ASSERT_TRUE(drawn && fixed);
+  const auto moments = [&](uint64_t seed) {
+    std::vector<std::string> texts;
+    for (const Fault& fault : with_moments({*drawn, *fixed}, seed)) {
+      EXPECT_FALSE(fault.until_ns);
+      const auto again = parse_fault(fault.text);
+      EXPECT_TRUE(again && again->at_ns == fault.at_ns) << fault.text;
+      texts.push_back(fault.text);
+    }
+    return texts;
+  };
+  const auto one = moments(1);
+  ASSERT_EQ(one.size(), 21u);
+  EXPECT_EQ(one.back(), "stop:engine@2s+1s");
+  EXPECT_EQ(one, moments(1));
+  EXPECT_NE(one, moments(2));
+  std::set<std::string> different(one.begin(), one.end());
+  EXPECT_GT(different.size(), 15u);
+  for (const Fault& fault : with_moments({*drawn}, 3)) {
+    EXPECT_GE(fault.at_ns, kNsPerSecond);
+    EXPECT_LE(fault.at_ns, 9 * kNsPerSecond);
+  }
+}
+
+/// docs/faults.md names each kind, with what it does and what it proves.
+TEST(FaultKinds, TheDocumentHasThemAll) {
+  const auto text = read_file(support::source_dir() + "/docs/faults.md");
+  ASSERT_TRUE(text) << text.error().message;
+  for (const FaultKind& kind : fault_kinds()) {
+    const std::string row = "| `" + std::string(kind.word) + "` | " + to_string(kind.target) +
+                            " | " + kind.summary + " | " + kind.proves + " |";
+    EXPECT_THAT(*text, HasSubstr(row));
+    for (const FaultOption& option : kind.options) {
+      EXPECT_THAT(*text, HasSubstr("`" + std::string(option.word) + "`"));
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "harness/stack/plan.h"
+#include "harness/stack/wires.h"
 #include "tests/support/json_schema.h"
 #include "tests/support/paths.h"
 
@@ -197,7 +198,7 @@ TEST_F(SuiteFile, BadRowsOfSchema2SayWhereAndWhat) {
     std::string expected;
   } rows[] = {
       {"name: canary", "name: stable", "got \"stable\" twice"},
-      {"name: canary", "name: collector", "and not `collector`"},
+      {"name: canary", "name: collector", "and none of: backend, client, collector"},
       {"name: canary", "name: \"a b\"", "got \"a b\", expected letters"},
       {"{subject: canary,", "{subject: other,", "expected one of: canary, stable"},
       {"{subject: canary,", "{", "subject: missing"},
@@ -248,6 +249,96 @@ TEST_F(SuiteFile, ThePlanStartsWhatIsUsedFirstAndStopsItLast) {
                                    "0 load", "2 stable", "2 canary", "3 stable", "3 collector"));
 }
 
+/// kTwo with a backend, wires, drawn moments and clients of every kind.
+std::string faulty_text() {
+  std::string text = kTwo;
+  const size_t at = text.find("  - {fault: kill, target: collector, at: 3s}\n");
+  text.insert(at,
+              "  - {fault: slow, target: stable/collector, at: 1s, with: {latency: 50ms, "
+              "bytes_per_s: 2000}}\n"
+              "  - {fault: throttle, target: client/stable, at: 1s, for: 1s}\n"
+              "  - {fault: restart, target: backend, at: 1s, until: 9s, times: 3}\n");
+  const std::string load = "workload: load.jsonl, model: m";
+  text.replace(text.find(load), load.size(),
+               load +
+                   ", clients: 8, slow_clients: {share: 0.5, read_pause: 20ms}, "
+                   "vanishing_clients: {share: 0.25, within: 3s}");
+  return text + "backend: {stop_within: 5s}\ncount_hops: true\n";
+}
+
+TEST_F(SuiteFile, FaultsOnTheWayDrawnMomentsAndOddClients) {
+  const auto suite = read(faulty_text());
+  ASSERT_TRUE(suite) << suite.error().message;
+  EXPECT_EQ(suite->backend->stop_within_ns, 5 * kNsPerSecond);
+  EXPECT_TRUE(suite->count_hops);
+  ASSERT_EQ(suite->faults.size(), 5u);
+  EXPECT_EQ(suite->faults[1].value("latency"), 50 * kNsPerMs);
+  EXPECT_EQ(suite->faults[1].value("bytes_per_s"), 2000);
+  EXPECT_EQ(suite->faults[3].times, 3);
+  EXPECT_EQ(suite->faults[3].until_ns, 9 * kNsPerSecond);
+  EXPECT_EQ(suite->loads[0].clients, std::nullopt);
+  const LoadPlan& odd = suite->loads[1];
+  EXPECT_EQ(odd.clients, 8);
+  EXPECT_EQ(odd.manners.slow_per_million, 500'000);
+  EXPECT_EQ(odd.manners.read_pause_ns, 20 * kNsPerMs);
+  EXPECT_EQ(odd.manners.vanish_per_million, 250'000);
+  EXPECT_EQ(odd.manners.vanish_within_ns, 3 * kNsPerSecond);
+  EXPECT_EQ(support::schema_problems("harness/suites/suite.schema.json",
+                                     support::yaml_as_json(faulty_text())),
+            std::vector<std::string>());
+  std::vector<std::string> order;
+  for (const PlanStep& step : plan_of(*suite, suite->faults)) {
+    if (step.stage == Stage::kStart) order.push_back(step.part);
+  }
+  EXPECT_THAT(order, testing::ElementsAre("client/stable", "stable/collector", "collector/backend",
+                                          "backend", "collector", "stable", "canary", "load"));
+}
+
+TEST_F(SuiteFile, WiresAreThereOnlyWhereTheyAreWanted) {
+  const auto suite = read(kTwo);
+  ASSERT_TRUE(suite);
+  EXPECT_TRUE(wires_of(*suite, suite->faults).empty());
+  const auto reset = parse_fault("reset:stable/collector@1s");
+  const auto clock = parse_fault("clock:stable/collector@1s");
+  ASSERT_TRUE(reset && clock);
+  ASSERT_EQ(wires_of(*suite, {*reset}).size(), 1u);
+  EXPECT_FALSE(wires_of(*suite, {*reset})[0].gate) << "bytes alone need no receiver";
+  EXPECT_TRUE(wires_of(*suite, {*clock})[0].gate);
+}
+
+TEST_F(SuiteFile, AMatrixIsEveryChoiceAndItsPlacesAreFilled) {
+  const std::string path = folder_->path() + "/suite.yaml";
+  std::string text = kTwo;
+  text.replace(text.find("primary: ./own.yaml"), 19, "primary: \"${matrix.profile}\"");
+  text += "matrix: {profile: [vllm-v1, ./own.yaml], sampled: [\"0.5\", \"1\"]}\n";
+  const std::string load = "{subject: canary, workload: load.jsonl, seed: 3, sampled: 0.25}";
+  text.replace(text.find(load), load.size(),
+               "subject: canary\n    workload: load.jsonl\n    sampled: ${matrix.sampled}");
+  ASSERT_TRUE(write_file_atomic(path, text));
+  const auto cells = read_cells(path);
+  ASSERT_TRUE(cells) << cells.error().message;
+  std::vector<std::string> names;
+  for (const Cell& cell : *cells) {
+    names.push_back(to_string(cell));
+    EXPECT_EQ(*parse_cell(names.back()), cell);
+  }
+  EXPECT_THAT(names, testing::ElementsAre(
+                         "profile=vllm-v1,sampled=0.5", "profile=vllm-v1,sampled=1",
+                         "profile=./own.yaml,sampled=0.5", "profile=./own.yaml,sampled=1"));
+  const auto suite = read_suite(path, cells->at(2));
+  ASSERT_TRUE(suite) << suite.error().message;
+  EXPECT_EQ(suite->primary, folder_->path() + "/own.yaml");
+  EXPECT_EQ(suite->loads[0].sampled_per_million, 500'000);
+  EXPECT_THAT(suite->text, testing::Not(testing::HasSubstr("${matrix.")));
+  ASSERT_TRUE(write_file_atomic(path, suite->text));
+  EXPECT_TRUE(read_recorded_suite(path, path)) << "the copy of a run needs no cell";
+  ASSERT_TRUE(write_file_atomic(path, text));
+  const auto none = read_suite(path);
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error().message, testing::HasSubstr("suite.yaml:12: got ${matrix.sampled}"));
+  EXPECT_THAT(none.error().hint, testing::HasSubstr("--cell"));
+}
+
 TEST_F(SuiteFile, OneThatIsNotThereIsNotFound) {
   const auto suite = read_suite(folder_->path() + "/none.yaml");
   ASSERT_FALSE(suite);
@@ -282,19 +373,21 @@ TEST(ShippedSuites, CanBeRead) {
   const std::string folder = support::source_dir() + "/harness/suites";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".yaml") continue;
-    const auto suite = read_suite(entry.path().string());
+    const auto cells = read_cells(entry.path().string());
+    ASSERT_TRUE(cells) << cells.error().message;
+    const auto suite = read_suite(entry.path().string(), cells->front());
     ASSERT_TRUE(suite) << suite.error().message;
     EXPECT_EQ(suite->name, entry.path().stem().string());
     EXPECT_FALSE(suite->profiles.empty());
     names.push_back(suite->name);
   }
-  EXPECT_THAT(names, testing::UnorderedElementsAre("quickstart", "vllm"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("chaos", "matrix", "quickstart", "vllm"));
 }
 
 constexpr char kSchema[] = "harness/suites/suite.schema.json";
 
 TEST(SuiteSchema, TakesEveryShippedSuite) {
-  for (const char* name : {"quickstart", "vllm"}) {
+  for (const char* name : {"chaos", "matrix", "quickstart", "vllm"}) {
     const auto text =
         read_file(support::source_dir() + "/harness/suites/" + std::string(name) + ".yaml");
     ASSERT_TRUE(text) << text.error().message;
