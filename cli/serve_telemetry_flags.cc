@@ -37,6 +37,19 @@ void add_span_flags(CLI::App& app, TelemetryFlags& flags, ServeOptions& options)
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
 }
 
+void add_metrics_flags(CLI::App& app, TelemetryFlags& flags, ServeOptions& options) {
+  app.add_flag_callback(
+      "--disable-log-stats", [&options] { options.log_stats = false; }, "Metrics stand still");
+  app.add_option("--otlp-metrics-endpoint", options.otlp_metrics_endpoint,
+                 "Pushes what /metrics shows to this OTLP endpoint, and once more at the end; see "
+                 "also OTEL_EXPORTER_OTLP_METRICS_PROTOCOL (grpc, http/protobuf, http/json); env: "
+                 "the one that OTEL_EXPORTER_OTLP_ENDPOINT names");
+  app.add_option("--otlp-metrics-interval", flags.metrics_interval_s,
+                 "Seconds between pushes. Default: OTEL_METRIC_EXPORT_INTERVAL (milliseconds), "
+                 "else 60")
+      ->check(CLI::Range(0.01, 86400.0));
+}
+
 void add_spool_flags(CLI::App& app, telemetry::SpoolOptions& spool) {
   app.add_option("--otlp-spool", spool.directory,
                  "Folder that keeps spans until they are delivered, also when this process is "
@@ -75,8 +88,7 @@ void add_account_flags(CLI::App& app, ServeOptions& options) {
 }  // namespace
 
 void add_telemetry_flags(CLI::App& app, TelemetryFlags& flags, ServeOptions& options) {
-  app.add_flag_callback(
-      "--disable-log-stats", [&options] { options.log_stats = false; }, "Metrics stand still");
+  add_metrics_flags(app, flags, options);
   add_span_flags(app, flags, options);
   add_spool_flags(app, flags.spool);
   add_account_flags(app, options);
@@ -88,6 +100,9 @@ void add_telemetry_flags(CLI::App& app, TelemetryFlags& flags, ServeOptions& opt
 void resolve_telemetry_flags(const TelemetryFlags& flags, ServeOptions& options) {
   if (flags.http_spans) options.span_dialects += ",http";
   if (!flags.spool.directory.empty()) options.spool = flags.spool;
+  if (flags.metrics_interval_s) {
+    options.otlp_metrics_interval_ns = static_cast<int64_t>(*flags.metrics_interval_s * 1e9);
+  }
 }
 
 }  // namespace touchstone::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 
 #include "reference_engine/server/serve.h"
 
@@ -11,6 +12,7 @@ namespace touchstone::cli {
 struct TelemetryFlags {
   telemetry::SpoolOptions spool;
   bool http_spans = false;
+  std::optional<double> metrics_interval_s;
 };
 
 /// Both outlive `app`.

@@ -92,7 +92,9 @@ struct ServeOptions {
 
   std::string span_dialects = "vllm";  ///< names of telemetry/dialects, comma-separated
   std::string otlp_traces_endpoint;    ///< empty: no spans
-  std::string span_log;                ///< path, or "-" for stdout; empty: none
+  std::string otlp_metrics_endpoint;   ///< empty: metrics are scraped alone
+  std::optional<int64_t> otlp_metrics_interval_ns;  ///< absent: what the environment says
+  std::string span_log;                             ///< path, or "-" for stdout; empty: none
   std::optional<telemetry::SpoolOptions> spool;
   std::string price_table;        ///< path; empty: nothing has a price
   std::string rate_limits;        ///< path; empty: none

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "reference_engine/lifecycle/schedule_log.h"
 #include "telemetry/dialects/dialect.h"
 #include "telemetry/export/environment_check.h"
@@ -44,15 +45,17 @@ Result<std::unique_ptr<TelemetrySinks>> TelemetrySinks::open(const Options& opti
     if (!writer) return std::move(writer).error().with_context("--request-log");
     sinks->requests_ = std::move(*writer);
   }
-  RETURN_IF_ERROR(sinks->open_spans(options));
+  RETURN_IF_ERROR(sinks->open_dialects(options));
+  RETURN_IF_ERROR(sinks->open_exports(options));
   return sinks;
 }
 
-Status TelemetrySinks::open_spans(const Options& options) {
+Status TelemetrySinks::open_dialects(const Options& options) {
   auto dialects = telemetry::make_dialects(
       options.span_dialects, {.served_models = options.served_models, .prices = options.prices});
   if (!dialects) return std::move(dialects).error().with_context("--span-dialect");
-  for (const auto& dialect : *dialects) {
+  dialects_ = *std::move(dialects);
+  for (const auto& dialect : dialects_) {
     if (auto metrics = dialect->make_metrics(options.metrics.started_unix_ns)) {
       dialect_metrics_.push_back(std::move(metrics));
     }
@@ -63,20 +66,20 @@ Status TelemetrySinks::open_spans(const Options& options) {
                                          .prices = options.prices,
                                          .created_unix_ns = options.metrics.started_unix_ns}));
   }
+  return {};
+}
+
+Status TelemetrySinks::open_exports(const Options& options) {
   const bool exports = !options.otlp_traces_endpoint.empty();
-  const auto told = telemetry::check_otel_environment(options.environment, exports);
+  const bool pushes = !options.otlp_metrics_endpoint.empty();
+  const auto told = telemetry::check_otel_environment(options.environment, exports, pushes);
   if (!told) return told.error();
   for (const std::string& line : *told) log_(line);
   if (options.spool && !exports) {
     return invalid_argument("--otlp-spool: got no --otlp-traces-endpoint, expected one to send to");
   }
-  if ((!exports && options.span_log.empty()) || telemetry::sdk_disabled(options.environment)) {
-    return {};
-  }
-  const auto sampler = telemetry::Sampler::from(options.environment);
-  if (!sampler) return sampler.error();
-  const auto limits = telemetry::SpanLimits::from(options.environment);
-  if (!limits) return limits.error();
+  const bool makes_spans = exports || !options.span_log.empty();
+  if ((!makes_spans && !pushes) || telemetry::sdk_disabled(options.environment)) return {};
   // Span ids and the instance's id must differ between runs with the same seed.
   const uint64_t seed = options.seed ^ static_cast<uint64_t>(clock_.unix_ns()) ^
                         (static_cast<uint64_t>(options.process_id) << 32);
@@ -85,12 +88,44 @@ Status TelemetrySinks::open_spans(const Options& options) {
                                      .process_id = options.process_id,
                                      .environment = options.environment});
   for (const std::string& warning : made.warnings) log_(warning);
-  auto exporter = make_exporter(options, std::move(made.resource));
+  if (makes_spans) RETURN_IF_ERROR(open_spans(options, seed, made.resource));
+  return pushes ? open_metrics(options, made.resource) : Status{};
+}
+
+Status TelemetrySinks::open_spans(const Options& options, uint64_t seed,
+                                  const telemetry::Resource& resource) {
+  const auto sampler = telemetry::Sampler::from(options.environment);
+  if (!sampler) return sampler.error();
+  const auto limits = telemetry::SpanLimits::from(options.environment);
+  if (!limits) return limits.error();
+  auto exporter = make_exporter(options, resource);
   if (!exporter) return std::move(exporter).error();
   exporter_ = std::move(*exporter);
   const MutexLock lock(spans_mutex_);
-  spans_ = std::make_unique<telemetry::SpanPipeline>(*std::move(dialects), seed, *exporter_,
+  spans_ = std::make_unique<telemetry::SpanPipeline>(std::move(dialects_), seed, *exporter_,
                                                      telemetry::SpanPolicy{*sampler, *limits});
+  return {};
+}
+
+Status TelemetrySinks::open_metrics(const Options& options, const telemetry::Resource& resource) {
+  const auto otlp = telemetry::otlp_options(options.otlp_metrics_endpoint, options.environment,
+                                            telemetry::Signal::kMetrics);
+  if (!otlp) return Error(otlp.error()).with_context("--otlp-metrics-endpoint");
+  auto pushing = telemetry::metrics_export_options(*otlp, options.environment);
+  if (!pushing) return std::move(pushing).error();
+  if (options.otlp_metrics_interval_ns) pushing->interval_ns = *options.otlp_metrics_interval_ns;
+  auto transport = telemetry::make_otlp_transport(*otlp);
+  if (!transport) return std::move(transport).error();
+  metrics_exporter_ = std::make_unique<telemetry::MetricsExporter>(
+      telemetry::MetricsOrigin{.resource = resource,
+                               .scope = {"touchstone.metrics", kVersion, {}},
+                               .started_unix_ns = options.metrics.started_unix_ns},
+      *pushing, *std::move(transport),
+      [this] {
+        return telemetry::MetricsExporter::Snapshot{.page = page(),
+                                                    .exemplars = metrics_.exemplars()};
+      },
+      clock_);
   return {};
 }
 
@@ -118,7 +153,17 @@ Status TelemetrySinks::close() {
   if (steps_) keep_unless_failed("--step-log", steps_, steps_->close());
   if (requests_) keep_unless_failed("--request-log", requests_, requests_->close());
   close_spans();
+  close_metrics();
   return std::move(log_lost_);
+}
+
+void TelemetrySinks::close_metrics() {
+  if (!metrics_exporter_) return;
+  const bool complete = metrics_exporter_->shutdown(kExportOnCloseNs);
+  const telemetry::MetricsExportCounters counters = metrics_exporter_->counters();
+  log_("metrics: " + format_count(counters.exports) + " pushes taken, " +
+       format_count(counters.failed) + " failed" +
+       (complete ? "" : "; the last was not taken: " + counters.last_problem));
 }
 
 void TelemetrySinks::close_spans() {
@@ -133,6 +178,12 @@ void TelemetrySinks::close_spans() {
 }
 
 void TelemetrySinks::report_problems(ServerLog& log) {
+  if (metrics_exporter_) {
+    const telemetry::MetricsExportCounters pushes = metrics_exporter_->counters();
+    if (pushes.failed_attempts != std::exchange(failed_pushes_reported_, pushes.failed_attempts)) {
+      log.warn("metrics export", "a push of metrics failed: " + pushes.last_problem);
+    }
+  }
   if (!exporter_) return;
   const telemetry::ExporterCounters counters = exporter_->counters();
   const int64_t lost = counters.rejected + counters.failed + counters.dropped;
@@ -186,10 +237,15 @@ void TelemetrySinks::on_rejection() {
   if (log_stats_) metrics_.on_rejection(telemetry::VllmMetrics::Rejection::kQueuedRequests);
 }
 
-MetricsText TelemetrySinks::metrics(std::string_view accept) const {
+std::string TelemetrySinks::page() const {
   std::string page = metrics_.render();
   for (const auto& metrics : dialect_metrics_) metrics->render(page);
   if (exporter_) telemetry::render_exporter_metrics(exporter_->counters(), page);
+  return page;
+}
+
+MetricsText TelemetrySinks::metrics(std::string_view accept) const {
+  std::string page = this->page();
   if (telemetry::accepts_openmetrics(accept)) {
     return {.content_type = telemetry::kOpenMetricsType,
             .body = telemetry::to_openmetrics(page, metrics_.exemplars())};

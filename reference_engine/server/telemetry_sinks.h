@@ -20,6 +20,7 @@
 #include "reference_engine/server/service.h"
 #include "telemetry/export/exporter.h"
 #include "telemetry/export/exporter_metrics.h"
+#include "telemetry/export/metrics_exporter.h"
 #include "telemetry/export/span_pipeline.h"
 #include "telemetry/export/span_spool.h"
 #include "telemetry/prometheus/vllm_metrics.h"
@@ -36,9 +37,11 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
     std::string span_dialects = "vllm";  ///< names of telemetry/dialects, comma-separated
     std::vector<std::string> served_models;
     const telemetry::PriceTable* prices = nullptr;  ///< null: no costs; outlives the sinks
-    bool tenants = false;              ///< usage is counted by tenant; also where there are prices
-    std::string otlp_traces_endpoint;  ///< empty: no spans are sent
-    std::string span_log;              ///< path, or "-" for stdout; empty: none
+    bool tenants = false;               ///< usage is counted by tenant; also where there are prices
+    std::string otlp_traces_endpoint;   ///< empty: no spans are sent
+    std::string otlp_metrics_endpoint;  ///< empty: no metrics are pushed
+    std::optional<int64_t> otlp_metrics_interval_ns;  ///< absent: what the environment says
+    std::string span_log;                             ///< path, or "-" for stdout; empty: none
     std::optional<telemetry::SpoolOptions> spool;
     Environment environment;  ///< OTEL_*
     uint64_t seed = 0;
@@ -81,10 +84,15 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
  private:
   /// Spans and metrics of the dialects. Thread-safe.
   void tell_dialects(const records::RequestRecord& record);
-  Status open_spans(const Options& options);
+  Status open_dialects(const Options& options);
+  Status open_exports(const Options& options);
+  Status open_spans(const Options& options, uint64_t seed, const telemetry::Resource& resource);
+  Status open_metrics(const Options& options, const telemetry::Resource& resource);
   Result<std::unique_ptr<telemetry::SpanExporter>> make_exporter(const Options& options,
                                                                  telemetry::Resource resource);
   void close_spans();
+  void close_metrics();
+  std::string page() const;
   /// `flag` named the file of `writer`.
   void keep_unless_failed(const char* flag, std::unique_ptr<LineWriter>& writer, Status status);
 
@@ -100,8 +108,11 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   // Null: no spans. Outlives the exporter.
   std::unique_ptr<telemetry::SpanPipeline> spans_ GUARDED_BY(spans_mutex_);
   std::unique_ptr<telemetry::SpanExporter> exporter_;
+  std::unique_ptr<telemetry::MetricsExporter> metrics_exporter_;  // null: nothing is pushed
+  std::vector<std::unique_ptr<telemetry::Dialect>> dialects_;     // until the pipeline has them
   int64_t lost_spans_reported_ = 0;
   int64_t failed_exports_reported_ = 0;
+  int64_t failed_pushes_reported_ = 0;
 };
 
 }  // namespace touchstone::server

@@ -11,9 +11,10 @@
 
 namespace touchstone::telemetry {
 
-/// Sentences for the log, one for each variable that is set and has no effect.
+/// Sentences for the log, one for each variable that is set and has no effect. `exports_spans`,
+/// `exports_metrics`: a flag asks for it.
 /// ERRORS: kInvalidArgument for one that asks for what is not implemented.
 Result<std::vector<std::string>> check_otel_environment(const Environment& environment,
-                                                        bool exports_spans);
+                                                        bool exports_spans, bool exports_metrics);
 
 }  // namespace touchstone::telemetry

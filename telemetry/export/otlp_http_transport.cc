@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 #include <google/rpc/retry.pb.h>
+#include <opentelemetry/proto/collector/metrics/v1/metrics_service.pb.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 #include <zlib.h>
 
@@ -23,6 +24,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "telemetry/otlp/json.h"
+#include "telemetry/otlp/metrics.h"
 #include "telemetry/otlp/protobuf.h"
 
 namespace touchstone::telemetry {
@@ -36,6 +38,7 @@ using Request = beast_http::request<beast_http::string_body>;
 using Answer = beast_http::response<beast_http::string_body>;
 // The answers of the three signals have the same fields with the same numbers.
 using Response = opentelemetry::proto::collector::trace::v1::ExportTraceServiceResponse;
+using MetricsResponse = opentelemetry::proto::collector::metrics::v1::ExportMetricsServiceResponse;
 
 enum class Body { kProtobuf, kJson };
 
@@ -54,16 +57,16 @@ std::string gzip(std::string_view bytes) {
   return out;
 }
 
-std::string target_of(const OtlpEndpoint& endpoint, Signal signal) {
-  switch (signal) {
-    case Signal::kTraces:
-      return endpoint.path;
-    case Signal::kMetrics:
-      return "/v1/metrics";
-    case Signal::kLogs:
-      return "/v1/logs";
+/// A request of our own as JSON.
+std::string json_of(Signal signal, std::string_view bytes) {
+  if (signal == Signal::kMetrics) {
+    auto text = otlp_metrics_json(bytes);
+    BASE_CHECK(text.has_value(), "our own metrics");
+    return *std::move(text);
   }
-  return endpoint.path;
+  const auto batch = decode_otlp_protobuf(bytes);
+  BASE_CHECK(signal == Signal::kTraces && batch, "our own traces");
+  return encode_otlp_json(*batch);
 }
 
 asio::awaitable<Answer> exchange(asio::io_context& io, const OtlpEndpoint& endpoint,
@@ -98,6 +101,7 @@ class OtlpHttpTransport final : public Transport {
       : options_(options), tls_(std::move(tls)), body_(body) {}
 
   SendResult send(Signal signal, std::string_view bytes, int64_t timeout_ns) override {
+    BASE_CHECK(signal == options_.signal, "the endpoint's path is its signal's");
     const Request request = request_for(signal, bytes);
     asio::io_context io;
     {
@@ -138,7 +142,7 @@ class OtlpHttpTransport final : public Transport {
  private:
   Request request_for(Signal signal, std::string_view bytes) const {
     constexpr unsigned kHttp11 = 11;
-    Request request(beast_http::verb::post, target_of(options_.endpoint, signal), kHttp11);
+    Request request(beast_http::verb::post, options_.endpoint.path, kHttp11);
     request.set(beast_http::field::host, options_.endpoint.authority);
     request.set(beast_http::field::user_agent,
                 std::string("OTel-OTLP-Exporter-Touchstone/") + kVersion);
@@ -147,9 +151,7 @@ class OtlpHttpTransport final : public Transport {
                 json ? "application/json" : "application/x-protobuf");
     std::string text;
     if (json) {
-      const auto batch = decode_otlp_protobuf(bytes);
-      BASE_CHECK(signal == Signal::kTraces && batch, "only our own traces become JSON");
-      text = encode_otlp_json(*batch);
+      text = json_of(signal, bytes);
       bytes = text;
     }
     for (const auto& [name, value] : options_.headers) request.set(name, value);
@@ -180,6 +182,13 @@ class OtlpHttpTransport final : public Transport {
     }
     google::protobuf::util::JsonParseOptions lenient;
     lenient.ignore_unknown_fields = true;
+    if (options_.signal == Signal::kMetrics) {
+      MetricsResponse metrics;
+      if (google::protobuf::util::JsonStringToMessage(body, &metrics, lenient).ok()) {
+        response.ParseFromString(metrics.SerializeAsString());
+      }
+      return response;
+    }
     if (!google::protobuf::util::JsonStringToMessage(body, &response, lenient).ok()) {
       response.Clear();
     }
@@ -207,9 +216,8 @@ class OtlpHttpTransport final : public Transport {
     }
     google::rpc::Status details;
     const bool readable = details.ParseFromString(answer.body()) && !details.message().empty();
-    result.problem = options_.endpoint.authority + target_of(options_.endpoint, Signal::kTraces) +
-                     ": status " + std::to_string(status) +
-                     (readable ? ": " + details.message() : "");
+    result.problem = options_.endpoint.authority + options_.endpoint.path + ": status " +
+                     std::to_string(status) + (readable ? ": " + details.message() : "");
     return result;
   }
 

@@ -14,7 +14,7 @@ namespace touchstone::telemetry {
 /// answer has it in seconds, and so is what breaks on the way; any other status is final.
 /// ERRORS: kNotFound, kIo, kMalformed for a certificate file.
 Result<std::unique_ptr<Transport>> make_otlp_http_transport(const OtlpOptions& options);
-/// The same with JSON bodies, of traces alone.
+/// The same with JSON bodies, of traces and metrics.
 Result<std::unique_ptr<Transport>> make_otlp_http_json_transport(const OtlpOptions& options);
 
 }  // namespace touchstone::telemetry

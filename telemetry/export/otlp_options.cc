@@ -10,14 +10,20 @@
 namespace touchstone::telemetry {
 namespace {
 
+std::string default_path(Signal signal) { return "/v1/" + to_lower(variable_word(signal)); }
+
+std::string own_variable(Signal signal, const std::string& suffix) {
+  return std::string("OTEL_EXPORTER_OTLP_") + variable_word(signal) + "_" + suffix;
+}
+
 /// A variable of the OTLP exporter with its name: the signal's own, else the general one.
 struct Variable {
   std::string name;
   std::string value;
 };
-std::optional<Variable> otlp_variable(const Environment& environment, const std::string& suffix) {
-  for (const char* prefix : {"OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"}) {
-    const std::string name = prefix + suffix;
+std::optional<Variable> otlp_variable(const Environment& environment, Signal signal,
+                                      const std::string& suffix) {
+  for (const std::string& name : {own_variable(signal, suffix), "OTEL_EXPORTER_OTLP_" + suffix}) {
     if (auto value = lookup(environment, name)) return Variable{name, *std::move(value)};
   }
   return std::nullopt;
@@ -64,7 +70,7 @@ Status read_batch_options(const Environment& environment, BatchOptions& batch) {
 }
 
 Status read_headers(const Environment& environment, OtlpOptions& options) {
-  const auto headers = otlp_variable(environment, "HEADERS");
+  const auto headers = otlp_variable(environment, options.signal, "HEADERS");
   if (!headers) return {};
   std::vector<std::string> skipped;
   for (auto& [key, value] : parse_key_values(headers->value, skipped)) {
@@ -79,20 +85,32 @@ Status read_headers(const Environment& environment, OtlpOptions& options) {
 }
 
 /// What the variables name: the signal's own as it is, the general one as a base for HTTP paths.
-Result<std::string> endpoint_of(const Environment& environment, const std::string& protocol) {
-  if (auto own = lookup(environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) return *std::move(own);
+Result<std::string> endpoint_of(const Environment& environment, const OtlpOptions& options) {
+  const std::string own_name = own_variable(options.signal, "ENDPOINT");
+  if (auto own = lookup(environment, own_name)) return *std::move(own);
   auto base = lookup(environment, "OTEL_EXPORTER_OTLP_ENDPOINT");
   if (!base) {
-    return invalid_argument(
-        "OTLP endpoint: got \"env\", expected OTEL_EXPORTER_OTLP_ENDPOINT or "
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to be set");
+    return invalid_argument("OTLP endpoint: got \"env\", expected OTEL_EXPORTER_OTLP_ENDPOINT or " +
+                            own_name + " to be set");
   }
-  if (!protocol.starts_with("http/")) return *std::move(base);
+  if (!options.protocol.starts_with("http/")) return *std::move(base);
   while (base->ends_with('/')) base->pop_back();
-  return *base + "/v1/traces";
+  return *base + default_path(options.signal);
 }
 
 }  // namespace
+
+const char* variable_word(Signal signal) {
+  switch (signal) {
+    case Signal::kTraces:
+      return "TRACES";
+    case Signal::kMetrics:
+      return "METRICS";
+    case Signal::kLogs:
+      return "LOGS";
+  }
+  return "";
+}
 
 std::string OtlpEndpoint::host() const {
   const std::string host = authority.substr(0, authority.rfind(':'));
@@ -101,7 +119,8 @@ std::string OtlpEndpoint::host() const {
 
 std::string OtlpEndpoint::port() const { return authority.substr(authority.rfind(':') + 1); }
 
-Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol) {
+Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol,
+                                         Signal signal) {
   const auto refuse = [&](const std::string& expected) {
     return invalid_argument("OTLP endpoint: got " + quote(text) + ", expected " + expected,
                             "for example http://127.0.0.1:4317");
@@ -124,9 +143,9 @@ Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::str
   if (has_path && !http) {
     return invalid_argument(
         "OTLP endpoint: got " + quote(text) + ", expected no path, since " + protocol + " has none",
-        "for OTLP over HTTP set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf");
+        "for OTLP over HTTP set " + own_variable(signal, "PROTOCOL") + "=http/protobuf");
   }
-  if (http) endpoint.path = has_path ? std::string(path) : "/v1/traces";
+  if (http) endpoint.path = has_path ? std::string(path) : default_path(signal);
   const size_t host_end = rest.starts_with('[') ? rest.find(']') : rest.find(':');
   const bool bracketed = rest.starts_with('[') && host_end != std::string_view::npos;
   const std::string_view host = rest.substr(0, bracketed ? host_end + 1 : host_end);
@@ -146,24 +165,26 @@ Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::str
   return endpoint;
 }
 
-Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment& environment) {
+Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment& environment,
+                                 Signal signal) {
   OtlpOptions options;
-  if (const auto protocol = otlp_variable(environment, "PROTOCOL")) {
+  options.signal = signal;
+  if (const auto protocol = otlp_variable(environment, signal, "PROTOCOL")) {
     options.protocol = protocol->value;
   }
-  Result<std::string> text = endpoint == "env" ? endpoint_of(environment, options.protocol)
-                                               : Result<std::string>(endpoint);
+  Result<std::string> text =
+      endpoint == "env" ? endpoint_of(environment, options) : Result<std::string>(endpoint);
   if (!text) return std::move(text).error();
-  Result<OtlpEndpoint> parsed = parse_otlp_endpoint(*text, options.protocol);
+  Result<OtlpEndpoint> parsed = parse_otlp_endpoint(*text, options.protocol, signal);
   if (!parsed) return std::move(parsed).error();
   options.endpoint = *std::move(parsed);
   RETURN_IF_ERROR(read_headers(environment, options));
   RETURN_IF_ERROR(read_batch_options(environment, options.batch));
-  if (const auto timeout = otlp_variable(environment, "TIMEOUT")) {
+  if (const auto timeout = otlp_variable(environment, signal, "TIMEOUT")) {
     RETURN_IF_ERROR(
         read_milliseconds(timeout->name, timeout->value, options.batch.attempt_timeout_ns));
   }
-  if (const auto compression = otlp_variable(environment, "COMPRESSION")) {
+  if (const auto compression = otlp_variable(environment, signal, "COMPRESSION")) {
     if (compression->value != "gzip" && compression->value != "none") {
       return invalid_argument(compression->name + ": got " + quote(compression->value) +
                               ", expected gzip or none");
@@ -174,7 +195,7 @@ Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment&
        {std::pair{"CERTIFICATE", &options.certificate_file},
         std::pair{"CLIENT_CERTIFICATE", &options.client_certificate_file},
         std::pair{"CLIENT_KEY", &options.client_key_file}}) {
-    if (auto path = otlp_variable(environment, suffix)) *file = path->value;
+    if (auto path = otlp_variable(environment, signal, suffix)) *file = path->value;
   }
   return options;
 }

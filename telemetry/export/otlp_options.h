@@ -24,12 +24,14 @@ struct OtlpEndpoint {
 
 /// `http://h:p`, `grpc://h:p` and bare `h:p` are plaintext, `https://h:p` is TLS. Without a port
 /// 4317 is meant, or 4318 with http/protobuf and http/json, whose path is the URL's or, without
-/// one, /v1/traces. ERRORS: kInvalidArgument; also for a path with grpc, which has none: spans sent
-/// there are lost.
-Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol);
+/// one, the signal's: /v1/traces. ERRORS: kInvalidArgument; also for a path with grpc, which has
+/// none: spans sent there are lost.
+Result<OtlpEndpoint> parse_otlp_endpoint(const std::string& text, const std::string& protocol,
+                                         Signal signal = Signal::kTraces);
 
 struct OtlpOptions {
-  std::string protocol = "grpc";  ///< a row of transports.h
+  Signal signal = Signal::kTraces;  ///< whose endpoint and variables these are
+  std::string protocol = "grpc";    ///< a row of transports.h
   OtlpEndpoint endpoint;
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
   bool gzip = false;
@@ -42,8 +44,13 @@ struct OtlpOptions {
 /// `endpoint` as given to --otlp-traces-endpoint; "env": what OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or
 /// OTEL_EXPORTER_OTLP_ENDPOINT (a base, to which HTTP adds /v1/traces) names. The rest from
 /// OTEL_EXPORTER_OTLP_[TRACES_]* (the signal's own name wins) and OTEL_BSP_*. Times in variables
-/// are milliseconds. ERRORS: kInvalidArgument that names the variable.
-Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment& environment);
+/// are milliseconds. Of metrics the same with METRICS for TRACES. ERRORS: kInvalidArgument that
+/// names the variable.
+Result<OtlpOptions> otlp_options(const std::string& endpoint, const Environment& environment,
+                                 Signal signal = Signal::kTraces);
+
+/// "TRACES", as variables have it.
+const char* variable_word(Signal signal);
 
 /// True only for the word "true", in any case.
 bool sdk_disabled(const Environment& environment);

@@ -19,9 +19,7 @@ const std::vector<TransportRow>& transport_rows() {
   return kRows;
 }
 
-namespace {
-
-Result<std::unique_ptr<Transport>> make_transport(const OtlpOptions& options) {
+Result<std::unique_ptr<Transport>> make_otlp_transport(const OtlpOptions& options) {
   const auto& rows = transport_rows();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const TransportRow& each) {
     return each.protocol == options.protocol;
@@ -29,15 +27,14 @@ Result<std::unique_ptr<Transport>> make_transport(const OtlpOptions& options) {
   if (row != rows.end()) return row->make(options);
   std::vector<std::string> known;
   for (const TransportRow& each : rows) known.emplace_back(each.protocol);
-  return invalid_argument("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got " + quote(options.protocol) +
+  return invalid_argument(std::string("OTEL_EXPORTER_OTLP_") + variable_word(options.signal) +
+                          "_PROTOCOL: got " + quote(options.protocol) +
                           ", expected one of: " + join(known, ", "));
 }
 
-}  // namespace
-
 Result<std::unique_ptr<SpanExporter>> make_otlp_exporter(const OtlpOptions& options,
                                                          Resource resource, const Clock& clock) {
-  auto transport = make_transport(options);
+  auto transport = make_otlp_transport(options);
   if (!transport) return std::move(transport).error();
   std::unique_ptr<SpanExporter> exporter = std::make_unique<BatchExporter>(
       std::move(resource), options.batch, *std::move(transport), clock);
@@ -47,7 +44,7 @@ Result<std::unique_ptr<SpanExporter>> make_otlp_exporter(const OtlpOptions& opti
 Result<std::unique_ptr<SpanExporter>> make_spooled_exporter(const OtlpOptions& options,
                                                             const SpoolOptions& spool,
                                                             Resource resource, const Clock& clock) {
-  auto transport = make_transport(options);
+  auto transport = make_otlp_transport(options);
   if (!transport) return std::move(transport).error();
   auto opened = SpanSpool::open(spool);
   if (!opened) return std::move(opened).error();

@@ -20,8 +20,12 @@ struct TransportRow {
 };
 const std::vector<TransportRow>& transport_rows();
 
+/// What `options.protocol` names. ERRORS: kInvalidArgument for another protocol; those of the
+/// transport.
+Result<std::unique_ptr<Transport>> make_otlp_transport(const OtlpOptions& options);
+
 /// A BatchExporter over the transport that `options.protocol` names. `clock` outlives it.
-/// ERRORS: kInvalidArgument for another protocol; those of the transport.
+/// ERRORS: those of make_otlp_transport().
 Result<std::unique_ptr<SpanExporter>> make_otlp_exporter(const OtlpOptions& options,
                                                          Resource resource, const Clock& clock);
 /// The same with a spool as its queue: a SpoolExporter. ERRORS: also those of SpanSpool::open().

@@ -53,53 +53,5 @@ TEST_F(Check, TwoDialectsOfOneRunAreJudgedByTheirProfiles) {
   EXPECT_EQ(conformance::span_count(*read), 12 + 16) << "vLLM's of the answered, audit's of all";
 }
 
-struct Transported {
-  const char* name;
-  const char* protocol;  // empty: gRPC
-};
-
-class CheckOver : public Check, public ::testing::WithParamInterface<Transported> {};
-
-/// Each dialect alone: every owed span there, every key on every span that must have it.
-TEST_P(CheckOver, EveryDialectPassesItsOwnProfile) {
-  const struct {
-    const char* dialect;
-    const char* profile;
-  } rows[] = {{"vllm", "vllm-v1"},    {"audit", "audit"}, {"phases", "phases"},
-              {"vllm-v0", "vllm-v0"}, {"genai", "genai"}, {"tutorial", "tutorial"},
-              {"vllm,http", "http"}};
-  for (const auto& row : rows) {
-    SCOPED_TRACE(row.dialect);
-    std::string text = small_suite_text(12, 1.0);
-    text = replaced(text, "      - --step-log",
-                    std::string("      - --span-dialect=") + row.dialect + "\n      - --step-log");
-    text = replaced(text, "profiles: [vllm-v1]", std::string("profiles: [") + row.profile + "]");
-    if (*GetParam().protocol != '\0') {
-      text = replaced(text, "${collector.otlp_grpc}", "${collector.otlp_http}");
-      text = replaced(text, "    environment: {",
-                      std::string("    environment: {") +
-                          "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: " + GetParam().protocol + ", ");
-    }
-    const Ran ran = check(write("suite.yaml", text));
-    EXPECT_EQ(ran.code, 0) << ran.output << ran.errors;
-    const auto judged = report();
-    EXPECT_EQ(judged.at("verdict"), "pass");
-    int64_t required = 0;
-    for (const auto& one : judged.at("coverage")) {
-      if (one.at("level") != "MUST") continue;
-      ++required;
-      EXPECT_EQ(one.at("present"), one.at("total")) << one.dump();
-      EXPECT_GT(one.at("total"), 0) << one.dump();
-    }
-    EXPECT_GT(required, 0);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Transports, CheckOver,
-                         ::testing::Values(Transported{"grpc", ""},
-                                           Transported{"http", "http/protobuf"},
-                                           Transported{"json", "http/json"}),
-                         [](const auto& test) { return std::string(test.param.name); });
-
 }  // namespace
 }  // namespace touchstone::end_to_end

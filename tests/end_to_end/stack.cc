@@ -168,8 +168,9 @@ std::string Check::small_suite(int requests, double seconds) const {
   return write("suite.yaml", small_suite_text(requests, seconds));
 }
 
-std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp_port,
-                                                    const std::vector<std::string>& more) const {
+std::unique_ptr<harness::ChildProcess> Check::serve(
+    uint16_t port, uint16_t otlp_port, const std::vector<std::string>& more,
+    const std::map<std::string, std::string>& environment) const {
   const std::string url = "http://127.0.0.1:" + std::to_string(port);
   std::vector<std::string> argv = {
       support::touchstone_binary(),
@@ -182,11 +183,11 @@ std::unique_ptr<harness::ChildProcess> Check::serve(uint16_t port, uint16_t otlp
       "--num-gpu-blocks-override=64",
       "--otlp-traces-endpoint=http://127.0.0.1:" + std::to_string(otlp_port)};
   argv.insert(argv.end(), more.begin(), more.end());
+  std::map<std::string, std::string> variables = {{"OTEL_SERVICE_NAME", "vllm-inference"},
+                                                  {"OTEL_BSP_SCHEDULE_DELAY", "200"}};
+  variables.insert(environment.begin(), environment.end());
   auto child = harness::ChildProcess::spawn(
-      {.name = "serve",
-       .argv = argv,
-       .environment = {{"OTEL_SERVICE_NAME", "vllm-inference"}, {"OTEL_BSP_SCHEDULE_DELAY", "200"}},
-       .log_path = path("serve.log")},
+      {.name = "serve", .argv = argv, .environment = variables, .log_path = path("serve.log")},
       supervision_);
   EXPECT_TRUE(child);
   const Status ready = (*child)->wait_until(

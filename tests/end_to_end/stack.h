@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -51,8 +52,9 @@ class Check : public ::testing::Test {
   std::string two_subjects_text() const;
 
   /// `touchstone serve` on the shipped model at `port`, ready, exporting to `otlp_port`.
-  std::unique_ptr<harness::ChildProcess> serve(uint16_t port, uint16_t otlp_port,
-                                               const std::vector<std::string>& more = {}) const;
+  std::unique_ptr<harness::ChildProcess> serve(
+      uint16_t port, uint16_t otlp_port, const std::vector<std::string>& more = {},
+      const std::map<std::string, std::string>& environment = {}) const;
 
   /// Of the run that `check` left.
   Result<conformance::Evidence> evidence() const;

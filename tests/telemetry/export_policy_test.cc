@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "telemetry/export/environment_check.h"
+#include "telemetry/export/metrics_exporter.h"
 #include "telemetry/export/otlp_options.h"
 #include "telemetry/export/sampler.h"
 #include "telemetry/export/span_limits.h"
@@ -119,8 +120,8 @@ TEST(SpanLimits, CutAndCount) {
 }
 
 TEST(OtelEnvironment, WhatIsNotHonouredIsRefusedOrTold) {
-  const auto told = [](const Environment& environment, bool exports) {
-    const auto lines = check_otel_environment(environment, exports);
+  const auto told = [](const Environment& environment, bool exports, bool pushes = false) {
+    const auto lines = check_otel_environment(environment, exports, pushes);
     return lines ? join(*lines, "\n") : "refused: " + lines.error().message;
   };
   EXPECT_EQ(told({}, true), "");
@@ -132,6 +133,13 @@ TEST(OtelEnvironment, WhatIsNotHonouredIsRefusedOrTold) {
   EXPECT_NE(told({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1"}}, false).find("no effect"),
             std::string::npos);
   EXPECT_EQ(told({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1"}}, true), "");
+  EXPECT_NE(told({{"OTEL_METRIC_EXPORT_INTERVAL", "10"}}, true).find("--otlp-metrics-endpoint"),
+            std::string::npos);
+  EXPECT_EQ(told({{"OTEL_METRIC_EXPORT_INTERVAL", "10"}}, true, true), "");
+  EXPECT_EQ(
+      told({{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"}}, false, true),
+      "refused: OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: got \"delta\", expected one of: "
+      "cumulative");
   for (const char* name : {"VLLM_OTLP_TRACES_ENDPOINT", "VLLM_TRACE_FUNCTION",
                            "OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_CONFIG_FILE"}) {
     EXPECT_NE(told({{name, "1"}}, true).find(std::string(name) + ": no effect"), std::string::npos);
@@ -153,6 +161,22 @@ TEST(OtlpEndpoint, TheEnvironmentMayNameIt) {
                       {"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"}}),
             "t:2/own");
   EXPECT_EQ(endpoint({}).substr(0, 8), "refused:");
+}
+
+TEST(OtlpEndpoint, MetricsHaveVariablesOfTheirOwn) {
+  const Environment environment = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1"},
+                                   {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"},
+                                   {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"},
+                                   {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "k=v"},
+                                   {"OTEL_METRIC_EXPORT_INTERVAL", "1500"}};
+  const auto options = otlp_options("env", environment, Signal::kMetrics);
+  ASSERT_TRUE(options) << options.error().message;
+  EXPECT_EQ(options->protocol, "http/json");
+  EXPECT_EQ(options->endpoint.authority + options->endpoint.path, "h:1/v1/metrics");
+  EXPECT_EQ(options->headers.size(), 1u);
+  EXPECT_EQ(otlp_options("env", environment)->headers.size(), 0u);
+  EXPECT_EQ(metrics_export_options(*options, environment)->interval_ns, 1500 * kNsPerMs);
+  EXPECT_FALSE(metrics_export_options(*options, {{"OTEL_METRIC_EXPORT_INTERVAL", "0"}}));
 }
 
 TEST(SpanLog, HasOneObjectASpan) {

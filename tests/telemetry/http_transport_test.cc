@@ -96,9 +96,10 @@ class ScriptedServer final : private http::HttpHandler, private http::HttpObserv
 
 class HttpTransportTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Transport> transport(Environment environment = {}) {
-    environment.emplace("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
-    const auto options = otlp_options(server_.url(), environment);
+  std::unique_ptr<Transport> transport(Environment environment = {},
+                                       Signal signal = Signal::kTraces) {
+    environment.emplace("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    const auto options = otlp_options(server_.url(), environment, signal);
     BASE_CHECK(options.has_value());
     auto made = make_otlp_http_transport(*options);
     BASE_CHECK(made.has_value());
@@ -123,9 +124,9 @@ TEST_F(HttpTransportTest, SendsTheBytesWithTypeAndHeaders) {
 }
 
 TEST_F(HttpTransportTest, EachSignalHasItsPath) {
-  const auto sender = transport();
-  EXPECT_EQ(sender->send(Signal::kMetrics, "", kLong).problem, "");
-  EXPECT_EQ(sender->send(Signal::kLogs, "", kLong).problem, "");
+  for (const Signal signal : {Signal::kMetrics, Signal::kLogs}) {
+    EXPECT_EQ(transport({}, signal)->send(signal, "", kLong).problem, "");
+  }
   const auto requests = server_.seen();
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[0].path, "/v1/metrics");
