@@ -166,13 +166,19 @@ struct Judge::State {
   std::vector<bool> relevant;   // by profile: it judges the group's resource
 };
 
-/// Which profiles know the span. Where one names the scope in its match, only those that do.
+/// Which profiles know the span. Where one names the scope in its match, only those that do; where
+/// none does, those to which it is a request's span from another scope.
 void Judge::State::classify(const telemetry::Span& span, const telemetry::Scope& scope,
                             const telemetry::Resource& resource) {
+  bool is_known = false;
   bool by_scope = false;
   for (size_t i = 0; i < views.size(); ++i) {
     views[i].type = views[i].other_service ? nullptr : compiled[i].classify(span, scope, resource);
+    is_known |= views[i].type != nullptr;
     by_scope |= views[i].type != nullptr && views[i].rules().match.scope.has_value();
+  }
+  for (size_t i = 0; i < views.size() && !is_known; ++i) {
+    if (!views[i].other_service) views[i].type = compiled[i].classify_loosely(span, resource);
   }
   for (SpanView& view : views) {
     if (by_scope && view.type != nullptr && !view.rules().match.scope) view.type = nullptr;
@@ -196,12 +202,17 @@ Status Judge::State::add_span(const telemetry::Span& span) {
   ++run.spans;
   const Result<SpanIds::Sighting> sighting = run.spans_by_id.add(span, request_of);
   if (!sighting) return sighting.error();
-  run.delivered_again += sighting->seen == SpanRegister::Seen::kDelivered;
+  const bool again = sighting->seen == SpanRegister::Seen::kDelivered;
+  const Result<bool> told = run.redeliveries.told(span, *views[primary].scope, sighting->seen);
+  if (!told) return told.error();
+  run.delivered_again += again;
+  run.told_again += again && *told;
   for (size_t i = 0; i < views.size(); ++i) {
     SpanView& view = views[i];
     view.known = known;
     view.seen = sighting->seen;
     view.first_trace = sighting->first;
+    view.told = *told;
     const bool is_mine = view.type != nullptr ||
                          (!known && !view.other_service && compiled[i].owns(span, *view.scope));
     // A profile without span types is about resources, whatever the spans are.

@@ -26,7 +26,7 @@ void add_usage(const SpanView& view, RequestMatch& request) {
 }  // namespace
 
 ObservedRun::ObservedRun(const Evidence& evidence, size_t spans_in_memory)
-    : spans_by_id(spans_in_memory) {
+    : spans_by_id(spans_in_memory), redeliveries(spans_in_memory) {
   if (!evidence.ledger) return;
   for (const records::LedgerEntry& entry : *evidence.ledger) {
     client_traces.insert(entry.trace_id);

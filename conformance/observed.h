@@ -19,6 +19,7 @@
 #include "conformance/matching.h"
 #include "conformance/profile/compiled.h"
 #include "conformance/reconciled.h"
+#include "conformance/redeliveries.h"
 #include "conformance/sightings.h"
 #include "conformance/span_register.h"
 #include "conformance/span_view.h"
@@ -33,7 +34,9 @@ struct ObservedRun {
 
   int64_t spans = 0;            ///< all, duplicates included
   int64_t delivered_again = 0;  ///< the same span once more
+  int64_t told_again = 0;       ///< of these, as re-deliveries
   SpanRegister spans_by_id;
+  Redeliveries redeliveries;
   std::unordered_set<TraceId> client_traces;
   std::set<std::pair<TraceId, SpanId>> client_spans;
 };

@@ -38,13 +38,16 @@ Reconciled::Reconciled(const CompiledProfile& profile, const Evidence& evidence)
 
 void Reconciled::add(const SpanView& view) {
   if (!wanted_) return;
-  // Whether the server counts a request that ended in an error, nobody says; nor how often one
-  // whose single span stands for several completions.
-  const bool exact = view.span->status != telemetry::StatusCode::kError &&
-                     (view.request == nullptr || view.request->all == view.request->entry->choices);
+  // Whether the server counts a request that ended in an error, nobody says, unless its series have
+  // a label; nor how often one whose single span stands for several completions, but that it has
+  // one duration.
+  const bool failed = view.span->status == telemetry::StatusCode::kError;
+  const bool single = view.request == nullptr || view.request->all == view.request->entry->choices;
   for (size_t i = 0; i < sums_.size(); ++i) {
     const Reconciliation& rule = profile_.reconciliations[i];
     if (rule.kind == Reconciliation::Kind::kRequests) continue;
+    if (failed && !rule.failed_label.empty()) continue;
+    const bool exact = !failed && (single || is_of_duration(rule));
     const auto value = view.number(places_[view.type->index()][i]);
     ReconciledSum& sum = sums_[i];
     if (!value) continue;

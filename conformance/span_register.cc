@@ -60,6 +60,7 @@ Result<SpanIds::Sighting> SpanRegister::add(const telemetry::Span& span, uint16_
   row.name = intern(span.name);
   row.flags = span.flags;
   row.request_of = request_of;
+  row.kind = span.kind;
   RETURN_IF_ERROR(rows_.add({reinterpret_cast<const char*>(&row), sizeof row}));
   return sighting;
 }

@@ -23,6 +23,7 @@ struct SpanRow {
   uint32_t name = 0;        ///< SpanRegister::name_of()
   uint32_t flags = 0;       ///< of the span
   uint16_t request_of = 0;  ///< bit p: a request's span to profile p
+  telemetry::SpanKind kind = telemetry::SpanKind::kUnspecified;
 };
 
 /// The rows of one trace, by span id. Borrows them.

@@ -28,6 +28,7 @@ struct SpanView {
   const telemetry::Resource* resource = nullptr;
   SpanRegister::Seen seen = SpanRegister::Seen::kNew;
   TraceId first_trace;  ///< of the first span with its id, unless it is kNew
+  bool told = true;     ///< false: a copy that its sender did not mark as a re-delivery
   bool known = false;   ///< some profile has a type for it
   bool other_service = false;
 

@@ -1,7 +1,10 @@
 // Ids that are no ids, spans that came twice, requests that were recorded twice.
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/text.h"
 #include "conformance/checks/check.h"
+#include "telemetry/redelivery.h"
 
 namespace touchstone::conformance {
 namespace {
@@ -17,17 +20,29 @@ void valid(const CheckInput&, const SpanView& view, Recorder& recorder) {
                             .actual = "zero"});
 }
 
+/// The strictest level of the profiles; nullopt: all of them allow copies without a mark.
+std::optional<result::Level> redelivery_level(const CheckInput& input) {
+  std::optional<result::Level> strictest;
+  for (const auto& observed : input.profiles) {
+    const auto level = observed->profile().redelivery;
+    if (level) strictest = std::min(strictest.value_or(*level), *level);
+  }
+  return strictest;
+}
+
 void unique(const CheckInput& input, const SpanView& view, Recorder& recorder) {
   if (!view.span->span_id.is_valid()) return;
   recorder.examined();
   if (view.seen == SpanRegister::Seen::kNew) return;
   if (view.seen == SpanRegister::Seen::kDelivered) {
-    const auto level = input.profile().redelivery;
-    if (!level) return;
+    const auto level = redelivery_level(input);
+    if (!level || view.told) return;
     recorder.violation(view, {.level = *level,
                               .fold = "delivered twice",
-                              .message = "the span was delivered more than once",
-                              .expected = "each span once",
+                              .message = "the span was delivered more than once, and nothing says "
+                                         "that it is a re-delivery",
+                              .expected = "each span once, or a scope with " +
+                                          std::string(telemetry::kRedeliveryKey),
                               .actual = "the same span again"});
     return;
   }
@@ -40,7 +55,9 @@ void unique(const CheckInput& input, const SpanView& view, Recorder& recorder) {
 
 void summarize_deliveries(const CheckInput& input, Recorder& recorder) {
   if (input.run.delivered_again > 0) {
-    recorder.summary(format_count(input.run.delivered_again) + " of the same spans came again");
+    const int64_t told = input.run.told_again;
+    recorder.summary(format_count(input.run.delivered_again) + " of the same spans came again" +
+                     (told == 0 ? "" : ", " + format_count(told) + " of them marked as such"));
   }
 }
 

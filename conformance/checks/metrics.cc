@@ -123,8 +123,10 @@ void labels(const CheckInput& input, Recorder& recorder) {
     const std::string wanted = join(expected, ", ");
     for (const Sample& sample : family.samples) {
       recorder.examined();
-      const std::string actual = names_of(series_labels(sample));
-      if (actual == wanted) continue;
+      std::map<std::string, std::string> labels = series_labels(sample);
+      const std::string actual = names_of(labels);
+      for (const std::string& label : rule.optional_labels) labels.erase(label);
+      if (names_of(labels) == wanted) continue;
       recorder.violation(of_metric(
           rule, actual, sample.name + " has the labels " + actual + ", expected " + wanted, wanted,
           actual));

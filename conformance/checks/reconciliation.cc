@@ -38,13 +38,17 @@ double or_unbounded(int64_t asked_for, int64_t choices) {
   return asked_for > 0 ? static_cast<double>(asked_for * choices) : kUnbounded;
 }
 
-/// Growth of a metric over the run; nullopt when the page lacks it.
+/// Growth of a metric over the run, without the series that have the label `without`; nullopt when
+/// the page lacks it.
 std::optional<double> growth(const Evidence& evidence, const std::string& metric,
-                             const telemetry::Labels& labels = {}) {
-  const auto after = evidence.metrics->sum(metric, labels);
+                             const telemetry::Labels& labels = {},
+                             const std::string& without = "") {
+  const auto after = evidence.metrics->sum(metric, labels, without);
   if (!after) return std::nullopt;
   double before = 0;
-  if (evidence.metrics_before) before = evidence.metrics_before->sum(metric, labels).value_or(0);
+  if (evidence.metrics_before) {
+    before = evidence.metrics_before->sum(metric, labels, without).value_or(0);
+  }
   return *after - before;
 }
 
@@ -121,7 +125,7 @@ Range other_observations(const CheckInput& input, size_t index) {
     const records::LedgerEntry& entry = *match.entry;
     const int64_t values = match.sums[index].values;
     if (values >= match.all) continue;
-    const int64_t each = entry.choices / match.all;
+    const int64_t each = is_of_duration(rule) ? 1 : entry.choices / match.all;
     const auto rest = static_cast<double>(each * (match.all - values));
     if (entry.outcome == records::ClientOutcome::kCompleted) {
       more.add(rest);
@@ -140,17 +144,22 @@ void judge_histogram(const CheckInput& input, size_t index, Recorder& recorder) 
   Range count = more;
   count.add(static_cast<double>(spans.count));
   const std::string count_name = rule.metric + "_count";
-  const double counted = growth(input.evidence, count_name).value_or(0);
+  const auto grown = [&](const std::string& metric, const telemetry::Labels& labels = {}) {
+    return growth(input.evidence, metric, labels, rule.failed_label).value_or(0);
+  };
+  const double counted = grown(count_name);
   if (!count.holds(counted)) {
     recorder.violation(of_metric(rule, count_name,
                                  count_name + " grew by " + format_double(counted) +
                                      ", but spans and ledger say " + count.text(),
                                  count.text(), counted));
   }
+  // A span and a metric of one request may be timed at different points: only their number counts.
+  if (is_of_duration(rule)) return;
   const std::string& key = input.profile().key_of(rule.name);
   const double total = spans.all.least;
   const double slack = std::fabs(total) * rule.tolerance + kSumSlack;
-  const double sum = growth(input.evidence, rule.metric + "_sum").value_or(0);
+  const double sum = grown(rule.metric + "_sum");
   const Range sums{total - slack, more.high > 0 ? kUnbounded : total + slack};
   if (!sums.holds(sum)) {
     recorder.violation(of_metric(rule, rule.metric + "_sum",
@@ -164,8 +173,7 @@ void judge_histogram(const CheckInput& input, size_t index, Recorder& recorder) 
     Range range;
     range.add(static_cast<double>(spans.within[i]));
     range.high += more.high;
-    const double in_bucket =
-        growth(input.evidence, rule.metric + "_bucket", {{"le", bound}}).value_or(0);
+    const double in_bucket = grown(rule.metric + "_bucket", {{"le", bound}});
     if (range.holds(in_bucket)) continue;
     recorder.violation(of_metric(rule, rule.metric + "_bucket",
                                  rule.metric + "_bucket{le=" + quote(bound) + "} grew by " +

@@ -69,8 +69,40 @@ void known_type(const CheckInput& input, const SpanView& view, Recorder& recorde
              .actual = view.span->name});
 }
 
+/// The name that `form` makes of the span's attributes; nullopt: one of them is missing.
+std::optional<std::string> name_of(const std::string& form, const telemetry::Span& span) {
+  std::string name;
+  size_t at = 0;
+  while (at < form.size()) {
+    const size_t open = form.find('{', at);
+    const size_t close = open == std::string::npos ? open : form.find('}', open);
+    if (close == std::string::npos) return name + form.substr(at);
+    const std::string key = form.substr(open + 1, close - open - 1);
+    const telemetry::Value* value = telemetry::find(span.attributes, key);
+    if (value == nullptr) return std::nullopt;
+    name += form.substr(at, open - at) + value->text();
+    at = close + 1;
+  }
+  return name;
+}
+
 void name(const CheckInput&, const SpanView& view, Recorder& recorder) {
   const auto& pattern = view.type->expected_name();
+  const std::string& form = view.rules().name_of;
+  if (!form.empty()) {
+    recorder.examined();
+    const auto expected = name_of(form, *view.span);
+    // A missing attribute is another check's.
+    if (expected && *expected != view.span->name) {
+      recorder.violation(view, {.fold = view.type->name() + " of attributes",
+                                .message = "the name of the " + view.type->name() + " span is " +
+                                           quote(view.span->name) + ", but its attributes say " +
+                                           quote(*expected) + " (" + form + ")",
+                                .expected = *expected,
+                                .actual = view.span->name,
+                                .rule = view.rules().where});
+    }
+  }
   if (!pattern) return;
   recorder.examined();
   if (pattern->matches(view.span->name)) return;
@@ -124,6 +156,13 @@ void wrong_count(const SpanView& view, const std::string& what, int64_t count, i
              .rule = rule});
 }
 
+/// How many events of the rule the span must have.
+int64_t due_events(const EventRule& rule, const SpanView& view) {
+  if (!rule.when) return rule.min;
+  const telemetry::Value* value = telemetry::find(view.span->attributes, rule.when->key);
+  return holds(*rule.when, value) ? rule.min : 0;
+}
+
 void events(const CheckInput&, const SpanView& view, Recorder& recorder) {
   const SpanType& type = view.rules();
   const auto count_of = [&](const std::string& name) {
@@ -136,8 +175,8 @@ void events(const CheckInput&, const SpanView& view, Recorder& recorder) {
                 result::Level::kMust, type.where, recorder);
   }
   for (const EventRule& rule : type.events) {
-    wrong_count(view, "events " + quote(rule.name), count_of(rule.name), rule.min, rule.max,
-                rule.level, rule.where, recorder);
+    wrong_count(view, "events " + quote(rule.name), count_of(rule.name), due_events(rule, view),
+                rule.max, rule.level, rule.where, recorder);
   }
   if (!type.unknown_events) return;
   for (const telemetry::Event& event : view.span->events) {
@@ -164,11 +203,13 @@ void links(const CheckInput&, const SpanView& view, Recorder& recorder) {
 }
 
 void scope(const CheckInput&, const SpanView& view, Recorder& recorder) {
-  const auto& expected = view.rules().scope;
-  if (!expected) return;
+  std::vector<std::string> expected = view.rules().scopes;
+  // A span of another scope may be judged as one of the type.
+  if (expected.empty() && view.rules().match.scope) expected = {*view.rules().match.scope};
+  if (expected.empty()) return;
   recorder.examined();
-  if (view.scope->name == *expected) return;
-  differs(view, "scope", view.scope->name, *expected, recorder);
+  if (std::find(expected.begin(), expected.end(), view.scope->name) != expected.end()) return;
+  differs(view, "scope", view.scope->name, join(expected, " or "), recorder);
 }
 
 void schema_url(const CheckInput&, const SpanView& view, Recorder& recorder) {

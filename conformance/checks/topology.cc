@@ -57,8 +57,9 @@ void no_orphan(const CheckInput& input, const TraceRows& trace, Recorder& record
     if (!row.parent.is_valid()) continue;
     recorder.examined();
     // A remote parent lives in the client's process, whose spans need not be collected; so may that
-    // of a request's span whose sender says nothing of it.
-    const bool silent = (row.flags & telemetry::kFlagHasIsRemote) == 0 && row.request_of != 0;
+    // of a request's or a server's span whose sender says nothing of it.
+    const bool serves = row.request_of != 0 || row.kind == telemetry::SpanKind::kServer;
+    const bool silent = (row.flags & telemetry::kFlagHasIsRemote) == 0 && serves;
     const bool known = silent || says_remote(row.flags) ||
                        input.run.is_client_span(row.trace, row.parent) ||
                        trace.contains(row.parent);

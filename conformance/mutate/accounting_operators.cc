@@ -116,13 +116,22 @@ std::vector<Mutant> copied_for_lost_choice(const Good& good) {
   return mutants;
 }
 
-std::vector<Mutant> copied(const Good& good) {
-  std::vector<GoodSpan> places = completed(good);
-  return on_places(places, [](Evidence& evidence, const SpanAt& at) { copy_family(evidence, at); });
+/// `counted`: where the metrics tell how many requests there were, or else where they do not.
+template <typename Damage>
+std::vector<Mutant> on_completed(const Good& good, bool counted, const Damage& damage) {
+  if (good.counts_requests() != counted) return {};
+  return on_places(completed(good), damage);
 }
 
-std::vector<Mutant> copied_later(const Good& good) {
-  return on_places(completed(good), [](Evidence& evidence, const SpanAt& at) {
+std::vector<Mutant> copied_where(const Good& good, bool counted) {
+  return on_completed(good, counted,
+                      [](Evidence& evidence, const SpanAt& at) { copy_family(evidence, at); });
+}
+std::vector<Mutant> copied(const Good& good) { return copied_where(good, true); }
+std::vector<Mutant> copied_uncounted(const Good& good) { return copied_where(good, false); }
+
+std::vector<Mutant> copied_later_where(const Good& good, bool counted) {
+  return on_completed(good, counted, [](Evidence& evidence, const SpanAt& at) {
     Span& copy = copy_family(evidence, at);
     const Span root = copy;
     for (Span* span : family_of(evidence, root)) {
@@ -133,8 +142,14 @@ std::vector<Mutant> copied_later(const Good& good) {
   });
 }
 
-std::vector<Mutant> invented(const Good& good) {
+std::vector<Mutant> copied_later(const Good& good) { return copied_later_where(good, true); }
+std::vector<Mutant> copied_later_uncounted(const Good& good) {
+  return copied_later_where(good, false);
+}
+
+std::vector<Mutant> invented_where(const Good& good, bool counted) {
   std::vector<Mutant> mutants;
+  if (good.counts_requests() != counted) return mutants;
   for (const GoodSpan& place : completed(good)) {
     mutants.push_back({place_text(place), [at = place.at, key = place.profile->key_of(
                                                               "request_id")](Evidence& evidence) {
@@ -149,6 +164,9 @@ std::vector<Mutant> invented(const Good& good) {
   }
   return mutants;
 }
+
+std::vector<Mutant> invented(const Good& good) { return invented_where(good, true); }
+std::vector<Mutant> invented_uncounted(const Good& good) { return invented_where(good, false); }
 
 /// Damages the ledger's entry of each place.
 template <typename Damage>
@@ -239,6 +257,11 @@ constexpr OperatorRow kRows[] = {
     {"copy.request", "a request's spans are there twice, under other ids", kWithEither, copied},
     {"copy.later", "the same, a microsecond later", kWithEither, copied_later},
     {"invent.request", "the spans of a request that nobody sent", kWithEither, invented},
+    {"copy.request_uncounted", "a request's spans twice, and no metric counts requests",
+     kWithLedger, copied_uncounted},
+    {"copy.later_uncounted", "the same, a microsecond later", kWithLedger, copied_later_uncounted},
+    {"invent.request_uncounted", "a request that nobody sent, and no metric counts requests",
+     kWithLedger, invented_uncounted},
     {"outcome.failed", "a request was answered with 500", kWithLedger, failed, kWithLedger},
     {"outcome.refused", "a request was answered with 429", kWithLedger, refused, kWithLedger},
     {"outcome.broken_off", "a stream broke off", kWithLedger, broken_off, kWithLedger},

@@ -9,17 +9,6 @@ namespace {
 
 using telemetry::Span;
 
-/// The collected span that is the place's parent; null: none.
-const GoodSpan* parent_of(const Good& good, const GoodSpan& place) {
-  for (const GoodSpan& other : good.spans()) {
-    if (other.span->span_id == place.span->parent_span_id &&
-        other.span->trace_id == place.span->trace_id) {
-      return &other;
-    }
-  }
-  return nullptr;
-}
-
 /// Of types that must have a parent of some type.
 std::vector<GoodSpan> children(const Good& good) {
   std::vector<GoodSpan> places = good.places();
@@ -28,7 +17,7 @@ std::vector<GoodSpan> children(const Good& good) {
 }
 
 const Children* rules_of_parent(const Good& good, const GoodSpan& child) {
-  const GoodSpan* parent = parent_of(good, child);
+  const GoodSpan* parent = good.parent_of(child);
   if (parent == nullptr || parent->type == nullptr || !parent->type->children) return nullptr;
   return &*parent->type->children;
 }
@@ -120,7 +109,7 @@ std::vector<Mutant> of_other_type(const Good& good) {
 std::vector<Mutant> of_other_request(const Good& good) {
   std::vector<Mutant> mutants;
   for (const GoodSpan& place : children_where(good, is_missed)) {
-    const GoodSpan* parent = parent_of(good, place);
+    const GoodSpan* parent = good.parent_of(place);
     for (const GoodSpan& other : good.spans()) {
       if (other.type != parent->type || other.span->trace_id == place.span->trace_id) continue;
       mutants.push_back({place_text(place), [at = place.at, to = other.at](Evidence& evidence) {
@@ -151,17 +140,30 @@ std::vector<Mutant> outlives(const Good& good) {
                   [](Span& span) { span.end_unix_ns += 10'000'000'000; });
 }
 
+/// The sibling that ends last of those that end before the place begins, and takes a while.
+const GoodSpan* before(const Good& good, const GoodSpan& place) {
+  const GoodSpan* last = nullptr;
+  for (const GoodSpan& other : good.spans()) {
+    const Span& span = *other.span;
+    if (span.parent_span_id != place.span->parent_span_id || &span == place.span) continue;
+    if (span.end_unix_ns > place.span->start_unix_ns) continue;
+    if (span.end_unix_ns - span.start_unix_ns <= 2) continue;
+    if (last == nullptr || last->span->end_unix_ns < span.end_unix_ns) last = &other;
+  }
+  return last;
+}
+
 std::vector<Mutant> overlapping(const Good& good) {
-  // All but the first of its parent's children can begin before its time.
-  std::vector<GoodSpan> places = children_where(good, is_ordered);
-  std::erase_if(places, [&](const GoodSpan& place) {
-    return std::none_of(good.spans().begin(), good.spans().end(), [&](const GoodSpan& other) {
-      return other.span->parent_span_id == place.span->parent_span_id &&
-             other.span->start_unix_ns < place.span->start_unix_ns &&
-             other.span->end_unix_ns - other.span->start_unix_ns > 2;
-    });
-  });
-  return on_spans(places, [](Span& span) { span.start_unix_ns -= 2; });
+  std::vector<Mutant> mutants;
+  for (const GoodSpan& place : children_where(good, is_ordered)) {
+    const GoodSpan* sibling = before(good, place);
+    if (sibling == nullptr) continue;
+    mutants.push_back(
+        {place_text(place), [at = place.at, end = sibling->span->end_unix_ns](Evidence& evidence) {
+           span_at(evidence, at).start_unix_ns = end - 2;
+         }});
+  }
+  return mutants;
 }
 
 std::vector<Mutant> shortened(const Good& good) {

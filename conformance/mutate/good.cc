@@ -205,9 +205,29 @@ bool Good::is_tight(const Reconciliation& rule) const {
     counted += is_request && well && span.number(rule.name).has_value();
   }
   const std::string name = rule.metric + "_count";
-  const double before =
-      evidence_.metrics_before ? evidence_.metrics_before->sum(name).value_or(0) : 0;
-  return evidence_.metrics && evidence_.metrics->sum(name).value_or(0) - before <= counted;
+  const auto of = [&](const std::optional<telemetry::MetricsPage>& page) {
+    return page ? page->sum(name, {}, rule.failed_label).value_or(0) : 0;
+  };
+  return evidence_.metrics && of(evidence_.metrics) - of(evidence_.metrics_before) <= counted;
+}
+
+const GoodSpan* Good::parent_of(const GoodSpan& place) const {
+  for (const GoodSpan& other : spans_) {
+    if (other.span->span_id == place.span->parent_span_id &&
+        other.span->trace_id == place.span->trace_id) {
+      return &other;
+    }
+  }
+  return nullptr;
+}
+
+bool Good::counts_requests() const {
+  for (const Profile& profile : profiles_) {
+    for (const Reconciliation& rule : profile.reconciliations) {
+      if (rule.kind == Reconciliation::Kind::kHistogram && is_tight(rule)) return true;
+    }
+  }
+  return false;
 }
 
 bool Good::is_exact(const Reconciliation& rule) const {

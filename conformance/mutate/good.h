@@ -86,6 +86,10 @@ class Good final {
   const Reconciliation* histogram_of(std::string_view key) const;
   /// True when the histogram has counted no more than the spans say: one fewer must be missed.
   bool is_tight(const Reconciliation& rule) const;
+  /// The collected span that is the place's parent; null: none.
+  const GoodSpan* parent_of(const GoodSpan& place) const;
+  /// Some histogram has an observation for each request span that ended well, and no other.
+  bool counts_requests() const;
   /// False when requests that left no such value may have been counted all the same.
   bool is_exact(const Reconciliation& rule) const;
 

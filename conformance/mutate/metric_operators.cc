@@ -60,13 +60,21 @@ std::vector<Mutant> gone(const Good& good) {
 }
 
 std::vector<Mutant> underscored(const Good& good) {
-  return on_families(good, is_required, [](MetricFamily& family, const MetricRule&) {
+  const auto fits = [](const MetricRule& rule) {
+    return is_required(rule) && rule.name.find(':') != std::string::npos;
+  };
+  return on_families(good, fits, [](MetricFamily& family, const MetricRule&) {
     std::replace(family.name.begin(), family.name.end(), ':', '_');
   });
 }
 
 std::vector<Mutant> no_page(const Good& good) {
-  if (!good.evidence().metrics) return {};
+  const auto wants_metrics = [](const Profile& profile) {
+    return std::any_of(profile.metrics.begin(), profile.metrics.end(), is_required);
+  };
+  if (!good.evidence().metrics ||
+      std::none_of(good.profiles().begin(), good.profiles().end(), wants_metrics))
+    return {};
   return {{"the page", [](Evidence& evidence) { evidence.metrics->families.clear(); }}};
 }
 

@@ -1,8 +1,11 @@
 // Spans of others in the same files, and the same spans delivered again.
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/clock.h"
 #include "conformance/mutate/variant.h"
+#include "telemetry/redelivery.h"
 
 namespace touchstone::conformance::mutate {
 namespace {
@@ -68,12 +71,23 @@ Attributes own_resource(Evidence& evidence, const SpanAt& at) {
   return group_at(evidence, at).resource.attributes;
 }
 
-/// Request spans whose parent was not collected: the client's spans are elsewhere.
+/// The span itself, or the one above it that nothing collected is above.
+const GoodSpan& top_of(const Good& good, const GoodSpan& span) {
+  const GoodSpan* top = &span;
+  while (const GoodSpan* parent = good.parent_of(*top)) top = parent;
+  return *top;
+}
+
+/// Request spans, or what is above them, whose parent was not collected: the client's spans are
+/// elsewhere. Each once.
 std::vector<GoodSpan> topmost(const Good& good) {
   std::vector<GoodSpan> spans;
+  std::set<SpanId> seen;
   for (const GoodSpan& span : good.spans()) {
-    const bool is_request = span.type != nullptr && span.type->is_request;
-    if (is_request && span.span->parent_span_id.is_valid()) spans.push_back(span);
+    if (span.type == nullptr || !span.type->is_request) continue;
+    const GoodSpan& top = top_of(good, span);
+    if (!top.span->parent_span_id.is_valid() || !seen.insert(top.span->span_id).second) continue;
+    spans.push_back(top);
   }
   return spans;
 }
@@ -83,7 +97,7 @@ bool middleware(const Good& good, Evidence& evidence) {
   const std::vector<GoodSpan> lone = good.lone_requests();
   std::vector<Span> spans;
   for (const GoodSpan& request : lone) {
-    Span& span = span_at(evidence, request.at);
+    Span& span = span_at(evidence, top_of(good, request).at);
     if (!span.parent_span_id.is_valid()) continue;
     Span& between = spans.emplace_back(
         foreign(span, "POST /v1/completions", SpanKind::kServer, span.parent_span_id, 1));
@@ -186,22 +200,57 @@ bool startup(const Good& good, Evidence& evidence) {
   return true;
 }
 
-bool batch_again(const Good&, Evidence& evidence) {
+/// Some profile wants copies to be marked.
+bool wants_marks(const Good& good) {
+  return std::any_of(good.profiles().begin(), good.profiles().end(),
+                     [](const Profile& profile) { return profile.redelivery.has_value(); });
+}
+
+bool batch_again(const Good& good, Evidence& evidence) {
+  if (wants_marks(good)) return false;
   const telemetry::TraceBatch again = evidence.spans.front();
   evidence.spans.push_back(again);
   return true;
 }
 
 bool span_again(const Good& good, Evidence& evidence) {
+  if (wants_marks(good)) return false;
   const SpanAt& at = good.spans().front().at;
   const Span again = span_at(evidence, at);
   scope_at(evidence, at).spans.push_back(again);
   return true;
 }
 
-bool all_again(const Good&, Evidence& evidence) {
+bool all_again(const Good& good, Evidence& evidence) {
+  if (wants_marks(good)) return false;
   const std::vector<telemetry::TraceBatch> again = evidence.spans;
   evidence.spans.insert(evidence.spans.end(), again.begin(), again.end());
+  return true;
+}
+
+/// A sender that died before it knew what had arrived: all of it again, and marked.
+bool all_again_marked(const Good&, Evidence& evidence) {
+  const size_t batches = evidence.spans.size();
+  for (size_t i = 0; i < batches; ++i) {
+    telemetry::TraceBatch again = evidence.spans[i];
+    telemetry::mark_redelivery(again);
+    evidence.spans.push_back(std::move(again));
+  }
+  return true;
+}
+
+/// The same, but the Collector was overtaken: the copies come first, and once more at the end.
+bool marked_first(const Good&, Evidence& evidence) {
+  std::vector<telemetry::TraceBatch> marked = evidence.spans;
+  for (telemetry::TraceBatch& batch : marked) telemetry::mark_redelivery(batch);
+  evidence.spans.insert(evidence.spans.begin(), marked.begin(), marked.end());
+  evidence.spans.insert(evidence.spans.end(), marked.begin(), marked.end());
+  return true;
+}
+
+/// What waited on a sender's disk when it died: marked, and never here before.
+bool marked_alone(const Good&, Evidence& evidence) {
+  for (telemetry::TraceBatch& batch : evidence.spans) telemetry::mark_redelivery(batch);
   return true;
 }
 
@@ -216,7 +265,10 @@ constexpr VariantRow kRows[] = {
     {"neighbour.startup", "spans of loading", startup},
     {"again.batch", "a batch that was sent again", batch_again},
     {"again.span", "a span that was sent again", span_again},
-    {"again.all", "everything was sent again", all_again}};
+    {"again.all", "everything was sent again", all_again},
+    {"again.marked", "everything was sent again and is marked so", all_again_marked},
+    {"again.marked_first", "marked copies before and after what they are copies of", marked_first},
+    {"again.marked_alone", "everything is marked as sent again, and came once", marked_alone}};
 
 }  // namespace
 

@@ -76,15 +76,17 @@ std::optional<double> breaking(const GoodSpan& place, const Relation& relation) 
   return *right - rest + relation.tolerance + kBeyond;
 }
 
+bool is_asked(const Relation& relation, const GoodSpan& place) {
+  return !relation.when ||
+         holds(*relation.when, telemetry::find(place.span->attributes, relation.when->key));
+}
+
 /// Within one span, between numbers.
 std::vector<Mutant> relation_broken(const Good& good) {
   std::vector<Mutant> mutants;
   for (const GoodSpan& place : good.places()) {
     for (const Relation& relation : place.type->relations) {
-      if (relation.when &&
-          !holds(*relation.when, telemetry::find(place.span->attributes, relation.when->key))) {
-        continue;
-      }
+      if (!is_asked(relation, place)) continue;
       const std::string& word = relation.left[0].name;
       const auto wrong = breaking(place, relation);
       if (!wrong || relation.left[0].factor != 1) continue;
@@ -130,11 +132,14 @@ std::vector<Mutant> across_broken(const Good& good) {
   for (const GoodSpan& place : good.places()) {
     for (const Relation& relation : place.type->relations) {
       if (!relation.crosses_spans() || relation.left[0].name == "duration") continue;
+      if (!is_asked(relation, place)) continue;
       const std::string& key = place.profile->key_of(relation.left[0].name);
       const auto number = place.number(relation.left[0].name);
       if (!number || *number <= 2 * relation.tolerance) continue;
       const bool equal = relation.op == Relation::Operator::kEqual;
-      const double wrong = equal ? *number + 2 * relation.tolerance + 0.001 : 0;
+      const Value* value = telemetry::find(place.span->attributes, key);
+      const double least = value != nullptr && value->integer() != nullptr ? 1 : 0.001;
+      const double wrong = equal ? *number + 2 * relation.tolerance + least : 0;
       mutants.push_back({relation.text + " of " + place_text(place),
                          [at = place.at, key, wrong](Evidence& evidence) {
                            set(span_at(evidence, at), key, wrong);

@@ -1,4 +1,9 @@
 // Metrics pages of servers that served before, and of other Collectors.
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
 #include "conformance/mutate/variant.h"
 
 namespace touchstone::conformance::mutate {
@@ -8,31 +13,50 @@ using telemetry::MetricFamily;
 using telemetry::MetricsPage;
 using telemetry::Sample;
 
+bool counts(const MetricFamily& family) {
+  return family.type == "counter" || family.type == "histogram";
+}
+
 /// As if the server had served all of the page's requests once before.
-void double_counts(MetricsPage& page, const MetricsPage& by) {
+void double_counts(MetricsPage& page) {
   for (MetricFamily& family : page.families) {
-    if (family.type != "counter" && family.type != "histogram") continue;
-    for (Sample& sample : family.samples) {
-      sample.value += by.value(sample.name, sample.labels).value_or(0);
+    if (!counts(family)) continue;
+    for (Sample& sample : family.samples) sample.value *= 2;
+  }
+}
+
+/// Adds what `more` counted, series that the page has not yet included.
+void add_counts(MetricsPage& page, const MetricsPage& more) {
+  for (const MetricFamily& family : more.families) {
+    if (!counts(family)) continue;
+    auto known = std::find_if(page.families.begin(), page.families.end(),
+                              [&](const MetricFamily& each) { return each.name == family.name; });
+    if (known == page.families.end())
+      known = page.families.insert(known, {family.name, family.type, family.help, {}});
+    std::map<std::pair<std::string, telemetry::Labels>, Sample*> samples;
+    for (Sample& sample : known->samples) samples[{sample.name, sample.labels}] = &sample;
+    std::vector<Sample> added;
+    for (const Sample& sample : family.samples) {
+      const auto found = samples.find({sample.name, sample.labels});
+      if (found == samples.end()) {
+        added.push_back(sample);
+      } else {
+        found->second->value += sample.value;
+      }
     }
+    known->samples.insert(known->samples.end(), added.begin(), added.end());
   }
 }
 
 bool served_before(const Good&, Evidence& evidence) {
   if (!evidence.metrics_before) return false;
-  const MetricsPage after = *evidence.metrics;
-  if (evidence.metrics_before->families.empty()) {
-    evidence.metrics_before = after;
-  } else {
-    double_counts(*evidence.metrics_before, after);
-  }
-  double_counts(*evidence.metrics, after);
+  add_counts(*evidence.metrics_before, *evidence.metrics);
+  double_counts(*evidence.metrics);
   return true;
 }
 
 bool nobody_looked_before(const Good&, Evidence& evidence) {
-  const MetricsPage after = *evidence.metrics;
-  double_counts(*evidence.metrics, after);
+  double_counts(*evidence.metrics);
   evidence.metrics_before.reset();
   return true;
 }

@@ -136,7 +136,7 @@ std::vector<Mutant> reason_lost(const Good& good) {
 
 std::vector<Mutant> sum_halved(const Good& good) {
   const auto fits = [&](const Reconciliation& rule) {
-    return growth(good, rule.metric + "_sum") > 1e-3;
+    return growth(good, rule.metric + "_sum") > 1e-3 && !is_of_duration(rule);
   };
   return on_rules(good, Kind::kHistogram, fits, [](Evidence& evidence, const Reconciliation& rule) {
     each_sample(evidence, rule.metric + "_sum", [](Sample& sample, double before) {
@@ -147,7 +147,8 @@ std::vector<Mutant> sum_halved(const Good& good) {
 
 std::vector<Mutant> sum_doubled(const Good& good) {
   const auto fits = [&](const Reconciliation& rule) {
-    return good.is_exact(rule) && growth(good, rule.metric + "_sum") > 1e-3;
+    return good.is_exact(rule) && growth(good, rule.metric + "_sum") > 1e-3 &&
+           !is_of_duration(rule);
   };
   return on_rules(good, Kind::kHistogram, fits, [](Evidence& evidence, const Reconciliation& rule) {
     each_sample(evidence, rule.metric + "_sum", [](Sample& sample, double before) {
@@ -180,7 +181,9 @@ std::vector<Mutant> observation_added(const Good& good) {
 
 /// One observation in the last bucket for one in the first with any: only bounds tell.
 std::vector<Mutant> observation_moved(const Good& good) {
-  const auto fits = [&](const Reconciliation& rule) { return good.is_tight(rule); };
+  const auto fits = [&](const Reconciliation& rule) {
+    return good.is_tight(rule) && !is_of_duration(rule);
+  };
   return on_rules(good, Kind::kHistogram, fits, [](Evidence& evidence, const Reconciliation& rule) {
     each_sample(evidence, rule.metric + "_bucket", [](Sample& sample, double before) {
       if (sample.labels["le"] != "+Inf") sample.value = std::max(before, sample.value - 1);

@@ -79,7 +79,7 @@ std::vector<Mutant> on_scopes(const Good& good, const Fits& fits, const Damage& 
 
 std::vector<Mutant> other_scope(const Good& good) {
   return on_scopes(
-      good, [](const GoodSpan& place) { return place.type->scope.has_value(); },
+      good, [](const GoodSpan& place) { return !place.type->scopes.empty(); },
       [](telemetry::ScopeSpans& scoped) { scoped.scope.name += ".other"; });
 }
 
@@ -110,8 +110,26 @@ bool owes_events(const GoodSpan& place) {
   return !place.type->events.empty() && !place.span->events.empty();
 }
 
+/// Whether the span must have its last event.
+bool owes_last_event(const GoodSpan& place) {
+  if (!owes_events(place)) return false;
+  for (const EventRule& rule : place.type->events) {
+    if (rule.name != place.span->events.back().name) continue;
+    return rule.min > 0 && (!rule.when || holds(*rule.when, telemetry::find(place.span->attributes,
+                                                                            rule.when->key)));
+  }
+  return false;
+}
+bool may_lose_event(const GoodSpan& place) { return owes_events(place) && !owes_last_event(place); }
+
+void lose_last_event(Span& span) { span.events.pop_back(); }
+
 std::vector<Mutant> event_lost(const Good& good) {
-  return where(good, owes_events, [](Span& span) { span.events.pop_back(); });
+  return where(good, owes_last_event, lose_last_event);
+}
+
+std::vector<Mutant> optional_event_lost(const Good& good) {
+  return where(good, may_lose_event, lose_last_event);
 }
 
 std::vector<Mutant> event_twice(const Good& good) {
@@ -149,6 +167,7 @@ std::vector<Mutant> unflagged(const Good& good) {
   for (const GoodSpan& place : good.places(true)) {
     const auto& topology = place.profile->topology;
     if (!topology || !topology->remote_flag || !place.span->parent_span_id.is_valid()) continue;
+    if (good.parent_of(place) != nullptr) continue;  // it is not remote
     mutants.push_back({place_text(place),
                        [at = place.at](Evidence& evidence) { span_at(evidence, at).flags = 0; },
                        *topology->remote_flag});
@@ -186,6 +205,7 @@ constexpr OperatorRow kRows[] = {
     {"span.schema_url", "a span has another schema URL", kAlways, other_schema},
     {"event.add", "an event too many", kAlways, event_added},
     {"event.lose", "an event is missing", kAlways, event_lost},
+    {"event.lose_optional", "an event that may be absent is missing", kNever, optional_event_lost},
     {"event.twice", "an event twice", kAlways, event_twice},
     {"event.rename", "an event has another name", kAlways, event_renamed},
     {"event.late", "an event after its span", kAlways, event_after_end},

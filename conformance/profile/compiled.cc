@@ -136,16 +136,34 @@ std::optional<size_t> CompiledType::slot_of_word(std::string_view word) const {
 bool CompiledType::matches(const telemetry::Span& span, const telemetry::Scope& scope,
                            const telemetry::Resource& resource) const {
   const SpanMatch& match = type_->match;
-  bool holds = (!match.name || *match.name == span.name) &&
-               (!match.kind || *match.kind == span.kind) &&
-               (!match.scope || *match.scope == scope.name) &&
-               (!match_name_ || match_name_->matches(span.name));
-  for (const auto& [key, text] : match.resource) {
-    if (!holds) return false;
+  return (!match.kind || *match.kind == span.kind) &&
+         (!match.scope || *match.scope == scope.name) && matches_name(span) &&
+         matches_resource(resource);
+}
+
+bool CompiledType::matches_name(const telemetry::Span& span) const {
+  const SpanMatch& match = type_->match;
+  return (!match.name || *match.name == span.name) &&
+         (!match_name_ || match_name_->matches(span.name));
+}
+
+bool CompiledType::matches_resource(const telemetry::Resource& resource) const {
+  for (const auto& [key, text] : type_->match.resource) {
     const telemetry::Value* value = telemetry::find(resource.attributes, key);
-    holds = value != nullptr && value->text() == text;
+    if (value == nullptr || value->text() != text) return false;
   }
-  return holds;
+  return true;
+}
+
+bool CompiledType::matches_but_scope(const telemetry::Span& span,
+                                     const telemetry::Resource& resource) const {
+  const SpanMatch& match = type_->match;
+  if (!match.scope || !matches_resource(resource)) return false;
+  if (match.name || match_name_) {
+    return matches_name(span) && (!match.kind || *match.kind == span.kind);
+  }
+  const std::optional<telemetry::SpanKind>& kind = match.kind ? match.kind : type_->kind;
+  return expected_name_ && expected_name_->matches(span.name) && kind && *kind == span.kind;
 }
 
 CompiledProfile::CompiledProfile(const Profile& profile) : profile_(&profile) {
@@ -153,7 +171,7 @@ CompiledProfile::CompiledProfile(const Profile& profile) : profile_(&profile) {
     const SpanType& type = profile.spans[i];
     types_.emplace_back(profile, type, i);
     if (type.match.scope) scopes_.push_back(*type.match.scope);
-    if (type.scope) scopes_.push_back(*type.scope);
+    scopes_.insert(scopes_.end(), type.scopes.begin(), type.scopes.end());
     if (type.is_request && type.match.name) request_names_.push_back(*type.match.name);
   }
   for (const AttributeRule& rule : profile.resource) resource_rules_.emplace_back(rule);
@@ -196,6 +214,14 @@ const CompiledType* CompiledProfile::classify(const telemetry::Span& span,
                                               const telemetry::Resource& resource) const {
   for (const CompiledType& type : types_) {
     if (type.matches(span, scope, resource)) return &type;
+  }
+  return nullptr;
+}
+
+const CompiledType* CompiledProfile::classify_loosely(const telemetry::Span& span,
+                                                      const telemetry::Resource& resource) const {
+  for (const CompiledType& type : types_) {
+    if (type.type().is_request && type.matches_but_scope(span, resource)) return &type;
   }
   return nullptr;
 }

@@ -91,8 +91,14 @@ class CompiledType final {
   const std::optional<Pattern>& expected_name() const { return expected_name_; }
   bool matches(const telemetry::Span& span, const telemetry::Scope& scope,
                const telemetry::Resource& resource) const;
+  /// Whether a type that names its scope matches a span of another scope in all the rest; where the
+  /// scope is the whole match, in the name and kind that are expected.
+  bool matches_but_scope(const telemetry::Span& span, const telemetry::Resource& resource) const;
 
  private:
+  bool matches_name(const telemetry::Span& span) const;
+  bool matches_resource(const telemetry::Resource& resource) const;
+
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
@@ -131,6 +137,9 @@ class CompiledProfile final {
   /// The first type whose match holds; null: none.
   const CompiledType* classify(const telemetry::Span& span, const telemetry::Scope& scope,
                                const telemetry::Resource& resource) const;
+  /// A request's type that matches a span of no type but for its scope; null: none.
+  const CompiledType* classify_loosely(const telemetry::Span& span,
+                                       const telemetry::Resource& resource) const;
   /// True when a span that is of no type is the profile's business all the same: its types name the
   /// span's scope, or no scope at all, or the span has the name of a request's.
   bool owns(const telemetry::Span& span, const telemetry::Scope& scope) const;

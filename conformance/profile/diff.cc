@@ -68,6 +68,7 @@ std::string text_of(const Relation& relation) {
 std::string text_of(const MetricRule& rule) {
   Demands demands;
   demands.add(rule.type).add(result::to_string(rule.level)).add("labels", rule.labels);
+  demands.add("labels that may be there", rule.optional_labels);
   for (const auto& [label, values] : rule.values) demands.add(label, values);
   std::vector<std::string> bounds;
   for (const double bound : rule.buckets) bounds.push_back(format_double(bound));
@@ -77,6 +78,7 @@ std::string text_of(const MetricRule& rule) {
 std::string text_of(const Reconciliation& rule) {
   Demands demands;
   demands.add(result::to_string(rule.level)).add("of", rule.name).add("by", rule.label);
+  demands.add("without", rule.failed_label);
   if (rule.counts_hung_up) demands.add("counts requests that were hung up");
   if (rule.tolerance > 0) demands.add("tolerance", std::optional<double>(rule.tolerance));
   return demands.text();
@@ -139,7 +141,8 @@ void add_type(const SpanType& type, Rules& rules) {
                                    .add(type.is_request ? "stands for a request" : "")
                                    .add("name", type.name_pattern.value_or(""))
                                    .add("kind", type.kind ? to_string(*type.kind) : "")
-                                   .add("scope", type.scope.value_or(""))
+                                   .add("name of", type.name_of)
+                                   .add("scope", type.scopes)
                                    .add("schema URL", type.schema_url.value_or(""))
                                    .add("status", statuses)
                                    .add("max events", type.max_events)

@@ -106,6 +106,7 @@ struct EventRule {
   std::string name;
   int64_t min = 1;
   std::optional<int64_t> max;
+  std::optional<Condition> when;  ///< where it does not hold there may be fewer than `min`
   result::Level level = result::Level::kMust;
   std::string where;
 };
@@ -133,7 +134,8 @@ struct Children {
 };
 
 /// Selects spans: every given property must hold. An empty match selects nothing. Of several
-/// profiles the ones whose match names the scope have the span to themselves.
+/// profiles the ones whose match names the scope have the span to themselves. A span of no type
+/// that has all of a request's type but its scope is judged as one of that type.
 struct SpanMatch {
   std::optional<std::string> name;
   std::optional<std::string> name_pattern;
@@ -149,8 +151,9 @@ struct SpanType {
   bool is_request = false;  ///< stands for a completion; accounted against the ledger
   // What is asserted; absent: unchecked.
   std::optional<std::string> name_pattern;
+  std::string name_of;  ///< "{http.request.method} {http.route}": the name, of attributes' texts
   std::optional<telemetry::SpanKind> kind;
-  std::optional<std::string> scope;
+  std::vector<std::string> scopes;  ///< one of these
   std::optional<std::string> schema_url;
   std::vector<telemetry::StatusCode> statuses;
   std::optional<int64_t> max_events;
@@ -216,7 +219,8 @@ struct MetricRule {
   std::string name;  ///< of the family, as `# TYPE` has it
   std::string type;  ///< "counter", "gauge", "histogram"
   result::Level level = result::Level::kMust;
-  std::vector<std::string> labels;                         ///< exactly these (le aside)
+  std::vector<std::string> labels;                         ///< each of these (le aside)
+  std::vector<std::string> optional_labels;                ///< beside them these at most
   std::map<std::string, std::vector<std::string>> values;  ///< label → values that must exist
   std::vector<double> buckets;                             ///< upper bounds without +Inf
   std::optional<double> min;
@@ -229,14 +233,18 @@ struct Reconciliation {
   enum class Kind { kCounter, kRequests, kHistogram };
   Kind kind = Kind::kCounter;
   std::string metric;
-  std::string name;   ///< of Profile::names: what is summed (counter) or distributed (histogram)
+  std::string name;   ///< of Profile::names, or `duration`: what is summed or distributed
   std::string label;  ///< kRequests: the finish-reason label
+  std::string failed_label;  ///< kHistogram: what only series of failed requests have; empty: none
   /// Requests that their client hung up may or may not have been counted.
   bool counts_hung_up = false;
   double tolerance = 0;  ///< of a histogram's sum, relative
   result::Level level = result::Level::kMust;
   std::string where;
 };
+
+/// One observation a span: its own length.
+inline bool is_of_duration(const Reconciliation& rule) { return rule.name == "duration"; }
 
 /// A text that a profile was read from.
 struct ProfileSource {
@@ -263,7 +271,8 @@ struct Profile {
   std::string service;
   /// Level at which a span of another service is a finding; nullopt: it is none of our business.
   std::optional<result::Level> other_services;
-  /// Level at which the same span delivered again is a finding; nullopt: OTLP allows it.
+  /// Level at which the same span delivered again is a finding, unless its sender says that it is
+  /// a re-delivery (telemetry/redelivery.h); nullopt: OTLP allows it.
   std::optional<result::Level> redelivery;
   /// Words of this file for attribute keys: ttft, e2e, queue, prefill, decode, inference,
   /// prompt_tokens, completion_tokens, request_id, …

@@ -86,6 +86,7 @@ void read_metric(const Fields& fields, MetricRule& rule) {
     fields.fail("type", "missing, expected counter, gauge, histogram, summary");
   rule.level = level_of(fields, rule.level);
   read(fields, "labels", rule.labels);
+  read(fields, "optional_labels", rule.optional_labels);
   const Fields values = fields.object("values");
   for (const std::string& label : values.keys()) rule.values[label] = values.strings(label);
   if (fields.has("buckets")) rule.buckets = doubles(fields, "buckets");
@@ -116,13 +117,14 @@ void read_reconciliation(const Fields& fields, const Profile& profile, Reconcili
   rule.level = level_of(fields, rule.level);
   rule.counts_hung_up = fields.optional_bool("counts_hung_up").value_or(rule.counts_hung_up);
   rule.tolerance = fields.optional_double("tolerance").value_or(rule.tolerance);
+  read(fields, "failed_label", rule.failed_label);
   if (rule.kind == Reconciliation::Kind::kRequests) {
     if (rule.label.empty() || fields.has("label")) rule.label = fields.required_string("label");
     return;
   }
   if (rule.name.empty() || fields.has("of")) rule.name = fields.required_string("of");
-  if (!profile.names.contains(rule.name)) {
-    fields.fail("of", "got \"" + rule.name + "\", expected a word of `names`");
+  if (!profile.names.contains(rule.name) && rule.name != "duration") {
+    fields.fail("of", "got \"" + rule.name + "\", expected a word of `names`, or duration");
   }
 }
 
@@ -228,7 +230,8 @@ Result<Profile> parse(const std::string& file, std::string_view yaml, size_t dep
   profile.unknown_spans = level_or_allow(root, "unknown_spans", profile.unknown_spans);
   read_rest(root, profile);
   const bool judges_spans = !profile.spans.empty() || !profile.resource.empty() ||
-                            !profile.forbidden_keys.empty() || !profile.forbidden_values.empty();
+                            !profile.forbidden_keys.empty() || !profile.forbidden_values.empty() ||
+                            profile.redelivery.has_value();
   if (!judges_spans && profile.metrics.empty()) {
     document->fail("",
                    "has no `spans`, `resource`, `metrics` or forbidden keys or values: it would "

@@ -72,10 +72,17 @@ void read_events(const Fields& expect, SpanType& type) {
              [](const Fields& fields, EventRule& rule) {
                read_counts(fields, rule.min, rule.max);
                rule.level = level_of(fields, rule.level);
+               if (fields.has("when")) rule.when = read_condition(fields.object("when"));
              });
   type.unknown_events = level_or_allow(expect, "unknown_events", type.unknown_events);
   read(expect, "min_links", type.min_links);
   read(expect, "max_links", type.max_links);
+}
+
+/// A text, or a list of texts.
+std::vector<std::string> one_or_several(const Fields& fields, const std::string& key) {
+  if (!fields.raw(key).is_string()) return fields.strings(key);
+  return {fields.required_string(key)};
 }
 
 void read_expectations(const Fields& expect, SpanType& type) {
@@ -83,8 +90,9 @@ void read_expectations(const Fields& expect, SpanType& type) {
                                                          {"ok", telemetry::StatusCode::kOk},
                                                          {"error", telemetry::StatusCode::kError}};
   read_pattern(expect, "name_pattern", type.name_pattern);
+  read(expect, "name_of", type.name_of);
   if (const auto kind = expect.optional_enum("kind", kind_words())) type.kind = kind;
-  read(expect, "scope", type.scope);
+  if (expect.has("scope")) type.scopes = one_or_several(expect, "scope");
   read(expect, "schema_url", type.schema_url);
   if (expect.has("status")) type.statuses.clear();
   for (const std::string& word : expect.strings("status")) {

@@ -4,11 +4,20 @@
 #include <utility>
 
 #include "telemetry/otlp/protobuf.h"
+#include "telemetry/redelivery.h"
 
 namespace touchstone::telemetry {
 namespace {
 
 constexpr size_t kBatchBytesMax = size_t{3} << 20;  // below gRPC's usual limit of a message
+
+/// The request with the mark; as it is when another version wrote what this one cannot read.
+std::string marked(const std::string& request) {
+  auto batch = decode_otlp_protobuf(request);
+  if (!batch) return request;
+  mark_redelivery(*batch);
+  return encode_otlp_protobuf(*batch);
+}
 
 }  // namespace
 
@@ -22,7 +31,8 @@ SpoolExporter::SpoolExporter(Resource resource, const BatchOptions& options,
       clock_(clock),
       backoff_(options.first_backoff_ns, options.backoff_max_ns,
                static_cast<uint64_t>(clock.unix_ns())) {
-  counters_.submitted = spool_->unread_spans();
+  of_former_process_ = spool_->unread_spans();
+  counters_.submitted = of_former_process_;
   counters_.pending = counters_.submitted;
   thread_ = std::thread([this] { run(); });
 }
@@ -110,6 +120,10 @@ std::optional<SpanSpool::Entry> SpoolExporter::next_batch() {
     auto entry = spool_->next();
     if (!entry) note_problem(entry.error().message);
     if (!entry || !*entry) break;
+    if (of_former_process_ > 0) {
+      of_former_process_ -= (*entry)->spans;
+      (*entry)->request = marked((*entry)->request);
+    }
     if (!batch) {
       batch = std::move(**entry);
       continue;
@@ -122,9 +136,11 @@ std::optional<SpanSpool::Entry> SpoolExporter::next_batch() {
 }
 
 bool SpoolExporter::deliver(const SpanSpool::Entry& batch) {
+  std::string again;
   for (int64_t retry = 0;; ++retry) {
-    SendResult result =
-        transport_->send(Signal::kTraces, batch.request, options_.attempt_timeout_ns);
+    if (retry == 1) again = marked(batch.request);
+    SendResult result = transport_->send(Signal::kTraces, retry == 0 ? batch.request : again,
+                                         options_.attempt_timeout_ns);
     if (!result.problem.empty()) note_problem(result.problem);
     if (result.outcome != SendResult::Outcome::kRetry) {
       if (const Status kept = spool_->commit(batch.end); !kept) note_problem(kept.error().message);

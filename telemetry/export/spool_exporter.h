@@ -1,7 +1,8 @@
 // A SpanExporter whose queue is a SpanSpool: submit_all() returns when the kernel has the spans, a
 // thread sends them in batches and tries for as long as the receiver may come back, and what is
 // left at the end is sent by the next process. What a receiver refuses for good is given up and
-// counted. Thread-safe.
+// counted. What may have arrived already, because an attempt failed or a former process left it,
+// is marked (telemetry/redelivery.h). Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,8 @@ class SpoolExporter final : public SpanExporter {
   const std::unique_ptr<SpanSpool> spool_;
   const std::unique_ptr<Transport> transport_;
   const Clock& clock_;
-  Backoff backoff_;  // the thread's own
+  Backoff backoff_;            // this and the next are the thread's own
+  int64_t of_former_process_;  // spans of the spool that are not read yet
 
   mutable Mutex mutex_;
   ConditionVariable changed_;

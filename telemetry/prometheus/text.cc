@@ -263,11 +263,13 @@ std::optional<double> MetricsPage::value(std::string_view name, const Labels& la
   return value;
 }
 
-std::optional<double> MetricsPage::sum(std::string_view name, const Labels& labels) const {
+std::optional<double> MetricsPage::sum(std::string_view name, const Labels& labels,
+                                       const std::string& without) const {
   std::optional<double> total;
   for (const MetricFamily& group : families) {
     for (const Sample& sample : group.samples) {
       if (sample.name != name || !includes(sample.labels, labels)) continue;
+      if (!without.empty() && sample.labels.contains(without)) continue;
       total = total.value_or(0) + sample.value;
     }
   }

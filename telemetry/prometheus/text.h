@@ -34,8 +34,10 @@ struct MetricsPage {
   const MetricFamily* family(std::string_view name) const;
   /// The sample with this name whose labels include `labels`; nullopt when none or several.
   std::optional<double> value(std::string_view name, const Labels& labels = {}) const;
-  /// Sum over all samples with this name whose labels include `labels`; nullopt when none.
-  std::optional<double> sum(std::string_view name, const Labels& labels = {}) const;
+  /// Sum over all samples with this name whose labels include `labels` and not `without`; nullopt
+  /// when none.
+  std::optional<double> sum(std::string_view name, const Labels& labels = {},
+                            const std::string& without = "") const;
 };
 
 /// ERRORS: kMalformed `name:line: got, expected`.

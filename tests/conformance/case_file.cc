@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "telemetry/redelivery.h"
 #include "tests/conformance/recorded.h"
 
 namespace touchstone::conformance {
@@ -97,10 +98,11 @@ telemetry::StatusCode status_of(const std::string& word) {
 }
 
 telemetry::ResourceSpans read_span(const json& item) {
-  only_keys(item, {"trace",    "span",     "parent",        "flags",          "name",  "kind",
-                   "status",   "events",   "links",         "status_message", "scope", "schema_url",
-                   "start_ms", "end_ms",   "start_unix_ns", "end_unix_ns",    "set",   "add",
-                   "clear",    "resource", "resource_add",  "dropped"});
+  only_keys(item,
+            {"trace",      "span",     "parent",   "flags",          "name",        "kind",
+             "status",     "events",   "links",    "status_message", "scope",       "schema_url",
+             "redelivery", "start_ms", "end_ms",   "start_unix_ns",  "end_unix_ns", "set",
+             "add",        "clear",    "resource", "resource_add",   "dropped"});
   Span span;
   span.trace_id = trace_of(item.value("trace", 1));
   span.span_id = span_of(item.value("span", 1));
@@ -138,6 +140,9 @@ telemetry::ResourceSpans read_span(const json& item) {
   }
   telemetry::ScopeSpans scoped;
   scoped.scope.name = item.value("scope", "vllm.tracing.otel");
+  if (item.value("redelivery", false)) {
+    scoped.scope.attributes = {{std::string(telemetry::kRedeliveryKey), telemetry::Value(true)}};
+  }
   if (dropped == "of scope") scoped.scope.dropped_attributes_count = 3;
   if (dropped == "of resource") group.resource.dropped_attributes_count = 3;
   if (dropped == "of event") span.events.at(0).dropped_attributes_count = 3;

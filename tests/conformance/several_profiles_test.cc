@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tests/conformance/recorded.h"
 
@@ -166,6 +167,23 @@ TEST(AuditProfile, FindsPersonalDataWhereverItStands) {
   audit_spans(evidence)[0].status_message = "for ann@example.org";
   const result::Report report = judge(evidence, {vllm_v1(), audit_profile()}, {});
   EXPECT_EQ(outcome_of(report, "content.forbidden").verdict, Verdict::kFail);
+}
+
+/// Whoever holds a real vLLM to the audit's list reads each key that is missing.
+TEST(AuditProfile, TellsVllmsOwnSpansWhatTheyLack) {
+  const result::Report report = judge(recorded_evidence(), {audit_profile()}, {});
+  std::set<std::string> missing;
+  for (const result::Finding& finding : outcome_of(report, "span.attribute.required").findings) {
+    missing.insert(finding.context.at("attribute"));
+  }
+  EXPECT_EQ(missing,
+            (std::set<std::string>{"gen_ai.model.id", "gen_ai.operation.name",
+                                   "gen_ai.request.model", "gen_ai.response.finish_reasons",
+                                   "gen_ai.response.model", "gen_ai.system"}));
+  for (const char* check : {"span.known_type", "span.scope", "resource.required"}) {
+    EXPECT_EQ(outcome_of(report, check).verdict, Verdict::kPass) << check;
+  }
+  EXPECT_EQ(report.verdict, Verdict::kFail);
 }
 
 }  // namespace

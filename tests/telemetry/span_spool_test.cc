@@ -16,6 +16,7 @@
 #include "telemetry/export/spool_exporter.h"
 #include "telemetry/export/transports.h"
 #include "telemetry/otlp/protobuf.h"
+#include "telemetry/redelivery.h"
 #include "tests/support/recording_receiver.h"
 
 namespace touchstone::telemetry {
@@ -234,6 +235,8 @@ TEST_F(SpooledExport, WhatOneRunCouldNotDeliverTheNextOneDoes) {
     EXPECT_EQ(group.resource.attributes, (Attributes{{"service.name", Value("t")}}));
     for (const ScopeSpans& scope : group.scope_spans) {
       EXPECT_EQ(scope.scope.name, "scope");
+      const bool own = !scope.spans.empty() && scope.spans[0].name == "d";
+      EXPECT_EQ(says_redelivery(scope.scope), !own) << "a former process may have sent it";
       for (const Span& span : scope.spans) names.push_back(span.name);
     }
   }
@@ -260,6 +263,11 @@ TEST_F(SpooledExport, TriesAgainForAsLongAsTheReceiverMayComeBackAndGivesUpTheRe
   EXPECT_EQ(counters.exported, 2);
   EXPECT_EQ(counters.failed, 1);
   EXPECT_EQ(counters.pending, 0);
+  const TraceBatch received = (*receiver)->received();
+  ASSERT_EQ(received.size(), 2u);
+  EXPECT_TRUE(says_redelivery(received[0].scope_spans[0].scope)) << "the fifth attempt";
+  EXPECT_EQ(received[0].scope_spans[0].scope.attributes.size(), 1u) << "marked once";
+  EXPECT_FALSE(says_redelivery(received[1].scope_spans[0].scope)) << "the first";
 }
 
 TEST_F(SpooledExport, WhatDoesNotFitIsDroppedAndCounted) {
