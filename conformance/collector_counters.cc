@@ -1,5 +1,6 @@
 #include "conformance/collector_counters.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace touchstone::conformance {
@@ -16,13 +17,17 @@ std::optional<int64_t> collector_counter(const MetricsPage& page, const std::str
 }
 
 std::set<std::string> collector_labels(const MetricsPage& page, const std::string& name,
-                                       const std::string& label) {
+                                       const std::string& label, const Labels& with) {
   std::set<std::string> values;
   for (const telemetry::MetricFamily& family : page.families) {
     for (const telemetry::Sample& sample : family.samples) {
       if (sample.name != name && sample.name != name + "_total") continue;
       const auto found = sample.labels.find(label);
-      if (found != sample.labels.end()) values.insert(found->second);
+      const bool has_all = std::all_of(with.begin(), with.end(), [&](const auto& wanted) {
+        const auto other = sample.labels.find(wanted.first);
+        return other != sample.labels.end() && other->second == wanted.second;
+      });
+      if (found != sample.labels.end() && has_all) values.insert(found->second);
     }
   }
   return values;

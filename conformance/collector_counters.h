@@ -19,9 +19,10 @@ std::optional<int64_t> collector_counter(const telemetry::MetricsPage& page,
                                          const std::string& name,
                                          const telemetry::Labels& labels = {});
 
-/// The values of `label` in all samples of the counter.
+/// The values of `label` in all samples of the counter that have these labels too.
 std::set<std::string> collector_labels(const telemetry::MetricsPage& page, const std::string& name,
-                                       const std::string& label);
+                                       const std::string& label,
+                                       const telemetry::Labels& with = {});
 
 /// Spans that processors took out (filter, sampling), from in minus out.
 int64_t removed_by_processors(const telemetry::MetricsPage& page);

@@ -1,11 +1,13 @@
 #include "harness/collector/config.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/document.h"
 #include "base/files.h"
+#include "conformance/collector_pipelines.h"
 
 namespace touchstone::harness {
 namespace {
@@ -58,6 +60,35 @@ Result<Components> components_of_config(const std::string& path) {
                             "is this a Collector configuration?");
   }
   return needed;
+}
+
+Result<std::string> pipelines_page(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  auto document = Document::parse_yaml(path, *text);
+  if (!document) return std::move(document).error();
+  const Fields root = document->root();
+  const std::vector<std::string> connectors = root.object("connectors").keys();
+  const Fields pipelines = root.object("service").object("pipelines");
+  std::string page = std::string("# TYPE ") + conformance::kCollectorPipelineFamily + " gauge\n";
+  for (const std::string& name : pipelines.keys()) {
+    if (name != "traces" && !name.starts_with("traces/")) continue;
+    const Fields pipeline = pipelines.object(name);
+    const auto add = [&](const char* part, const std::string& id) {
+      page += std::string(conformance::kCollectorPipelineFamily) + "{name=\"" + id + "\",part=\"" +
+              part + "\",pipeline=\"" + name + "\"} 1\n";
+    };
+    for (const std::string& id : pipeline.strings("processors")) add("processor", id);
+    for (const std::string& id : pipeline.strings("exporters")) add("exporter", id);
+    for (const std::string& id : pipeline.strings("receivers")) {
+      if (std::find(connectors.begin(), connectors.end(), id) != connectors.end()) {
+        add("connector", id);
+      }
+    }
+  }
+  document->root().accept_all();
+  RETURN_IF_ERROR(document->finish());
+  return page;
 }
 
 Result<CollectorInventory> parse_inventory(const std::string& text) {

@@ -19,6 +19,10 @@ using Components = std::map<std::string, std::set<std::string>>;
 /// ERRORS: kNotFound, kInvalidArgument.
 Result<Components> components_of_config(const std::string& path);
 
+/// The parts of the trace pipelines as a family of a metrics page
+/// (conformance/collector_pipelines.h). ERRORS: kNotFound, kInvalidArgument.
+Result<std::string> pipelines_page(const std::string& path);
+
 /// Reads what `otelcol components` prints. ERRORS: kMalformed.
 struct CollectorInventory {
   std::string version;

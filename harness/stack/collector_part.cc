@@ -3,7 +3,9 @@
 #include <system_error>
 #include <utility>
 
+#include "base/files.h"
 #include "base/text.h"
+#include "harness/collector/config.h"
 #include "harness/collector/embedded.h"
 #include "harness/collector/find.h"
 #include "harness/scrape.h"
@@ -166,6 +168,16 @@ class CollectorPart final : public Part {
     }
   }
 
+  /// Behind its counters, which do not tell pipelines apart.
+  void add_pipelines() {
+    const std::string path = run_.folder.file(run_files::kCollectorMetrics);
+    const auto counters = read_file(path);
+    const auto pipelines = pipelines_page(plan_.config);
+    if (!counters || !pipelines) return;  // without counters they say nothing
+    const Status written = write_file_atomic(path, *counters + *pipelines);
+    if (!written) run_.note("the Collector's pipelines: " + written.error().message);
+  }
+
   Status stop() {
     if (process_->exited()) {
       RETURN_IF_ERROR(keep_spans());
@@ -175,6 +187,7 @@ class CollectorPart final : public Part {
     }
     run_.say("stopping the Collector");
     RETURN_IF_ERROR(drain());
+    add_pipelines();
     const ChildProcess::Stop stop = process_->stop(plan_.stop_within_ns);
     RETURN_IF_ERROR(keep_spans());
     if (stop.forced || !stop.status.good()) {

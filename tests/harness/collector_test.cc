@@ -56,6 +56,33 @@ TEST_F(Collector, WhatIsNotAConfigurationIsRefused) {
   EXPECT_FALSE(components_of_config(folder_->path() + "/none.yaml"));
 }
 
+TEST_F(Collector, PipelinesOfTracesAreToldApart) {
+  const auto page =
+      pipelines_page(write("c.yaml",
+                           "connectors: {forward: }\n"
+                           "service:\n"
+                           "  pipelines:\n"
+                           "    traces:\n"
+                           "      receivers: [otlp]\n"
+                           "      processors: [filter/pii]\n"
+                           "      exporters: [file, forward]\n"
+                           "    traces/sampled: {receivers: [forward], exporters: [otlp_grpc]}\n"
+                           "    metrics: {receivers: [otlp], exporters: [debug]}\n"));
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_EQ(
+      *page,
+      "# TYPE touchstone_collector_pipeline gauge\n"
+      "touchstone_collector_pipeline{name=\"filter/pii\",part=\"processor\",pipeline=\"traces\"} "
+      "1\n"
+      "touchstone_collector_pipeline{name=\"file\",part=\"exporter\",pipeline=\"traces\"} 1\n"
+      "touchstone_collector_pipeline{name=\"forward\",part=\"exporter\",pipeline=\"traces\"} 1\n"
+      "touchstone_collector_pipeline{name=\"otlp_grpc\",part=\"exporter\",pipeline=\"traces/"
+      "sampled\"} 1\n"
+      "touchstone_collector_pipeline{name=\"forward\",part=\"connector\",pipeline=\"traces/"
+      "sampled\"} 1\n");
+  EXPECT_FALSE(pipelines_page(write("d.yaml", "service: [\n")));
+}
+
 TEST_F(Collector, MissingComponentsAreNamedAndRenamedOnesAreNotMissing) {
   const Components needed = {{"exporters", {"otlp", "file"}}, {"processors", {"filter"}}};
   EXPECT_EQ(missing_components(needed, {{"exporters", {"otlp_grpc"}}}),
