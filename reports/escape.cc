@@ -18,9 +18,20 @@ void for_each_character(std::string_view text, const Visit& visit) {
   }
 }
 
+/// Marks that turn the direction of what follows (UAX #9): U+061C, U+200E, U+200F, U+202A to
+/// U+202E, U+2066 to U+2069. Text could be made to read as something else.
+bool is_direction(std::string_view character) {
+  if (character == "\xD8\x9C") return true;
+  if (character.size() != 3 || character.substr(0, 1) != "\xE2") return false;
+  const auto second = static_cast<unsigned char>(character[1]);
+  const auto third = static_cast<unsigned char>(character[2]);
+  if (second == 0x80) return third == 0x8E || third == 0x8F || (third >= 0xAA && third <= 0xAE);
+  return second == 0x81 && third >= 0xA6 && third <= 0xA9;
+}
+
 bool is_control(std::string_view character) {
   const auto first = static_cast<unsigned char>(character[0]);
-  if (first < 0x20 || first == 0x7F) return true;
+  if (first < 0x20 || first == 0x7F || is_direction(character)) return true;
   // U+0080 to U+009F, the C1 controls: some terminals obey them.
   return first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
 }

@@ -42,6 +42,9 @@ TEST(Escape, MarkupHoldsNoMarkup) {
   EXPECT_EQ(escape_markup("a\tb\nc"), "a\tb\nc");
   EXPECT_EQ(escape_markup(std::string("\0\x1b\x7f\xff", 4)), "\uFFFD\uFFFD\uFFFD\uFFFD");
   EXPECT_EQ(escape_markup("é漢😀"), "é漢😀");
+  EXPECT_EQ(escape_markup("a\u202Eb\u2066c\u200Fd\u061Ce\u2030"),
+            "a\uFFFDb\uFFFDc\uFFFDd\uFFFDe\u2030");
+  EXPECT_EQ(plain_line("ok\u202Efdp.exe"), "ok\uFFFDfdp.exe");
   EXPECT_EQ(escape_markup("\xEF\xBF\xBF"), "\uFFFD");
   EXPECT_EQ(escape_markup("\xe6\xbc"), "\uFFFD") << "a character cut in half";
 }
