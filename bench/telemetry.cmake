@@ -1,1 +1,2 @@
 touchstone_benchmark(telemetry SOURCES telemetry_bench.cc LINKS touchstone_telemetry touchstone_otlp_messages)
+touchstone_benchmark(telemetry_cost SOURCES telemetry_cost_bench.cc LINKS touchstone_server)
