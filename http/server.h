@@ -34,8 +34,8 @@ struct ServerTlsOptions {
 struct HttpServerOptions {
   std::string host;      ///< empty: every address, IPv6 and IPv4
   uint16_t port = 8000;  ///< 0: any free one
-  std::string uds;       ///< path of a Unix socket to listen on in their place; empty: none
-  std::optional<ServerTlsOptions> tls;  ///< absent: plain HTTP
+  std::string uds = {};  ///< path of a Unix socket to listen on in their place; empty: none
+  std::optional<ServerTlsOptions> tls = {};  ///< absent: plain HTTP
   int threads = 2;                      ///< read, write, and answer what is quick
   int workers = 2;                      ///< handle what may take long
 

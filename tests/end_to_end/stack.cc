@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kHang = 180 * kNsPerSecond;  // a deadline that only a hang reaches
+constexpr int64_t kHang = 400 * kNsPerSecond;  // a deadline that only a hang reaches
 const std::string kSource = support::source_dir();
 
 }  // namespace
