@@ -11,6 +11,7 @@
 #include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/api/sampling_fields.h"
+#include "reference_engine/server/beam_generation.h"
 #include "reference_engine/server/response_store.h"
 #include "reference_engine/server/submission_of.h"
 
@@ -292,20 +293,32 @@ class StreamedGeneration final : public Generation {
   bool ended_ = false;
 };
 
+std::unique_ptr<Generation> make_generation(GenerationStart start, engine::Engine& engine,
+                                            const api::ApiContext& context) {
+  if (start.request->stream) {
+    return std::make_unique<StreamedGeneration>(std::move(start), engine, context);
+  }
+  return std::make_unique<FullGeneration>(std::move(start), engine, context);
+}
+
 }  // namespace
 
 http::Reply start_generation(GenerationStart start, engine::Engine& engine,
                              const api::ApiContext& context, int32_t block_size) {
   const auto on_refusal = std::move(start.on_refusal);
-  std::unique_ptr<Generation> generation;
-  if (start.request->stream) {
-    generation = std::make_unique<StreamedGeneration>(std::move(start), engine, context);
+  std::unique_ptr<http::PendingReply> reply;
+  auto admission = engine::Engine::Admission::kAccepted;
+  if (start.request->beams) {
+    StartedBeams beams = start_beams(std::move(start), engine, context, block_size);
+    admission = beams.admission;
+    reply = std::move(beams.reply);
   } else {
-    generation = std::make_unique<FullGeneration>(std::move(start), engine, context);
+    std::unique_ptr<Generation> generation = make_generation(std::move(start), engine, context);
+    admission = generation->submit(block_size);
+    reply = std::move(generation);
   }
-  const engine::Engine::Admission admission = generation->submit(block_size);
   if (admission == engine::Engine::Admission::kAccepted) {
-    return {.response = {}, .pending = std::move(generation), .route = {}};
+    return {.response = {}, .pending = std::move(reply), .route = {}};
   }
   const api::ApiError error =
       engine.failed() ? api::internal_error(engine.failure())

@@ -2,6 +2,7 @@
 
 #include "reference_engine/server/api/json_syntax.h"
 #include "reference_engine/server/api/response_extent.h"
+#include "reference_engine/server/beam_search.h"
 
 namespace touchstone::server {
 namespace {
@@ -25,6 +26,9 @@ int64_t bytes_of(const api::GenerationRequest& request, const api::ApiContext& c
     const int64_t ids = static_cast<int64_t>(prompt.token_ids.size() * sizeof(int32_t));
     bytes += static_cast<int64_t>(prompt.text.size()) + 2 * ids +
              request.n * (kChoiceBytes + ids);  // each choice is a sequence of its own
+    if (request.beams) {
+      bytes += BeamSearch::bytes_max(request.n, prompt.max_tokens, request.logprobs.has_value());
+    }
   }
   return bytes;
 }

@@ -233,11 +233,11 @@ TEST_F(Parsing, RefusalsNameWhatIsWrong) {
       {{{"prompt", {"a", 5}}}, 400, "Bad Request", "body.prompt.0", "5 validation errors"},
       {{{"prompt", {{{"a", 1}}}}}, 400, "Bad Request", "body.prompt.0", "validation error"},
       {{{"prompt", {""}}}, 400, "BadRequestError", std::nullopt, "prompt cannot be empty"},
-      {{{"use_beam_search", true}},
+      {{{"watermarking", true}},
        501,
        "NotImplementedError",
        std::nullopt,
-       "use_beam_search is not supported"},
+       "watermarking is not supported"},
       {{{"truncate_prompt_tokens", 600}},
        400,
        "BadRequestError",
@@ -369,10 +369,12 @@ TEST_F(Parsing, ManyMistakesAreCountedAndFewAreKept) {
 
 TEST_F(Parsing, BeamSearchIsReadAsPydanticReadsABool) {
   for (const json& no : {json("false"), json("no"), json(0), json(false)}) {
-    completion({{"use_beam_search", no}});
+    EXPECT_FALSE(completion({{"use_beam_search", no}}).beams);
   }
   for (const json& yes : {json("true"), json("on"), json(1), json(true)}) {
-    EXPECT_EQ(refuse_completion({{"use_beam_search", yes}}).status, 501) << yes;
+    const auto beams = completion({{"use_beam_search", yes}, {"length_penalty", 0.5}}).beams;
+    ASSERT_TRUE(beams) << yes;
+    EXPECT_EQ(beams->length_penalty, 0.5);
   }
   EXPECT_EQ(refuse_completion({{"use_beam_search", "perhaps"}}).status, 400);
 }

@@ -29,6 +29,12 @@ struct Prompt {
   int32_t max_tokens = 0;          ///< >= 1: the most tokens to generate for this prompt
 };
 
+/// use_beam_search: GenerationRequest::n is the width. As in vLLM nothing else of sampling counts
+/// but max_tokens, ignore_eos, include_stop_str_in_output, skip_special_tokens and logprobs.
+struct BeamOptions {
+  double length_penalty = 1.0;  ///< scores are divided by the length to this power
+};
+
 struct GenerationRequest {
   Endpoint endpoint = Endpoint::kCompletions;
   std::string model;                             ///< the name that responses carry
@@ -53,6 +59,7 @@ struct GenerationRequest {
   bool skip_special_tokens = true;
   bool spaces_between_special_tokens = true;
 
+  std::optional<BeamOptions> beams;             ///< absent: choices are sampled
   AnswerFormat format;                          ///< chat: how the answer is read
   std::optional<grammar::GrammarSpec> grammar;  ///< what the answer must look like
   std::vector<int32_t> allowed_token_ids;       ///< nothing else is said; empty: everything may

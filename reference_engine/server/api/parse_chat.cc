@@ -119,7 +119,6 @@ std::optional<ApiError> fill(const json& messages, const ChatBody& fields, const
     }
   }
   request.format = answer_format(use, fields, request.prompts[0].text, context);
-  if (use.grammar) request.grammar = use.grammar;
   const json& last = messages.back();
   request.response_role = context.response_role;
   if (!fields.chat.add_generation_prompt) request.response_role = last.value("role", "assistant");
@@ -155,6 +154,8 @@ ParsedGeneration parse_chat(std::string_view text, const RequestHeaders& headers
   if (auto error = refuse_unsupported(body, BodyKind::kChat)) return *error;
   const auto& use = std::get<ToolUse>(tools);
   fields.chat.tools = use.tools;
+  if (use.grammar) request.grammar = use.grammar;
+  if (auto error = check_beams(body, request)) return *error;
   if (auto error = fill(tree["messages"], fields, use, context, request)) return *error;
   request.unknown_fields = unknown_fields(body, BodyKind::kChat);
   return request;

@@ -186,6 +186,7 @@ ParsedGeneration parse_completion(std::string_view text, const RequestHeaders& h
   request.grammar = read_structured_fields(
       body, structured ? nlohmann::ordered_json::parse(text) : nlohmann::ordered_json());
   if (!errors.empty()) return errors.to_api_error();
+  if (auto error = check_beams(body, request)) return *error;
   if (auto error = choose_model(fields.model, context, request)) return *error;
   if (!body.raw("prompt_embeds").empty()) {
     return bad_request("You must set `--enable-prompt-embeds` to input `prompt_embeds`.");

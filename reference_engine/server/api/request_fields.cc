@@ -50,11 +50,29 @@ std::optional<ApiError> check_logprobs_fields(const Body& body, const char* logp
   return std::nullopt;
 }
 
+std::optional<ApiError> check_beams(const Body& body, const GenerationRequest& request) {
+  if (!request.beams) return std::nullopt;
+  if (request.stream) return bad_request("Streaming is not currently supported with beam search");
+  if (request.echo && !body.raw("logprobs").is_null()) {
+    return parameter_error(
+        "`echo` with `logprobs` is not supported with beam search because beam search does not "
+        "compute prompt logprobs.",
+        "echo");
+  }
+  if (request.grammar) {
+    return bad_request("Structured output is not supported with beam search by this server.");
+  }
+  return std::nullopt;
+}
+
 void read_common_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,
                         GenerationRequest& request) {
   request.stream_interval = static_cast<int32_t>(std::min<int64_t>(
       body.integer("stream_interval", {.low = 1}).value_or(1), context.max_model_len));
   request.stream = body.boolean("stream").value_or(false);
+  const bool beams = body.boolean("use_beam_search", Null::kRefused).value_or(false);
+  const double penalty = body.number("length_penalty", Null::kRefused).value_or(1.0);
+  if (beams) request.beams = BeamOptions{.length_penalty = penalty};
   if (auto options = body.object("stream_options")) {
     const bool wanted =
         !options->has("include_usage") || options->boolean("include_usage").value_or(false);

@@ -18,7 +18,10 @@ namespace touchstone::server::api {
 std::optional<ApiError> check_stream_options(const Body& body);
 std::optional<ApiError> check_logprobs_fields(const Body& body, const char* logprobs_key);
 
-/// stream, user, priority, request_id, …
+/// What beam search is not done with, and logprobs_key as above.
+std::optional<ApiError> check_beams(const Body& body, const GenerationRequest& request);
+
+/// stream, use_beam_search, user, priority, request_id, …
 void read_common_fields(Body& body, const RequestHeaders& headers, const ApiContext& context,
                         GenerationRequest& request);
 /// truncate_prompt_tokens, truncation_side, add_special_tokens.

@@ -324,11 +324,14 @@ std::optional<ApiError> resolve_sampling(const SamplingFields& fields, const Api
     params.top_p = 1.0;
     params.top_k = 0;
     params.min_p = 0.0;
-    if (fields.n > 1) {
+    if (fields.n > 1 && !request.beams) {
       return bad_request("n must be 1 when using greedy sampling, got " + std::to_string(fields.n) +
                          ".");
     }
   }
+  // Each step of a search asks for so many.
+  const auto looked_at = request.beams ? std::optional<int64_t>(2 * fields.n) : std::nullopt;
+  if (auto error = check_logprobs(looked_at, "sample", "logprobs", context)) return error;
   if (auto error = check_logprobs(fields.logprobs, "sample", "logprobs", context)) return error;
   if (auto error = check_logprobs(fields.prompt_logprobs, "prompt", "prompt_logprobs", context)) {
     return error;
