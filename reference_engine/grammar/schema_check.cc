@@ -35,7 +35,6 @@ constexpr const char* kIgnored[] = {"not",
                                     "contains",
                                     "minContains",
                                     "maxContains",
-                                    "additionalItems",
                                     "multipleOf",
                                     "$dynamicRef",
                                     "$recursiveRef"};
@@ -52,9 +51,10 @@ constexpr const char* kOfObjects[] = {
     "propertyNames", "required",          "minProperties",        "maxProperties"};
 constexpr Words kFamilies[] = {kOfNumbers, kOfStrings, kOfArrays, kOfObjects};
 
-// Without a type these say that there is an object, or an array, and nothing else is taken.
-constexpr const char* kImplyType[] = {"properties", "additionalProperties", "unevaluatedProperties",
-                                      "items",      "prefixItems",          "unevaluatedItems"};
+// Without a type these say that there is an object, or else an array, and nothing else is taken.
+constexpr const char* kImplyObject[] = {"properties", "additionalProperties",
+                                        "unevaluatedProperties"};
+constexpr const char* kImplyArray[] = {"items", "prefixItems", "unevaluatedItems"};
 
 constexpr const char* kCounts[] = {"minLength", "maxLength",     "minItems",
                                    "maxItems",  "minProperties", "maxProperties"};
@@ -90,6 +90,12 @@ bool is_of_type(const json& value, const json& types) {
   return types.is_array() ? std::ranges::any_of(types, is) : is(types);
 }
 
+/// The type of a schema that names none; empty: any.
+std::string implied_type(const json& schema) {
+  if (first_of(schema, kImplyObject) != nullptr) return "object";
+  return first_of(schema, kImplyArray) != nullptr ? "array" : "";
+}
+
 /// `type` beside a keyword that decides in its place changes nothing.
 bool is_implied(const json& schema, const std::string& deciding) {
   const json& types = schema["type"];
@@ -100,7 +106,7 @@ bool is_implied(const json& schema, const std::string& deciding) {
     if (deciding == "enum") return is_of_type(part, types);
     if (!part.is_object()) return false;
     if (part.contains("const")) return is_of_type(part["const"], types);
-    if (!part.contains("type")) return false;
+    if (!part.contains("type")) return has_type(schema, implied_type(part));
     if (part["type"] == types) return true;
     return part["type"].is_string() && has_type(schema, part["type"].get<std::string>());
   });
@@ -125,7 +131,7 @@ std::optional<std::string> hidden_part(const json& schema) {
     return std::nullopt;
   }
   if (schema.contains("type")) return std::nullopt;
-  if (first_of(schema, kImplyType) != nullptr) return std::nullopt;
+  if (!implied_type(schema).empty()) return std::nullopt;
   for (const Words family : kFamilies) {
     if (const char* key = first_of(schema, family)) return std::string(key) + " without type";
   }

@@ -1,5 +1,7 @@
 """LangChain's ChatOpenAI: chains, streams, tools, structured output."""
 
+from typing import Literal
+
 import pydantic
 import pytest
 from langchain_core.messages import HumanMessage, ToolMessage
@@ -34,7 +36,7 @@ def test_plain_completions_work_too(server):
 
 
 @tool
-def weather(city: str) -> str:
+def weather(city: Literal["Oslo", "Rome"]) -> str:
     """The weather of a city."""
     return f"rain in {city}"
 
@@ -45,7 +47,7 @@ def test_tools_are_called_and_answered(model):
     question = HumanMessage("What is the weather in Rome?")
     called = bound.invoke([question], max_tokens=400)
     assert called.tool_calls and called.tool_calls[0]["name"] == "weather"
-    assert isinstance(called.tool_calls[0]["args"]["city"], str)
+    assert called.tool_calls[0]["args"]["city"] in ("Oslo", "Rome")
     result = ToolMessage(weather.invoke(called.tool_calls[0]["args"]), tool_call_id=called.tool_calls[0]["id"])
     assert model.invoke([question, called, result]).type == "ai"
 

@@ -85,7 +85,7 @@ TEST_F(ResponseStoreTest, KeepsTheNewestWithinItsBounds) {
   EXPECT_EQ(store_.retrieve(asks("/x"), "a").response.status, 404) << "the oldest is forgotten";
   EXPECT_EQ(store_.retrieve(asks("/x"), "b").response.status, 200);
   EXPECT_TRUE(store_.turn("c"));
-  store_.keep("d", json{{"text", std::string(9'990, 'x')}}.dump(), "[]");
+  store_.keep("d", json{{"text", std::string(9'980, 'x')}}.dump(), "[]");
   EXPECT_FALSE(store_.turn("c")) << "its bytes were needed";
   EXPECT_EQ(store_.cancel("d").response.status, 400);
   EXPECT_EQ(store_.cancel("a").response.status, 404);
