@@ -222,18 +222,12 @@ class Observers final : public http::HttpObserver {
   ServerLog& log_;
 };
 
-bool has_http_spans(const std::string& dialects) {
-  const std::vector<std::string> names = split(dialects, ',');
-  return std::find(names.begin(), names.end(), "http") != names.end();
-}
-
 /// Everything that runs, in the order in which each part needs the former ones.
 class Server final {
  public:
   Server(const ServeOptions& options, const Clock& clock, const Log& log,
          const Computing& computing, const ModelFrontEnd& front_end, ServedAdapters& adapters,
-         const Accounts& accounts, TelemetrySinks& sinks,
-         ResponseStore* responses)
+         const Accounts& accounts, TelemetrySinks& sinks, ResponseStore* responses)
       : options_(options),
         clock_(clock),
         log_(log),

@@ -1,5 +1,6 @@
 #include "reference_engine/server/telemetry_sinks.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -260,6 +261,11 @@ void TelemetrySinks::keep_unless_failed(const char* flag, std::unique_ptr<LineWr
   log_(error.message + "; nothing more is written there");
   writer.reset();
   if (log_lost_) log_lost_ = std::move(error);
+}
+
+bool has_http_spans(const std::string& dialects) {
+  const std::vector<std::string> names = split(dialects, ',');
+  return std::find(names.begin(), names.end(), "http") != names.end();
 }
 
 }  // namespace touchstone::server

@@ -115,4 +115,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
   int64_t failed_pushes_reported_ = 0;
 };
 
+/// Whether `dialects` (--span-dialect) asks for the HTTP server's own span.
+bool has_http_spans(const std::string& dialects);
+
 }  // namespace touchstone::server
