@@ -63,7 +63,29 @@ Result<std::string> read_file(const std::string& path) {
   return content;
 }
 
-Status write_file_atomic(const std::string& path, std::string_view content) {
+namespace {
+
+/// A device or a pipe cannot be replaced, only written to.
+Status write_through(const std::string& path, std::string_view content) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return errno_error(path, "cannot open");
+  Status written = write_all(descriptor, content, path);
+  if (::close(descriptor) != 0 && written) written = errno_error(path, "cannot close");
+  return written;
+}
+
+}  // namespace
+
+Status write_file_atomic(const std::string& name, std::string_view content) {
+  std::error_code error;
+  const bool there = std::filesystem::exists(name, error);
+  if (there && !std::filesystem::is_regular_file(name, error) &&
+      !std::filesystem::is_directory(name, error)) {
+    return write_through(name, content);
+  }
+  // What a symbolic link leads to is replaced, not the link.
+  const auto target = std::filesystem::canonical(name, error);
+  const std::string path = there && !error ? target.string() : name;
   const std::string temporary = path + ".tmp";
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) {

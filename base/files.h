@@ -15,7 +15,8 @@ namespace touchstone {
 /// ERRORS: kNotFound when there is no such file, kIo otherwise.
 Result<std::string> read_file(const std::string& path);
 /// Writes beside the target and renames, so a reader or a crash never sees half a file.
-/// ERRORS: kIo (disk full included); the old file, if any, is then unchanged.
+/// A device or a pipe is written to, not replaced; of a symbolic link, what it leads to is
+/// replaced. ERRORS: kIo (disk full included); the old file, if any, is then unchanged.
 Status write_file_atomic(const std::string& path, std::string_view content);
 /// Calls `visit(line_number, line)` for each line (1-based, no line end). A last line without a
 /// line end is visited too. Stops at the first error `visit` returns.

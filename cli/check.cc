@@ -77,9 +77,13 @@ Exit list_suites() {
   }
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
-    const auto suite = harness::read_suite(file);
+    const auto cells = harness::read_cells(file);
+    if (!cells) return report_error(cells.error());
+    const auto suite = harness::read_suite(file, cells->front());
     if (!suite) return report_error(suite.error());
-    std::printf("%-14s %s\n", suite->name.c_str(), suite->title.c_str());
+    const std::string runs =
+        cells->size() > 1 ? " (" + std::to_string(cells->size()) + " runs)" : "";
+    std::printf("%-14s %s%s\n", suite->name.c_str(), suite->title.c_str(), runs.c_str());
   }
   std::printf(
       "\nFaults: --fault KIND:TARGET@TIME[+DURATION][,OPTION=VALUE], TIME or FROM..TO*TIMES\n");

@@ -105,6 +105,19 @@ Status rewrite(const std::vector<Verb>& verbs, CLI::App& app, std::vector<std::s
   return {};
 }
 
+/// The parser reads "nan" as a number, and it lies in every range.
+Status check_numbers(const CLI::App& verb) {
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->get_type_name().find("FLOAT") == std::string::npos) continue;
+    for (const std::string& word : option->results()) {
+      if (to_lower(word).find("nan") == std::string::npos) continue;
+      return invalid_argument(option->get_name() + ": got " + quote(word) + ", expected a number");
+    }
+  }
+  for (const CLI::App* sub : verb.get_subcommands()) RETURN_IF_ERROR(check_numbers(*sub));
+  return {};
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "Touchstone: proves from telemetry what an LLM server did, and predicts what it will do."};
@@ -133,6 +146,9 @@ int run(int argc, char** argv) {
   }
   for (const auto& [sub, action] : runs) {
     if (sub->parsed()) {
+      if (const Status status = check_numbers(*sub); !status) {
+        return static_cast<int>(report_error(status.error()));
+      }
       return static_cast<int>(action());
     }
   }

@@ -107,7 +107,7 @@ constexpr UnhonouredFlag kFlags[] = {
     {"--fully-sharded-loras", "", Kind::kSwitch, "*", "adapters are not split"},
     {"--lora-target-modules", "", Kind::kValue, "", "an adapter says itself what it changes"},
     {"--default-mm-loras", "", Kind::kValue, "", kNoText},
-    {"--specialize-active-lora", "", Kind::kSwitch, "*", "there are no CUDA graphs to specialize"},
+    {"--specialize-active-lora", "", Kind::kSwitch, "*", "CUDA graphs are not specialized"},
     {"--enable-mixed-moe-lora-format", "", Kind::kSwitch, "*", kNoExperts},
     {"--enable-moe-shared-loras", "", Kind::kSwitch, "*", kNoExperts},
     {"--max-lora-cls-labels", "", Kind::kValue, "*", "models generate text"},

@@ -60,7 +60,7 @@ constexpr UnhonouredFlag kFlags[] = {
     {"--kv-cache-metrics", "", Kind::kSwitch, "", "block residency is not sampled"},
     {"--kv-cache-metrics-sample", "", Kind::kValue, "*", "block residency is not sampled"},
     {"--custom-histogram-buckets", "", Kind::kValue, "{}", "buckets are vLLM's own"},
-    {"--cudagraph-metrics", "", Kind::kSwitch, "", "there are no CUDA graphs to count"},
+    {"--cudagraph-metrics", "", Kind::kSwitch, "", "CUDA graphs are not counted"},
     {"--enable-layerwise-nvtx-tracing", "", Kind::kSwitch, "", "there are no NVTX ranges"},
     {"--enable-mfu-metrics", "", Kind::kSwitch, "", "flops are not estimated"},
     {"--enable-logging-iteration-details", "", Kind::kSwitch, "", "use --step-log FILE"},

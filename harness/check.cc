@@ -12,6 +12,7 @@
 #include "conformance/matching.h"
 #include "conformance/profile_set.h"
 #include "harness/collector/config.h"
+#include "harness/evidence.h"
 #include "harness/load/planned.h"
 #include "harness/stack/run.h"
 #include "harness/whole_run.h"
@@ -206,7 +207,11 @@ Result<CheckPlan> plan_of_run(const records::RunFolder& run, const CheckOptions&
     plan.suite = std::move(*given);
   } else {
     if (*own) plan.suite = std::move(**own);
-    if (profiles.empty() && run.manifest) profiles = run.manifest->profiles;
+    if (profiles.empty() && run.manifest) {
+      for (const std::string& name : run.manifest->profiles) {
+        profiles.push_back(profile_of_run(run, name));
+      }
+    }
   }
   if (profiles.empty()) profiles = plan.suite.profiles;
   if (profiles.empty()) {

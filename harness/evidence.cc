@@ -83,4 +83,8 @@ Status read_run_spans(const records::RunFolder& run, conformance::Evidence& evid
   return {};
 }
 
+std::string profile_of_run(const records::RunFolder& run, const std::string& name) {
+  return name.ends_with(".yaml") && run.has(name) ? run.file(name) : name;
+}
+
 }  // namespace touchstone::harness

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "base/result.h"
 #include "conformance/judge.h"
@@ -19,5 +20,8 @@ Result<conformance::Evidence> evidence_of_run(const records::RunFolder& run, int
 /// so it is a problem.
 Status read_run_spans(const records::RunFolder& run, conformance::Evidence& evidence,
                       const std::function<Status(const telemetry::TraceBatch&)>& visit);
+
+/// A profile that run.json names: a file beside the run where there is one, else as it stands.
+std::string profile_of_run(const records::RunFolder& run, const std::string& name);
 
 }  // namespace touchstone::harness

@@ -30,7 +30,7 @@ Result<std::vector<std::string>> profiles_of(const records::RunFolder& run,
   std::vector<std::string> names = run.manifest->profiles;
   bool any = wanted.empty();
   for (std::string& name : names) {
-    if (name.ends_with(".yaml")) name = run.file(name);
+    name = profile_of_run(run, name);
     for (const std::string& other : wanted) {
       const auto profile = conformance::load_profile(other);
       if (!profile) return profile.error();

@@ -57,15 +57,16 @@ Engine::Submitted Engine::submit(Submission submission) {
   const int64_t tokens = prompt_tokens(submission);
   const int64_t queued = queued_choices_.fetch_add(choices) + choices;
   const int64_t queued_tokens = queued_tokens_.fetch_add(tokens) + tokens;
-  const bool too_many =
-      (options_.max_num_queued_reqs && queued > *options_.max_num_queued_reqs) ||
-      (options_.max_num_queued_tokens && queued_tokens > *options_.max_num_queued_tokens);
+  const bool too_many = options_.max_num_queued_reqs && queued > *options_.max_num_queued_reqs;
+  const bool too_long =
+      options_.max_num_queued_tokens && queued_tokens > *options_.max_num_queued_tokens;
   Arrival arrival{next_ticket_.fetch_add(1), std::move(submission)};
   const uint64_t ticket = arrival.ticket;
-  if (!too_many && arrivals_.try_push(arrival)) return {Admission::kAccepted, ticket};
+  if (!too_many && !too_long && arrivals_.try_push(arrival)) return {Admission::kAccepted, ticket};
   queued_choices_.fetch_sub(choices);
   queued_tokens_.fetch_sub(tokens);
-  return {arrivals_.closed() ? Admission::kClosed : Admission::kOverloaded, 0};
+  if (arrivals_.closed()) return {Admission::kClosed, 0};
+  return {too_long && !too_many ? Admission::kTooManyTokens : Admission::kOverloaded, 0};
 }
 
 void Engine::abort(uint64_t ticket) {

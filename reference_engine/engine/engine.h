@@ -93,7 +93,12 @@ class Engine final {
   /// Starts the thread. `on_exit` is called at its end, on it. Call once.
   void start(std::function<void()> on_exit);
 
-  enum class Admission { kAccepted, kOverloaded, kClosed };
+  enum class Admission {
+    kAccepted,
+    kOverloaded,     ///< too many choices wait
+    kTooManyTokens,  ///< too many prompt tokens wait
+    kClosed
+  };
   struct Submitted {
     Admission admission = Admission::kClosed;
     uint64_t ticket = 0;  ///< for abort()
@@ -162,6 +167,8 @@ class Engine final {
   bool any_constrained() const;
   Result<bool> plan_step();
   Status prepare(Flight& flight);
+  void fill_bitmask(Sequence& sequence, const scheduler::ScheduledRequest& scheduled);
+  void fail_answer(const std::shared_ptr<Answer>& answer, const std::string& why);
   std::optional<int32_t> adapter_slot(const std::shared_ptr<Answer>& answer, Flight& flight);
   void end_failed(int64_t now_ns);
   Status complete_step();

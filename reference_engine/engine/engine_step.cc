@@ -74,11 +74,32 @@ Status Engine::prepare(Flight& flight) {
       leave_queue(*sequence.answer(), sequence.choice());
       sequence.answer()->num_waiting -= 1;
     }
-    sequence.fill_bitmask(scheduled, bitmask_words_);
+    fill_bitmask(sequence, scheduled);
     backend_entries_.push_back(sequence.entry(scheduled));
     backend_entries_.back().adapter_slot = adapter_slot(sequence.answer(), flight);
   }
   return {};
+}
+
+/// Of a choice whose rules leave no token, or take too long to follow, the answer fails: it is
+/// computed once more, without them, and nobody sees what came of it.
+void Engine::fill_bitmask(Sequence& sequence, const scheduler::ScheduledRequest& scheduled) {
+  const int64_t start_ns = clock_.monotonic_ns();
+  const bool any_token = sequence.fill_bitmask(scheduled, bitmask_words_);
+  if (!sequence.constrained()) return;
+  sequence.add_rule_time(clock_.monotonic_ns() - start_ns);
+  if (!any_token) {
+    fail_answer(sequence.answer(),
+                "The structured output's rules leave no token that may come next");
+  } else if (sequence.rules_are_too_slow()) {
+    fail_answer(sequence.answer(), "The structured output's rules take too long to follow");
+  }
+}
+
+void Engine::fail_answer(const std::shared_ptr<Answer>& answer, const std::string& why) {
+  if (!answer->failure.empty()) return;
+  answer->failure = why;
+  failed_answers_.push_back(answer);
 }
 
 /// The slot of the answer's adapter, held by `flight`. When it cannot be loaded the step is
@@ -88,8 +109,7 @@ std::optional<int32_t> Engine::adapter_slot(const std::shared_ptr<Answer>& answe
   if (adapter == nullptr || !answer->failure.empty()) return std::nullopt;
   const auto slot = adapters_.acquire(*adapter);
   if (!slot) {
-    answer->failure = slot.error().message;
-    failed_answers_.push_back(answer);
+    fail_answer(answer, slot.error().message);
     return std::nullopt;
   }
   flight.adapter_slots.push_back(*slot);
@@ -139,7 +159,9 @@ void Engine::take_tokens(const Flight& flight) {
     if (!scheduled.samples_token) continue;
     sampled_.push_back(sequence->add(backend_outputs_.tokens[i]));
     const int64_t now_ns = clock_.monotonic_ns();
-    sequence->add_detokenize_time(now_ns - std::exchange(before_ns, now_ns));
+    const int64_t took_ns = now_ns - std::exchange(before_ns, now_ns);
+    sequence->add_detokenize_time(took_ns);
+    if (sequence->constrained()) sequence->add_rule_time(took_ns);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "reference_engine/scheduler/block_hash.h"
 
@@ -109,10 +110,16 @@ scheduler::NewRequest Sequence::scheduler_request(int32_t block_size) const {
           .skip_reading_prefix_cache = params_.prompt_logprobs.has_value()};
 }
 
-void Sequence::fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_t words) {
+bool Sequence::rules_are_too_slow() const {
+  constexpr int64_t kOfAnyLength = 2 * kNsPerSecond;
+  constexpr int64_t kPerToken = 5 * kNsPerMs;
+  return rules_ns_ > kOfAnyLength + kPerToken * static_cast<int64_t>(num_output_tokens());
+}
+
+bool Sequence::fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_t words) {
   const std::vector<int32_t>& allowed = submission().allowed_token_ids;
-  if (!scheduled.samples_token || (constraint_ == nullptr && allowed.empty())) return;
-  if (constraint_ == nullptr && !bitmask_.empty()) return;  // the same for every token
+  if (!scheduled.samples_token || (constraint_ == nullptr && allowed.empty())) return true;
+  if (constraint_ == nullptr && !bitmask_.empty()) return true;  // the same for every token
   std::vector<int32_t> listed;
   if (!allowed.empty()) {
     listed.resize(static_cast<size_t>(words));
@@ -123,10 +130,13 @@ void Sequence::fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_
   bitmask_.resize(static_cast<size_t>(words));
   if (constraint_ == nullptr) {
     bitmask_ = std::move(listed);
-    return;
+    return true;
   }
   constraint_->fill(bitmask_);
   for (size_t i = 0; i < listed.size(); ++i) bitmask_[i] &= listed[i];
+  const bool any = std::ranges::any_of(bitmask_, [](int32_t word) { return word != 0; });
+  if (!any) bitmask_.clear();
+  return any;
 }
 
 backend::Entry Sequence::entry(const scheduler::ScheduledRequest& scheduled) const {

@@ -72,7 +72,12 @@ class Sequence final {
   /// What the scheduler needs to know of it. `block_size`: of the hashed blocks.
   scheduler::NewRequest scheduler_request(int32_t block_size) const;
   /// Sets which tokens the next entry() may sample, in `words` words.
-  void fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_t words);
+  /// False: its rules leave none.
+  bool fill_bitmask(const scheduler::ScheduledRequest& scheduled, int64_t words);
+  /// Time that the engine's thread spent on its rules.
+  void add_rule_time(int64_t ns) { rules_ns_ += ns; }
+  /// Everybody waits for the engine's thread, so one choice may not have it for long.
+  bool rules_are_too_slow() const;
   /// Its share of a step; valid until the next add() or fill_bitmask().
   backend::Entry entry(const scheduler::ScheduledRequest& scheduled) const;
   const sampling::Params& params() const { return params_; }
@@ -123,6 +128,7 @@ class Sequence final {
   bool begun_ = false;
   bool text_ended_ = false;  // the detokenizer takes nothing more
   int64_t detokenize_ns_ = 0;
+  int64_t rules_ns_ = 0;
   std::string captured_;
   bool captured_all_ = true;
 };

@@ -36,7 +36,7 @@ class CostScan final {
         groups_.push_back({});
       } else if (c == ')') {
         if (groups_.size() < 2) return {};  // the parser says what is wrong
-        last_ = groups_.back().places;
+        last_ = std::max(groups_.back().places, 1 + groups_.back().open_parts);
         groups_.pop_back();
         keep_last();
       } else if (c == '|') {
@@ -49,6 +49,7 @@ class CostScan final {
           return too_many("optional parts", static_cast<int64_t>(optionals_),
                           static_cast<int64_t>(limits_.optionals_max));
         }
+        ++groups_.back().open_parts;
       } else if (c == '{') {
         if (const auto counted = read_count()) RETURN_IF_ERROR(repeat(*counted));
       } else if (notation_ == Notation::kRegex) {
@@ -61,7 +62,8 @@ class CostScan final {
 
  private:
   struct Group {
-    int64_t places = 1;  // that a character of it may stand for
+    int64_t places = 1;      // that a character of it may stand for
+    int64_t open_parts = 0;  // that may be left out, or come more or less often
   };
 
   void keep_last() { groups_.back().places = std::max(groups_.back().places, last_); }
@@ -124,10 +126,12 @@ class CostScan final {
       return too_many("a repetition", most, limits_.repetition_max);
     }
     const bool varies = counted.open || counted.low != counted.high;
+    if (varies) ++groups_.back().open_parts;
     if (last_ > 1) {
       last_ *= std::max<int64_t>(most, 1);
-      if (last_ > limits_.nested_repetition_max) {
-        return too_many("repetitions within repetitions, multiplied", last_,
+      multiplied_ += last_;
+      if (std::max(last_, multiplied_) > limits_.nested_repetition_max) {
+        return too_many("repetitions within repetitions, multiplied", std::max(last_, multiplied_),
                         limits_.nested_repetition_max);
       }
     } else if (varies) {
@@ -142,7 +146,8 @@ class CostScan final {
   const GrammarLimits& limits_;
   size_t at_ = 0;
   std::vector<Group> groups_ = {{}};
-  int64_t last_ = 1;  // places of the atom before
+  int64_t last_ = 1;        // places of the atom before
+  int64_t multiplied_ = 0;  // places of all repetitions that have several within
   size_t alternatives_ = 0;
   size_t optionals_ = 0;
 };

@@ -148,7 +148,7 @@ class BeamGeneration final : public http::PendingReply {
       if (!prompt.search.done()) submit(i);
     }
     if (content.failure) failure_ = api::internal_error(*content.failure);
-    if (admission_ != Admission::kAccepted && !failure_) failure_ = refusal();
+    if (admission_ != Admission::kAccepted && !failure_) failure_ = refusal_of(engine_, admission_);
     if (failure_) abort();
     if (finished() && !failure_) collect();
     return {};
@@ -182,13 +182,6 @@ class BeamGeneration final : public http::PendingReply {
     for (const PromptBeams& prompt : prompts_) {
       for (const uint64_t ticket : prompt.tickets) engine_.abort(ticket);
     }
-  }
-
-  api::ApiError refusal() const {
-    if (engine_.failed()) return api::internal_error(engine_.failure());
-    return api::overloaded(admission_ == Admission::kOverloaded
-                               ? "The server has too many requests waiting; try again later."
-                               : "The server is shutting down.");
   }
 
   void take_in(BeamInbox::Answer& answer) {

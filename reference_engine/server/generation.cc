@@ -320,11 +320,7 @@ http::Reply start_generation(GenerationStart start, engine::Engine& engine,
   if (admission == engine::Engine::Admission::kAccepted) {
     return {.response = {}, .pending = std::move(reply), .route = {}};
   }
-  const api::ApiError error =
-      engine.failed() ? api::internal_error(engine.failure())
-      : admission == engine::Engine::Admission::kOverloaded
-          ? api::overloaded("The server has too many requests waiting; try again later.")
-          : api::overloaded("The server is shutting down.");
+  const api::ApiError error = refusal_of(engine, admission);
   if (on_refusal) on_refusal(error, admission);
   return {.response = {.status = error.status,
                        .content_type = std::string(api::kJsonContentType),

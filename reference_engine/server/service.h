@@ -73,8 +73,8 @@ class ServiceTelemetry {
   virtual ~ServiceTelemetry() = default;
   /// `accept`: of the request; OpenMetrics where it asks for that.
   virtual MetricsText metrics(std::string_view accept) const = 0;
-  /// A request was turned away because too many wait.
-  virtual void on_rejection() = 0;
+  /// A request was turned away because too many, or too many tokens, wait.
+  virtual void on_rejection(engine::Engine::Admission why) = 0;
   /// A generation request that the engine will never see was refused.
   virtual void on_refused(const records::RequestRecord& record) = 0;
 };

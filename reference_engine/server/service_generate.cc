@@ -73,7 +73,7 @@ http::Reply Service::generate(http::HttpRequest& request, ParseGeneration parse)
     start.in_flight = std::make_unique<InFlight>(in_flight_);
   }
   start.on_refusal = [&](const api::ApiError& error, engine::Engine::Admission admission) {
-    if (admission == engine::Engine::Admission::kOverloaded) telemetry_.on_rejection();
+    if (admission != engine::Engine::Admission::kClosed) telemetry_.on_rejection(admission);
     record_refusal(request, error);
   };
   const auto generated = start.request;

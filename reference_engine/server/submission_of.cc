@@ -89,4 +89,11 @@ engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_si
   return submission;
 }
 
+api::ApiError refusal_of(const engine::Engine& engine, engine::Engine::Admission why) {
+  if (engine.failed()) return api::internal_error(engine.failure());
+  return api::overloaded(why == engine::Engine::Admission::kClosed
+                             ? "The server is shutting down."
+                             : "The server has too many requests waiting; try again later.");
+}
+
 }  // namespace touchstone::server

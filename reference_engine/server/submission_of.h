@@ -8,7 +8,9 @@
 #include <string>
 
 #include "records/request_record.h"
+#include "reference_engine/engine/engine.h"
 #include "reference_engine/engine/submission.h"
+#include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/generation_request.h"
 
 namespace touchstone::server {
@@ -34,5 +36,8 @@ struct ArrivedRequest {
 /// submission shares the request's tokens.
 engine::Submission submission_of(const ArrivedRequest& arrived, int32_t block_size,
                                  std::shared_ptr<engine::OutputSink> sink);
+
+/// What a client is told of a submission that was not accepted. REQUIRES: `why` is not kAccepted.
+api::ApiError refusal_of(const engine::Engine& engine, engine::Engine::Admission why);
 
 }  // namespace touchstone::server

@@ -234,8 +234,12 @@ void TelemetrySinks::on_http(const http::HttpExchange& exchange) {
   metrics_.on_http(exchange, clock_.unix_ns());
 }
 
-void TelemetrySinks::on_rejection() {
-  if (log_stats_) metrics_.on_rejection(telemetry::VllmMetrics::Rejection::kQueuedRequests);
+void TelemetrySinks::on_rejection(engine::Engine::Admission why) {
+  using Rejection = telemetry::VllmMetrics::Rejection;
+  if (!log_stats_) return;
+  metrics_.on_rejection(why == engine::Engine::Admission::kTooManyTokens
+                            ? Rejection::kQueuedTokens
+                            : Rejection::kQueuedRequests);
 }
 
 std::string TelemetrySinks::page() const {

@@ -74,7 +74,7 @@ class TelemetrySinks final : public engine::EngineObserver, public ServiceTeleme
 
   // Thread-safe, for the I/O threads:
   void on_http(const http::HttpExchange& exchange);
-  void on_rejection() override;
+  void on_rejection(engine::Engine::Admission why) override;
   /// Goes to the dialects alone: vLLM counts no such request, and logs hold what the engine took.
   void on_refused(const records::RequestRecord& record) override;
   MetricsText metrics(std::string_view accept) const override;

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <string>
+#include <thread>
 
 #include "base/line_reader.h"
 
@@ -41,6 +43,27 @@ TEST_F(Files, AFullDiskIsAnErrorWithAHint) {
   EXPECT_EQ(flushed.error().code, ErrorCode::kIo);
   EXPECT_NE(flushed.error().message.find("/dev/full: cannot write"), std::string::npos);
   EXPECT_NE(flushed.error().hint.find("space"), std::string::npos);
+}
+
+TEST_F(Files, ADeviceIsWrittenToAndALinkFollowed) {
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string got;
+  std::thread reader([&] { got = *read_file(pipe); });
+  EXPECT_TRUE(write_file_atomic(pipe, "through"));
+  reader.join();
+  EXPECT_EQ(got, "through");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+
+  ASSERT_TRUE(write_file_atomic(path("target"), "old"));
+  std::filesystem::create_symlink(path("target"), path("link"));
+  EXPECT_TRUE(write_file_atomic(path("link"), "new"));
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_EQ(*read_file(path("target")), "new");
+  const Status full = write_file_atomic("/dev/full", "x");
+  ASSERT_FALSE(full);
+  EXPECT_NE(full.error().message.find("No space left"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
 TEST_F(Files, ClosingSaysWhenLinesWereLost) {

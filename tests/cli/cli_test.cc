@@ -109,6 +109,14 @@ TEST(CommandLine, DiffStepsEndsAsDiffDoes) {
   EXPECT_THAT(absent.err, HasSubstr("/nonexistent"));
 }
 
+TEST(CommandLine, CheckListsEverySuiteAndFault) {
+  const Answer list = touchstone({"check", "--list"});
+  EXPECT_EQ(list.code, 0) << list.err;
+  for (const char* word : {"quickstart", "chaos", "matrix", "vllm", "kill", "slow", "full-disk"}) {
+    EXPECT_THAT("\n" + list.out, HasSubstr("\n" + std::string(word) + " ")) << word;
+  }
+}
+
 TEST(CommandLine, ColoursComeWhenAskedForAndGoWhenRefused) {
   const std::vector<std::string> audit = {
       "audit", "--file", support::source_dir() + "/fixtures/spans/vllm-0.32.0/spans.otlp.jsonl"};
@@ -140,6 +148,10 @@ TEST(CommandLine, MistakesAreOneMessageAHintAndExitTwo) {
   const std::vector<Row> rows = {
       {{}, "touchstone: command line: no verb was given", "hint: see `touchstone --help`"},
       {{"srve"}, "touchstone: command line: got \"srve\", expected a verb", "`serve`"},
+      {{"load", "--url", "http://127.0.0.1:1", "--requests", "1", "--record", "x",
+        "--vanish-percent", "nan"},
+       "touchstone: --vanish-percent: got \"nan\", expected a number",
+       ""},
       {{"frobnicate"},
        "touchstone: command line: got \"frobnicate\", expected a verb",
        "hint: see `touchstone --help`"},

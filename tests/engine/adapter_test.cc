@@ -94,8 +94,7 @@ TEST_P(Adapters, EachSaysInAnyCompanyWhatItSaysAlone) {
 
 TEST_P(Adapters, NoMoreThanMaxLorasRunAndTheOthersHoldUpNobody) {
   const auto under_test = engine(1, 2);
-  const auto first = under_test->start(asked(adapter(1), 40));
-  first.sink->wait_for_outputs(1);
+  const auto first = under_test->start(asked(adapter(1), 100));
   const auto second = under_test->start(asked(adapter(2), 5));
   const auto third = under_test->start(asked(nullptr, 5));
   first.sink->wait();

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 
+#include "base/clock.h"
 #include "tests/engine/engine_fixture.h"
 
 namespace touchstone::engine {
@@ -35,6 +37,39 @@ class Source final : public ConstraintSource {
 
  private:
   std::atomic<State> state_;
+};
+
+/// Leaves no token after `last`, or takes `fill_ns` for each.
+class Awkward final : public TokenConstraint {
+ public:
+  Awkward(int32_t last, int64_t fill_ns) : last_(last), fill_ns_(fill_ns) {}
+  void fill(std::span<int32_t> words) override {
+    const RealClock clock;
+    const int64_t end_ns = clock.monotonic_ns() + fill_ns_;
+    while (clock.monotonic_ns() < end_ns) std::this_thread::yield();
+    std::ranges::fill(words, at_ == last_ ? 0 : -1);
+    ++at_;
+  }
+  bool accept(int32_t) override { return true; }
+
+ private:
+  const int32_t last_;
+  const int64_t fill_ns_;
+  int32_t at_ = 0;
+};
+
+class AwkwardSource final : public ConstraintSource {
+ public:
+  AwkwardSource(int32_t last, int64_t fill_ns) : last_(last), fill_ns_(fill_ns) {}
+  State state() const override { return State::kReady; }
+  std::string failure() const override { return ""; }
+  std::unique_ptr<TokenConstraint> make() const override {
+    return std::make_unique<Awkward>(last_, fill_ns_);
+  }
+
+ private:
+  const int32_t last_;
+  const int64_t fill_ns_;
 };
 
 using State = ConstraintSource::State;
@@ -102,6 +137,29 @@ TEST_P(Constraints, FailureIsToldToItsOwnClient) {
   EXPECT_EQ(engine.end().records.size(), 2u);
 }
 
+TEST_P(Constraints, RulesThatLeaveNoTokenFailTheirOwnAnswer) {
+  EngineUnderTest engine(options());
+  Submission request = greedy(kQuestion, 20);
+  request.ignore_eos = true;
+  request.constraint = std::make_shared<AwkwardSource>(3, 0);
+  const auto failing = engine.start(request);
+  (void)failing.sink->wait();
+  EXPECT_EQ(failing.sink->failure(),
+            "The structured output's rules leave no token that may come next");
+  EXPECT_EQ(engine.run(greedy(kQuestion, 4))[0].token_ids.size(), 4u);
+}
+
+TEST_P(Constraints, RulesThatTakeTooLongFailTheirOwnAnswer) {
+  EngineUnderTest engine(options());
+  Submission request = greedy(kQuestion, 150);
+  request.ignore_eos = true;
+  request.constraint = std::make_shared<AwkwardSource>(-1, 600 * kNsPerMs);
+  const auto failing = engine.start(request);
+  EXPECT_LE(failing.sink->wait()[0].token_ids.size(), 5u);
+  EXPECT_EQ(failing.sink->failure(), "The structured output's rules take too long to follow");
+  EXPECT_EQ(engine.run(greedy(kQuestion, 4))[0].token_ids.size(), 4u);
+}
+
 TEST_P(Constraints, OneThatWaitsMayBeAbortedAndDoesNotHoldUpTheEnd) {
   EngineUnderTest engine(options());
   const auto gone = engine.start(bound(std::make_shared<Source>(State::kPending)));
@@ -132,7 +190,7 @@ TEST_P(Constraints, QueuedTokensAreCounted) {
   EngineOptions limited = options();
   limited.max_num_queued_tokens = 1;
   EngineUnderTest engine(limited);
-  EXPECT_EQ(engine.start(greedy(kQuestion, 4)).admission, Engine::Admission::kOverloaded);
+  EXPECT_EQ(engine.start(greedy(kQuestion, 4)).admission, Engine::Admission::kTooManyTokens);
   limited.max_num_queued_tokens = 100000;
   EngineUnderTest roomy(limited);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(roomy.run(greedy(kQuestion, 4)).size(), 1u);

@@ -89,6 +89,7 @@ TEST(SchemaCheck, WhatIsTooDearIsRefusedWithItsNumbers) {
       {R"({"type":"string","maxLength":100000})", "maxLength at \"#\": got 100000"},
       {R"({"type":"array","items":{"type":"integer"},"minItems":70000})", "minItems at"},
       {R"({"type":"string","pattern":"^(a{1,1000}){1,1000}$"})", "multiplied: got 1000000"},
+      {R"({"type":"string","pattern":"^((a|b)*(c|d)*(e|f)*){1,300}$"})", "multiplied: got 1200"},
       {R"({"type":"object","patternProperties":{"^a{1,100000}$":{}}})", "got 100000"},
   };
   for (const auto& row : rows) {

@@ -79,6 +79,15 @@ TEST_F(RunFolder, ThePagesOfSeveralSubjectsAreOneAndEqualSeriesAreSummed) {
   EXPECT_EQ(evidence->metrics->value("vllm:request_success_total", {{"model_name", "y"}}), 5);
 }
 
+TEST_F(RunFolder, AProfileBesideTheRunIsFoundFromAnyFolder) {
+  write("own.yaml", "profile: 1\n");
+  const auto run = records::open_run_folder(folder_->path());
+  ASSERT_TRUE(run);
+  EXPECT_EQ(profile_of_run(*run, "own.yaml"), folder_->path() + "/own.yaml");
+  EXPECT_EQ(profile_of_run(*run, "elsewhere.yaml"), "elsewhere.yaml");
+  EXPECT_EQ(profile_of_run(*run, "vllm-v1"), "vllm-v1");
+}
+
 TEST_F(RunFolder, ABrokenLedgerIsAnError) {
   write("requests.jsonl", "{\"i\": 0}\n{");
   const auto evidence = read();

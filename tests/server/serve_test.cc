@@ -276,8 +276,10 @@ TEST(Serve, ADeadCollectorIsToldWhileTheServerServes) {
   EXPECT_TRUE(server.wait_for_log("WARNING:  1 spans lost so far")) << server.log();
 }
 
-TEST(Serve, TooManyWaitingRequestsGetA503) {
-  ServerProcess server(options({"--max-num-seqs", "1", "--max-num-queued-reqs", "1"}));
+/// Six requests to a server where one runs; how many got a 503, and which reason was counted.
+void expect_overload(const std::string& flag, const std::string& limit, const std::string& reason,
+                     const std::string& other) {
+  ServerProcess server(options({"--max-num-seqs", "1", flag, limit}));
   ASSERT_TRUE(server.ready()) << server.problem();
   std::vector<HttpClient> clients;
   int overloaded = 0;
@@ -290,8 +292,17 @@ TEST(Serve, TooManyWaitingRequestsGetA503) {
   for (HttpClient& client : clients) overloaded += client.read_answer().status == 503 ? 1 : 0;
   EXPECT_GE(overloaded, 1);
   EXPECT_LE(overloaded, 5);
-  EXPECT_EQ(server.metric("vllm:admission_rejections_total", {{"reason", "max_num_queued_reqs"}}),
-            overloaded);
+  const char* const name = "vllm:admission_rejections_total";
+  EXPECT_EQ(server.metric(name, {{"reason", reason}}), overloaded);
+  EXPECT_EQ(server.metric(name, {{"reason", other}}), 0);
+}
+
+TEST(Serve, TooManyWaitingRequestsGetA503) {
+  expect_overload("--max-num-queued-reqs", "1", "max_num_queued_reqs", "max_num_queued_tokens");
+}
+
+TEST(Serve, TooManyWaitingTokensGetA503AndAreCountedAsSuch) {
+  expect_overload("--max-num-queued-tokens", "6", "max_num_queued_tokens", "max_num_queued_reqs");
 }
 
 TEST(Serve, CountsWhatItRefusesInTheAuditDialectAlone) {
