@@ -84,7 +84,7 @@ Status Engine::prepare(Flight& flight) {
 /// Of a choice whose rules leave no token, or take too long to follow, the answer fails: it is
 /// computed once more, without them, and nobody sees what came of it.
 void Engine::fill_bitmask(Sequence& sequence, const scheduler::ScheduledRequest& scheduled) {
-  const int64_t start_ns = clock_.monotonic_ns();
+  const int64_t start_ns = sequence.constrained() ? clock_.monotonic_ns() : 0;
   const bool any_token = sequence.fill_bitmask(scheduled, bitmask_words_);
   if (!sequence.constrained()) return;
   sequence.add_rule_time(clock_.monotonic_ns() - start_ns);
