@@ -6,11 +6,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/mutex.h"
 #include "reference_engine/scheduler/block_hash.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/response_extent.h"
 #include "reference_engine/server/beam_search.h"
+#include "reference_engine/server/error_response.h"
+#include "reference_engine/server/inbox.h"
 #include "reference_engine/server/submission_of.h"
 
 namespace touchstone::server {
@@ -18,43 +19,12 @@ namespace {
 
 using Admission = engine::Engine::Admission;
 
-/// What the beams of all prompts were answered and the connection has not taken in. Thread-safe.
-class BeamInbox final {
- public:
-  struct Answer {
-    size_t prompt = 0;
-    size_t beam = 0;
-    engine::Output output;
-  };
-  struct Content {
-    std::vector<Answer> answers;
-    std::optional<std::string> failure;
-  };
-
-  void put(size_t prompt, size_t beam, engine::Output&& output) {
-    const MutexLock lock(mutex_);
-    content_.answers.push_back({prompt, beam, std::move(output)});
-    if (wake_) wake_();
-  }
-  void fail(const std::string& message) {
-    const MutexLock lock(mutex_);
-    content_.failure = message;
-    if (wake_) wake_();
-  }
-  void set_wake(std::function<void()> wake) {
-    const MutexLock lock(mutex_);
-    wake_ = std::move(wake);
-  }
-  Content take() {
-    const MutexLock lock(mutex_);
-    return std::exchange(content_, {});
-  }
-
- private:
-  Mutex mutex_;
-  Content content_ GUARDED_BY(mutex_);
-  std::function<void()> wake_ GUARDED_BY(mutex_);
+struct BeamAnswer {
+  size_t prompt = 0;
+  size_t beam = 0;
+  engine::Output output;
 };
+using BeamInbox = Inbox<BeamAnswer>;  // of the beams of all prompts
 
 /// Where one beam's one token goes.
 class BeamSink final : public engine::OutputSink {
@@ -63,7 +33,10 @@ class BeamSink final : public engine::OutputSink {
       : inbox_(std::move(inbox)), prompt_(prompt), beam_(beam) {}
   void deliver(std::vector<engine::Output> outputs) override {
     for (engine::Output& output : outputs) {
-      if (output.finish_reason) inbox_->put(prompt_, beam_, std::move(output));
+      if (!output.finish_reason) continue;
+      inbox_->update([&](auto& answers) {
+        answers.push_back({prompt_, beam_, std::move(output)});
+      });
     }
   }
   void fail(const std::string& message) override { inbox_->fail(message); }
@@ -140,7 +113,7 @@ class BeamGeneration final : public http::PendingReply {
   std::string take() override {
     if (finished()) return {};
     BeamInbox::Content content = inbox_->take();
-    for (BeamInbox::Answer& answer : content.answers) take_in(answer);
+    for (BeamAnswer& answer : content.items) take_in(answer);
     for (size_t i = 0; i < prompts_.size() && !content.failure; ++i) {
       PromptBeams& prompt = prompts_[i];
       if (prompt.over() || prompt.missing > 0) continue;
@@ -159,15 +132,11 @@ class BeamGeneration final : public http::PendingReply {
   }
 
   http::HttpResponse response() override {
+    if (failure_) return error_response(*failure_, start_.headers);
     http::HttpResponse response{.status = 200,
                                 .content_type = std::string(api::kJsonContentType),
                                 .headers = start_.headers,
                                 .body = {}};
-    if (failure_) {
-      response.status = failure_->status;
-      response.body = api::error_body(*failure_);
-      return response;
-    }
     const std::vector<api::PromptResult> computed(prompts_.size());
     response.body = api::full_response(
         *start_.request, context_,
@@ -184,7 +153,7 @@ class BeamGeneration final : public http::PendingReply {
     }
   }
 
-  void take_in(BeamInbox::Answer& answer) {
+  void take_in(BeamAnswer& answer) {
     PromptBeams& prompt = prompts_[answer.prompt];
     prompt.missing -= 1;
     if (answer.output.logprobs.empty()) {

@@ -12,6 +12,8 @@
 #include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/api/sampling_fields.h"
 #include "reference_engine/server/beam_generation.h"
+#include "reference_engine/server/error_response.h"
+#include "reference_engine/server/inbox.h"
 #include "reference_engine/server/response_store.h"
 #include "reference_engine/server/submission_of.h"
 
@@ -42,51 +44,31 @@ api::PromptResult prompt_result(engine::PromptOutput&& prompt) {
 /// answer's own size. Thread-safe.
 class Mailbox final : public engine::OutputSink {
  public:
-  struct Content {
-    std::vector<engine::Output> outputs;
-    std::optional<std::string> failure;
-  };
+  using Content = Inbox<engine::Output>::Content;
 
   void deliver(std::vector<engine::Output> outputs) override {
-    const MutexLock lock(mutex_);
-    for (engine::Output& output : outputs) {
-      if (content_.outputs.size() < kMaxQueued || !merge(output)) {
-        content_.outputs.push_back(std::move(output));
+    inbox_.update([&](std::vector<engine::Output>& queued) {
+      for (engine::Output& output : outputs) {
+        if (queued.size() < kMaxQueued || !merge(output, queued)) {
+          queued.push_back(std::move(output));
+        }
       }
-    }
-    if (wake_) wake_();
+    });
   }
-
-  void fail(const std::string& message) override {
-    const MutexLock lock(mutex_);
-    content_.failure = message;
-    if (wake_) wake_();
-  }
-
-  void set_wake(std::function<void()> wake) {
-    const MutexLock lock(mutex_);
-    wake_ = std::move(wake);
-  }
-
-  Content take() {
-    const MutexLock lock(mutex_);
-    return std::exchange(content_, {});
-  }
-
-  bool empty() const {
-    const MutexLock lock(mutex_);
-    return content_.outputs.empty() && !content_.failure;
-  }
+  void fail(const std::string& message) override { inbox_.fail(message); }
+  void set_wake(std::function<void()> wake) { inbox_.set_wake(std::move(wake)); }
+  Content take() { return inbox_.take(); }
+  bool empty() const { return inbox_.empty(); }
 
  private:
   static constexpr size_t kMaxQueued = 64;
 
-  bool merge(engine::Output& output) REQUIRES(mutex_) {
+  static bool merge(engine::Output& output, std::vector<engine::Output>& queued) {
     if (output.prompt) return false;
-    const auto last =
-        std::find_if(content_.outputs.rbegin(), content_.outputs.rend(),
-                     [&](const engine::Output& queued) { return queued.choice == output.choice; });
-    if (last == content_.outputs.rend()) return false;
+    const auto last = std::find_if(queued.rbegin(), queued.rend(), [&](const engine::Output& each) {
+      return each.choice == output.choice;
+    });
+    if (last == queued.rend()) return false;
     last->text += output.text;
     append(last->token_ids, output.token_ids);
     append(last->logprobs, output.logprobs);
@@ -95,9 +77,7 @@ class Mailbox final : public engine::OutputSink {
     return true;
   }
 
-  mutable Mutex mutex_;
-  Content content_ GUARDED_BY(mutex_);
-  std::function<void()> wake_ GUARDED_BY(mutex_);
+  Inbox<engine::Output> inbox_;
 };
 
 /// What both kinds of answer share: the mailbox, the count of unfinished choices, and the abort
@@ -143,14 +123,11 @@ class Generation : public http::PendingReply {
   http::HttpResponse failure_response() const {
     const api::ApiError error =
         is_refused() ? api::bad_request(*failure_) : api::internal_error(*failure_);
-    return {.status = error.status,
-            .content_type = std::string(api::kJsonContentType),
-            .headers = start_.headers,
-            .body = api::error_body(error)};
+    return error_response(error, start_.headers);
   }
   Mailbox::Content take_content() {
     Mailbox::Content content = mailbox_->take();
-    for (const engine::Output& output : content.outputs) {
+    for (const engine::Output& output : content.items) {
       if (output.finish_reason) unfinished_ -= 1;
     }
     if (content.failure) failure_ = content.failure;
@@ -182,7 +159,7 @@ class FullGeneration final : public Generation {
   bool streams() const override { return false; }
 
   std::string take() override {
-    for (engine::Output& output : take_content().outputs) {
+    for (engine::Output& output : take_content().items) {
       if (output.prompt) {
         prompts_[output.prompt_index] = prompt_result(std::move(*output.prompt));
       }
@@ -251,7 +228,7 @@ class StreamedGeneration final : public Generation {
   std::string take() override {
     std::string text;
     if (ended_) return text;
-    for (engine::Output& output : take_content().outputs) {
+    for (engine::Output& output : take_content().items) {
       if (output.prompt) {
         text += events_->prompt_done(output.prompt_index, prompt_result(std::move(*output.prompt)));
       }
@@ -322,12 +299,7 @@ http::Reply start_generation(GenerationStart start, engine::Engine& engine,
   }
   const api::ApiError error = refusal_of(engine, admission);
   if (on_refusal) on_refusal(error, admission);
-  return {.response = {.status = error.status,
-                       .content_type = std::string(api::kJsonContentType),
-                       .headers = {},
-                       .body = api::error_body(error)},
-          .pending = nullptr,
-          .route = {}};
+  return {.response = error_response(error), .pending = nullptr, .route = {}};
 }
 
 }  // namespace touchstone::server

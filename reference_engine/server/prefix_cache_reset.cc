@@ -10,6 +10,7 @@
 #include "reference_engine/server/api/api_error.h"
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/sampling_fields.h"
+#include "reference_engine/server/error_response.h"
 
 namespace touchstone::server {
 namespace {
@@ -50,18 +51,11 @@ class ResetReply final : public http::PendingReply {
   int64_t response_bytes() const override { return 0; }
   http::HttpResponse response() override {
     const Result<bool> outcome = *outcome_->get();
-    http::HttpResponse response{.status = 200,
-                                .content_type = std::string(api::kJsonContentType),
-                                .headers = headers_,
-                                .body = {}};
-    if (outcome) {
-      response.body = *outcome ? R"({"success":true})" : R"({"success":false})";
-    } else {
-      const api::ApiError error = api::overloaded(outcome.error().message);
-      response.status = error.status;
-      response.body = api::error_body(error);
-    }
-    return response;
+    if (!outcome) return error_response(api::overloaded(outcome.error().message), headers_);
+    return {.status = 200,
+            .content_type = std::string(api::kJsonContentType),
+            .headers = headers_,
+            .body = *outcome ? R"({"success":true})" : R"({"success":false})"};
   }
 
  private:
@@ -92,12 +86,7 @@ http::Reply reset_prefix_cache(const http::HttpRequest& request, http::HttpHeade
     if (!value) {
       const api::ApiError error = api::bad_request(std::string(name) + ": got " + quote(*given) +
                                                    ", expected true or false");
-      return {.response = {.status = error.status,
-                           .content_type = std::string(api::kJsonContentType),
-                           .headers = {},
-                           .body = api::error_body(error)},
-              .pending = nullptr,
-              .route = {}};
+      return {.response = error_response(error), .pending = nullptr, .route = {}};
     }
     if (name == std::string_view("reset_running_requests")) preempts = *value;
   }

@@ -8,6 +8,7 @@
 #include "reference_engine/server/api/response.h"
 #include "reference_engine/server/api/responses.h"
 #include "reference_engine/server/api/sampling_fields.h"
+#include "reference_engine/server/error_response.h"
 
 namespace touchstone::server {
 namespace {
@@ -24,7 +25,7 @@ http::Reply json_reply(int status, std::string body, http::HttpHeaders headers =
 }
 
 http::Reply error_reply(const api::ApiError& error) {
-  return json_reply(error.status, api::error_body(error));
+  return {.response = error_response(error), .pending = nullptr, .route = {}};
 }
 
 std::string with_status(const std::string& response, const char* status) {
