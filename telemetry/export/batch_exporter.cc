@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "telemetry/export/pause.h"
 #include "telemetry/otlp/protobuf.h"
 
 namespace touchstone::telemetry {
@@ -142,27 +143,13 @@ void BatchExporter::export_batch(const std::string& bytes, int64_t spans) {
     ++counters_.failed_attempts;
     const int64_t wait_ns = std::max(backoff_.ns(retry), result.retry_after_ns.value_or(0));
     const bool in_time = clock_.monotonic_ns() + wait_ns < give_up_ns;
-    if (result.outcome == SendResult::Outcome::kFailed || !in_time || !pause(wait_ns)) {
+    if (result.outcome == SendResult::Outcome::kFailed || !in_time ||
+        !pause_until_stop(wait_ns, stop_by_ns_, clock_, mutex_, work_)) {
       counters_.failed += spans;
       counters_.pending -= spans;
       return;
     }
     ++counters_.retries;
-  }
-}
-
-bool BatchExporter::pause(int64_t ns) {
-  const int64_t until_ns = clock_.monotonic_ns() + ns;
-  for (;;) {
-    const int64_t now_ns = clock_.monotonic_ns();
-    if (stop_by_ns_ && now_ns >= *stop_by_ns_) return false;
-    if (now_ns >= until_ns) return true;
-    const int64_t wake_ns = stop_by_ns_ ? std::min(until_ns, *stop_by_ns_) : until_ns;
-    // shutdown() notifies, so that a pause never outlasts its deadline.
-    const bool stopping = stop_by_ns_.has_value();
-    work_.wait_for(mutex_, wake_ns - now_ns, [this, stopping]() REQUIRES(mutex_) {
-      return stop_by_ns_.has_value() != stopping;
-    });
   }
 }
 

@@ -51,8 +51,6 @@ class BatchExporter final : public SpanExporter {
   TraceBatch make_batch(std::vector<Item> items) const;
   /// Sends until delivered, refused for good, or out of time.
   void export_batch(const std::string& bytes, int64_t spans);
-  /// Waits for at most `ns`; false when shutdown's time is over.
-  bool pause(int64_t ns) REQUIRES(mutex_);
 
   const Resource resource_;
   const BatchOptions options_;

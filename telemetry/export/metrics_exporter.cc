@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "telemetry/export/pause.h"
 
 namespace touchstone::telemetry {
 namespace {
@@ -100,39 +101,21 @@ bool MetricsExporter::push() {
     SendResult result = transport_->send(
         Signal::kMetrics, bytes,
         std::max<int64_t>(std::min(options_.attempt_timeout_ns, left_ns), kNsPerMs));
-    int64_t wait_ns = 0;
-    {
-      const MutexLock lock(mutex_);
-      if (!result.problem.empty()) counters_.last_problem = std::move(result.problem);
-      if (result.outcome == SendResult::Outcome::kDelivered) {
-        ++counters_.exports;
-        counters_.rejected_points += result.rejected;
-        return true;
-      }
-      ++counters_.failed_attempts;
-      wait_ns = std::max(backoff_.ns(retry), result.retry_after_ns.value_or(0));
-    }
-    const bool again = result.outcome == SendResult::Outcome::kRetry &&
-                       clock_.monotonic_ns() + wait_ns < give_up_ns && pause(wait_ns);
-    if (again) continue;
     const MutexLock lock(mutex_);
+    if (!result.problem.empty()) counters_.last_problem = std::move(result.problem);
+    if (result.outcome == SendResult::Outcome::kDelivered) {
+      ++counters_.exports;
+      counters_.rejected_points += result.rejected;
+      return true;
+    }
+    ++counters_.failed_attempts;
+    const int64_t wait_ns = std::max(backoff_.ns(retry), result.retry_after_ns.value_or(0));
+    const bool again = result.outcome == SendResult::Outcome::kRetry &&
+                       clock_.monotonic_ns() + wait_ns < give_up_ns &&
+                       pause_until_stop(wait_ns, stop_by_ns_, clock_, mutex_, changed_);
+    if (again) continue;
     ++counters_.failed;
     return false;
-  }
-}
-
-bool MetricsExporter::pause(int64_t ns) {
-  const int64_t until_ns = clock_.monotonic_ns() + ns;
-  const MutexLock lock(mutex_);
-  for (;;) {
-    const int64_t now_ns = clock_.monotonic_ns();
-    if (stop_by_ns_ && now_ns >= *stop_by_ns_) return false;
-    if (now_ns >= until_ns) return true;
-    const int64_t wake_ns = stop_by_ns_ ? std::min(until_ns, *stop_by_ns_) : until_ns;
-    const bool stopping = stop_by_ns_.has_value();
-    changed_.wait_for(mutex_, wake_ns - now_ns, [this, stopping]() REQUIRES(mutex_) {
-      return stop_by_ns_.has_value() != stopping;
-    });
   }
 }
 

@@ -65,8 +65,6 @@ class MetricsExporter final {
   void run();
   /// Until delivered, refused for good, or out of time.
   bool push();
-  /// Waits for at most `ns`; false when shutdown's time is over.
-  bool pause(int64_t ns);
 
   const MetricsOrigin origin_;
   const MetricsExportOptions options_;
