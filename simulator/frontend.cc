@@ -19,7 +19,7 @@ int64_t frontend_streams(const scheduler::StepPlan& plan) {
 }
 
 FrontendObserver::FrontendObserver(std::span<const ReplicaOptions> replicas, Observer& next)
-    : next_(next) {
+    : ForwardingObserver(next) {
   for (const ReplicaOptions& replica : replicas) {
     servers_.push_back({.latency = replica.model.frontend()});
   }
@@ -36,7 +36,7 @@ void FrontendObserver::on_step(const StepView& step) {
       }
     }
   }
-  next_.on_step(step);
+  ForwardingObserver::on_step(step);
 }
 
 void FrontendObserver::on_request(int32_t replica, const records::RequestRecord& request) {
@@ -52,7 +52,7 @@ void FrontendObserver::on_request(int32_t replica, const records::RequestRecord&
     *seen.last_token_ns = std::max(*seen.first_token_ns, *seen.last_token_ns + server.step_out_ns);
   }
   seen.finished_ns += server.step_out_ns;
-  next_.on_request(replica, seen);
+  ForwardingObserver::on_request(replica, seen);
 }
 
 }  // namespace touchstone::simulator

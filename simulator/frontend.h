@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "simulator/cluster/forwarding_observer.h"
 #include "simulator/cluster/replica.h"
 #include "simulator/request.h"
 #include "simulator/steptime/model.h"
@@ -23,23 +24,12 @@ int64_t frontend_streams(const scheduler::StepPlan& plan);
 
 /// Passes on records as clients see them: to the tokens that reached them. Steps are passed on as
 /// they are.
-class FrontendObserver final : public Observer {
+class FrontendObserver final : public ForwardingObserver {
  public:
   /// The latencies are those of the replicas' models. `next` outlives it.
   FrontendObserver(std::span<const ReplicaOptions> replicas, Observer& next);
   void on_step(const StepView& step) override;
   void on_request(int32_t replica, const records::RequestRecord& request) override;
-  void on_prefilled(int32_t replica, const records::RequestRecord& request) override {
-    next_.on_prefilled(replica, request);
-  }
-  void on_stats(int32_t replica, const records::StepStats& stats) override {
-    next_.on_stats(replica, stats);
-  }
-  void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) override {
-    next_.on_lost(request, loss, time_ns);
-  }
-  bool wants_stats() const override { return next_.wants_stats(); }
-  bool wants_hashes() const override { return next_.wants_hashes(); }
 
  private:
   struct Server {
@@ -49,7 +39,6 @@ class FrontendObserver final : public Observer {
     std::unordered_map<scheduler::RequestId, int64_t> first_out_ns;
   };
   std::vector<Server> servers_;  // by replica
-  Observer& next_;
 };
 
 }  // namespace touchstone::simulator

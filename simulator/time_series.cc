@@ -17,7 +17,10 @@ constexpr size_t kMostOfReplicas = 8;
 }  // namespace
 
 TimeSeries::TimeSeries(Observer& next, int64_t interval_ns, size_t replicas, Interval interval)
-    : next_(next), interval_ns_(interval_ns), interval_(interval), replicas_(replicas) {
+    : ForwardingObserver(next),
+      interval_ns_(interval_ns),
+      interval_(interval),
+      replicas_(replicas) {
   BASE_CHECK(interval_ns >= 1);
 }
 
@@ -59,7 +62,7 @@ void TimeSeries::on_step(const StepView& step) {
   // A server that has nothing left shows it at once; else the next step does.
   const bool idle = std::ssize(step.finished) == step.state.running && step.state.waiting == 0;
   if (idle) track.now.running = track.now.used_blocks = 0;
-  next_.on_step(step);
+  ForwardingObserver::on_step(step);
 }
 
 void TimeSeries::on_request(int32_t replica, const records::RequestRecord& r) {
@@ -68,7 +71,7 @@ void TimeSeries::on_request(int32_t replica, const records::RequestRecord& r) {
   now.prompt_tokens += r.prompt_tokens;
   now.e2e_s += to_seconds(r.finished_ns - r.arrival_ns);
   if (r.first_token_ns) now.ttft_s += to_seconds(*r.first_token_ns - r.arrival_ns);
-  next_.on_request(replica, r);
+  ForwardingObserver::on_request(replica, r);
 }
 
 Status TimeSeries::finish(int64_t end_ns) {

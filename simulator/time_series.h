@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "result/result_model.h"
+#include "simulator/cluster/forwarding_observer.h"
 #include "simulator/cluster/replica.h"
 
 namespace touchstone::simulator {
@@ -20,14 +21,14 @@ struct Scrape {
   int64_t total_blocks = 0;
   int64_t prompt_tokens = 0;  ///< of requests that are over
   int64_t output_tokens = 0;
-  int64_t requests = 0;       ///< that are over
+  int64_t requests = 0;  ///< that are over
   int64_t preemptions = 0;
   double ttft_s = 0;  ///< sum over requests that are over
   double e2e_s = 0;   ///< sum over requests that are over
 };
 
 /// Passes everything on to `next`, which outlives it.
-class TimeSeries final : public Observer {
+class TimeSeries final : public ForwardingObserver {
  public:
   static constexpr int64_t kMostScrapes = 1'000'000;  ///< of all replicas together
 
@@ -40,17 +41,6 @@ class TimeSeries final : public Observer {
              Interval interval = Interval::kAsGiven);
   void on_step(const StepView& step) override;
   void on_request(int32_t replica, const records::RequestRecord& request) override;
-  void on_prefilled(int32_t replica, const records::RequestRecord& request) override {
-    next_.on_prefilled(replica, request);
-  }
-  void on_stats(int32_t replica, const records::StepStats& stats) override {
-    next_.on_stats(replica, stats);
-  }
-  void on_lost(const SimulatedRequest& request, Loss loss, int64_t time_ns) override {
-    next_.on_lost(request, loss, time_ns);
-  }
-  bool wants_stats() const override { return next_.wants_stats(); }
-  bool wants_hashes() const override { return next_.wants_hashes(); }
 
   /// Scrapes until `end_ns`. ERRORS: kInvalidArgument when there were more than kMostScrapes.
   Status finish(int64_t end_ns);
@@ -74,7 +64,6 @@ class TimeSeries final : public Observer {
   double seconds(size_t scrape) const;
   result::Chart chart_of_replicas() const;
 
-  Observer& next_;
   int64_t interval_ns_;
   const Interval interval_;
   std::vector<Track> replicas_;
