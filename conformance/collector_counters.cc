@@ -33,14 +33,18 @@ std::set<std::string> collector_labels(const MetricsPage& page, const std::strin
   return values;
 }
 
+int64_t removed_by_processor(const MetricsPage& page, const std::string& processor) {
+  const Labels labels = {{"processor", processor}, {"otel_signal", "traces"}};
+  const auto in = collector_counter(page, "otelcol_processor_incoming_items", labels);
+  const auto out = collector_counter(page, "otelcol_processor_outgoing_items", labels);
+  return in && out ? *in - *out : 0;
+}
+
 int64_t removed_by_processors(const MetricsPage& page) {
   int64_t removed = 0;
   for (const std::string& processor :
        collector_labels(page, "otelcol_processor_incoming_items", "processor")) {
-    const Labels labels = {{"processor", processor}, {"otel_signal", "traces"}};
-    const auto in = collector_counter(page, "otelcol_processor_incoming_items", labels);
-    const auto out = collector_counter(page, "otelcol_processor_outgoing_items", labels);
-    if (in && out) removed += *in - *out;
+    removed += removed_by_processor(page, processor);
   }
   return removed;
 }

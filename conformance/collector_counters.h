@@ -24,7 +24,9 @@ std::set<std::string> collector_labels(const telemetry::MetricsPage& page, const
                                        const std::string& label,
                                        const telemetry::Labels& with = {});
 
-/// Spans that processors took out (filter, sampling), from in minus out.
+/// Spans that a processor took out (filter, sampling), from in minus out.
+int64_t removed_by_processor(const telemetry::MetricsPage& page, const std::string& processor);
+/// The same of all of them.
 int64_t removed_by_processors(const telemetry::MetricsPage& page);
 
 /// A counter of spans that go no further, in the order of their way.

@@ -1,6 +1,5 @@
 // The Collector's own counters: at which hop spans were lost.
 #include <algorithm>
-#include <set>
 
 #include "base/text.h"
 #include "conformance/checks/check.h"
@@ -13,24 +12,16 @@ namespace {
 using telemetry::Labels;
 using telemetry::MetricsPage;
 
-/// Spans that a processor took out (filter, sampling), from in minus out, or dropped.
+/// Spans that a processor took out, or dropped.
 int64_t removed_by(const MetricsPage& page, const std::string& processor) {
-  const Labels labels = {{"processor", processor}, {"otel_signal", "traces"}};
-  const auto in = collector_counter(page, "otelcol_processor_incoming_items", labels);
-  const auto out = collector_counter(page, "otelcol_processor_outgoing_items", labels);
-  const int64_t dropped =
-      collector_counter(page, "otelcol_processor_dropped_spans", {{"processor", processor}})
-          .value_or(0);
-  return dropped + (in && out ? *in - *out : 0);
+  return removed_by_processor(page, processor) +
+         collector_counter(page, "otelcol_processor_dropped_spans", {{"processor", processor}})
+             .value_or(0);
 }
 
 int64_t removed_by_all(const MetricsPage& page) {
-  std::set<std::string> processors =
-      collector_labels(page, "otelcol_processor_incoming_items", "processor");
-  processors.merge(collector_labels(page, "otelcol_processor_dropped_spans", "processor"));
-  int64_t removed = 0;
-  for (const std::string& processor : processors) removed += removed_by(page, processor);
-  return removed;
+  return removed_by_processors(page) +
+         collector_counter(page, "otelcol_processor_dropped_spans").value_or(0);
 }
 
 /// What reached an exporter: of each pipeline that it is in, what was accepted without what that
