@@ -67,21 +67,38 @@ TOUCHSTONE_INLINE void round_panel(const GemmTile& t, float* c) {
   }
 }
 
-/// More than 16 rows by one panel.
-void tall(const GemmTile& t, const std::byte* b, float* c) {
+/// The sums so far, or zeros: tiles 0 and 1 are of 32 columns from `first` on, 2 and 3 from
+/// `second` on, where there is one.
+TOUCHSTONE_INLINE void begin_sums(const GemmTile& t, const float* first, const float* second) {
   const int64_t ldc = t.ldc * 4;
-  float* below = c + kTileRows * t.ldc;
   if (t.accumulate) {
-    _tile_loadd(0, c, ldc);
-    _tile_loadd(1, c + 16, ldc);
-    _tile_loadd(2, below, ldc);
-    _tile_loadd(3, below + 16, ldc);
+    _tile_loadd(0, first, ldc);
+    _tile_loadd(1, first + 16, ldc);
+    if (second == nullptr) return;
+    _tile_loadd(2, second, ldc);
+    _tile_loadd(3, second + 16, ldc);
   } else {
     _tile_zero(0);
     _tile_zero(1);
+    if (second == nullptr) return;
     _tile_zero(2);
     _tile_zero(3);
   }
+}
+
+TOUCHSTONE_INLINE void end_sums(const GemmTile& t, float* first, float* second) {
+  const int64_t ldc = t.ldc * 4;
+  _tile_stored(0, first, ldc);
+  _tile_stored(1, first + 16, ldc);
+  if (second == nullptr) return;
+  _tile_stored(2, second, ldc);
+  _tile_stored(3, second + 16, ldc);
+}
+
+/// More than 16 rows by one panel.
+void tall(const GemmTile& t, const std::byte* b, float* c) {
+  float* const below = c + kTileRows * t.ldc;
+  begin_sums(t, c, below);
   const auto* a = static_cast<const std::byte*>(t.a);
   for (int64_t k = 0; k < t.k; k += kChunk) {
     prefetch(b, t.prefetch_bytes);
@@ -96,32 +113,15 @@ void tall(const GemmTile& t, const std::byte* b, float* c) {
     a += t.rows * kLine;
     b += kChunkBytes;
   }
-  _tile_stored(0, c, ldc);
-  _tile_stored(1, c + 16, ldc);
-  _tile_stored(2, below, ldc);
-  _tile_stored(3, below + 16, ldc);
+  end_sums(t, c, below);
   round_panel(t, c);
 }
 
-/// At most 16 rows by P panels.
-template <int P>
+/// At most 16 rows by one panel, or by it and the next.
+template <bool Two>
 TOUCHSTONE_INLINE void flat(const GemmTile& t, const std::byte* b, float* c) {
-  const int64_t ldc = t.ldc * 4;
-  if (t.accumulate) {
-    _tile_loadd(0, c, ldc);
-    _tile_loadd(1, c + 16, ldc);
-    if constexpr (P == 2) {
-      _tile_loadd(2, c + kPanelWidth, ldc);
-      _tile_loadd(3, c + kPanelWidth + 16, ldc);
-    }
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    if constexpr (P == 2) {
-      _tile_zero(2);
-      _tile_zero(3);
-    }
-  }
+  float* const beside = Two ? c + kPanelWidth : nullptr;
+  begin_sums(t, c, beside);
   const auto* a = static_cast<const std::byte*>(t.a);
   for (int64_t k = 0; k < t.k; k += kChunk) {
     prefetch(b, t.prefetch_bytes);
@@ -130,7 +130,7 @@ TOUCHSTONE_INLINE void flat(const GemmTile& t, const std::byte* b, float* c) {
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, b + kTileBytes, 64);
     _tile_dpbf16ps(1, 4, 7);
-    if constexpr (P == 2) {
+    if constexpr (Two) {
       const std::byte* next = b + t.panel_bytes;
       prefetch(next, t.prefetch_bytes);
       _tile_loadd(6, next, 64);
@@ -141,14 +141,9 @@ TOUCHSTONE_INLINE void flat(const GemmTile& t, const std::byte* b, float* c) {
     a += t.rows * kLine;
     b += kChunkBytes;
   }
-  _tile_stored(0, c, ldc);
-  _tile_stored(1, c + 16, ldc);
+  end_sums(t, c, beside);
   round_panel(t, c);
-  if constexpr (P == 2) {
-    _tile_stored(2, c + kPanelWidth, ldc);
-    _tile_stored(3, c + kPanelWidth + 16, ldc);
-    round_panel(t, c + kPanelWidth);
-  }
+  if constexpr (Two) round_panel(t, beside);
 }
 
 void multiply(const GemmTile& t) {
@@ -160,8 +155,8 @@ void multiply(const GemmTile& t) {
   if (t.rows > kTileRows) {
     for (; panel < t.panels; ++panel) tall(t, at(panel), t.c + panel * kPanelWidth);
   } else {
-    for (; panel + 2 <= t.panels; panel += 2) flat<2>(t, at(panel), t.c + panel * kPanelWidth);
-    if (panel < t.panels) flat<1>(t, at(panel), t.c + panel * kPanelWidth);
+    for (; panel + 2 <= t.panels; panel += 2) flat<true>(t, at(panel), t.c + panel * kPanelWidth);
+    if (panel < t.panels) flat<false>(t, at(panel), t.c + panel * kPanelWidth);
   }
 }
 
